@@ -1,0 +1,3 @@
+#include "archive/archive_binding.h"
+
+void InitArchive(Napi::Env, Napi::Object) {}

@@ -1,0 +1,3 @@
+#include "fanotify/fanotify_binding.h"
+
+void InitFanotify(Napi::Env, Napi::Object) {}

@@ -1,0 +1,3 @@
+#include "index/index_binding.h"
+
+void InitIndex(Napi::Env, Napi::Object) {}

@@ -1,0 +1,3 @@
+#include "nfsd/nfsd_binding.h"
+
+void InitNfsd(Napi::Env, Napi::Object) {}

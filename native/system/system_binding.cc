@@ -1,0 +1,3 @@
+#include "system/system_binding.h"
+
+void InitSystem(Napi::Env, Napi::Object) {}

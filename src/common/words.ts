@@ -1,0 +1,35 @@
+/**
+ * The words that every room uses for what was seen and how it is known.
+ * Owns the operation bits (stored in the database: append only).
+ */
+export const OPERATIONS = [
+  'lookup',
+  'getattr',
+  'access',
+  'readlink',
+  'read',
+  'readdir',
+  'write',
+  'create',
+  'remove',
+  'setattr',
+] as const;
+
+export type Operation = (typeof OPERATIONS)[number];
+
+/** The bit of one operation in an access row's operation set. */
+export function operationBit(operation: Operation): number {
+  return 1 << OPERATIONS.indexOf(operation);
+}
+
+/** The operations in a bit set, in the order of {@link OPERATIONS}. */
+export function operationsOf(bits: number): Operation[] {
+  return OPERATIONS.filter((_, index) => (bits & (1 << index)) !== 0);
+}
+
+/** How well a client's accesses could be attributed, best first. */
+export const TIERS = ['exact+names', 'exact', 'reads', 'sole-client'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** How an access is known. */
+export type Evidence = 'nfsd' | 'fanotify' | 'sole-client' | 'local' | 'import';

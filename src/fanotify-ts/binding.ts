@@ -1,0 +1,10 @@
+/**
+ * Loads the native addon. Owns the one `require` of it; each face in this folder declares the
+ * native classes that it wraps and takes them from here.
+ */
+import { createRequire } from 'node:module';
+
+/** The addon's exports as they are; each face narrows what it uses. */
+export const addon = createRequire(import.meta.url)(
+  '../../build/Release/nfsroot_trace.node',
+) as Readonly<Record<string, unknown>>;
