@@ -135,7 +135,8 @@ async function ensureVictimDisk(say: (text: string) => void): Promise<string> {
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name))
     .sort();
-  const texts = await Promise.all([setup, ...names].map((name) => readFile(name)));
+  const odd = path.join(GUEST, 'odd-names.sh');
+  const texts = await Promise.all([setup, odd, ...names].map((name) => readFile(name)));
   const build = async (folder: string): Promise<void> => {
     const tree = path.join(folder, 'tree');
     await command(['cp', '-a', path.join(base, 'root'), tree]);

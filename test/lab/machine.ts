@@ -143,7 +143,7 @@ export class Machine {
           found = look();
         } catch (error) {
           finish();
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
           return;
         }
         if (found !== null) {

@@ -2,6 +2,7 @@
 # Makes a fresh Debian tree ($1) the victim's root: what a diskless, read-only root needs, and less
 # of what only costs time in emulation. Runs on the host, never executes anything from the tree.
 set -eu
+sh "$(dirname "$0")/odd-names.sh" "$1/srv/odd"
 cd "$1"
 rm -rf var/cache/apt/archives var/lib/apt/lists
 mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial
