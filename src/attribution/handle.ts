@@ -92,7 +92,7 @@ function fsidBytes(words: readonly string[], littleEndian: boolean): Buffer | nu
 
 function splitBytes(line: Buffer): Buffer[] {
   const fields: Buffer[] = [];
-  for (let start = 0; start < line.length; ) {
+  for (let start = 0; start < line.length;) {
     const blank = line.indexOf(0x20, start);
     const end = blank < 0 ? line.length : blank;
     if (end > start) fields.push(line.subarray(start, end));
@@ -113,7 +113,7 @@ export function parseExportTable(
   const littleEndian = options.littleEndian ?? LITTLE_ENDIAN;
   const bytes = typeof content === 'string' ? Buffer.from(content, 'latin1') : content;
   const keys: ExportKey[] = [];
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const newline = bytes.indexOf(0x0a, start);
     const end = newline < 0 ? bytes.length : newline;
     const key = parseLine(bytes.subarray(start, end), littleEndian);
@@ -132,7 +132,10 @@ function parseLine(line: Buffer, littleEndian: boolean): ExportKey | null {
   const fsidType = Number(type.toString('latin1'));
   const length = FSID_LENGTH[fsidType];
   if (path === undefined || length === undefined || path[0] !== 0x2f) return null;
-  const printed = rest.slice(0, -1).map((word) => word.toString('latin1')).join('');
+  const printed = rest
+    .slice(0, -1)
+    .map((word) => word.toString('latin1'))
+    .join('');
   const digits = printed.replace(/^0x/, '');
   if (digits.length !== length * 2) return null;
   const fsid = fsidBytes(digits.match(/.{8}/g) ?? [], littleEndian);
