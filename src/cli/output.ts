@@ -8,7 +8,7 @@ import { TraceError } from '../common/errors.ts';
 
 /** Writes all of `data`, also to a pipe that takes it in pieces. */
 function writeAll(fd: number, data: Buffer): void {
-  for (let done = 0; done < data.length; ) {
+  for (let done = 0; done < data.length;) {
     try {
       done += writeSync(fd, data, done);
     } catch (error) {
@@ -61,7 +61,10 @@ export class Output {
   fail(error: TraceError): void {
     if (this.json) {
       const { code, message, hint = null, exitCode } = error;
-      writeAll(1, Buffer.from(`${JSON.stringify({ error: { code, message, hint, exit: exitCode } })}\n`));
+      writeAll(
+        1,
+        Buffer.from(`${JSON.stringify({ error: { code, message, hint, exit: exitCode } })}\n`),
+      );
     }
     this.say(`${paint('red', 'error:')} ${error.message}`);
     if (error.hint !== undefined) this.say(`${paint('cyan', 'hint:')} ${error.hint}`);
@@ -81,7 +84,9 @@ export function escapeName(path: Buffer): string {
   return Array.from(safe, (character) => {
     const code = character.codePointAt(0) ?? 0;
     const control = code < 0x20 || (code >= 0x7f && code < 0xa0);
-    return control || (!wide && code > 0x7f) ? `\\x${code.toString(16).padStart(2, '0')}` : character;
+    return control || (!wide && code > 0x7f)
+      ? `\\x${code.toString(16).padStart(2, '0')}`
+      : character;
   }).join('');
 }
 

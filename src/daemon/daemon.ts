@@ -34,7 +34,7 @@ export async function runDaemon({ config, version }: DaemonOptions): Promise<voi
     service: new Service({
       recorder,
       store,
-      database: databasePath(config),
+      stateDir: config.stateDir,
       version,
       shutdown: () => stopping.abort(),
     }),

@@ -2,19 +2,22 @@
  * What the control socket's routes call: each a translation between the wire and the recorder.
  * Owns the words of warnings. Must not touch HTTP beyond writing an image to a stream.
  */
+import { randomUUID } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { TraceError } from '../common/errors.ts';
 import { exportedDirectories, isWithin } from '../recording/exports.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
 import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody } from './api.ts';
 import type { ControlService } from './control-server.ts';
-import { streamImage } from './build-image.ts';
+import { buildImage } from './build-image.ts';
 
 export interface ServiceOptions {
   readonly recorder: Recorder;
   readonly store: Store;
-  readonly database: string;
+  readonly stateDir: string;
   readonly version: string;
   readonly shutdown: () => void;
 }
@@ -27,12 +30,12 @@ export class Service implements ControlService {
   }
 
   status(): StatusBody {
-    const { recorder, database, version } = this.#options;
+    const { recorder, store, version } = this.#options;
     const { tier, nfsd, fanotify, recordings, unresolved, lastCommitUs } = recorder.status();
     return {
       pid: process.pid,
       version,
-      database,
+      database: store.path,
       tier,
       nfsd: { state: nfsd.state, events: nfsd.events, lost: nfsd.lost },
       fanotify: {
@@ -54,7 +57,11 @@ export class Service implements ControlService {
     const { recorder } = this.#options;
     const { root: path, label, clients } = request;
     const recording = await recorder.startRoot({ path, label, clients });
-    return { recording: bodyOf(recording), tier: recorder.status().tier, warnings: this.#warnings(path) };
+    return {
+      recording: bodyOf(recording),
+      tier: recorder.status().tier,
+      warnings: this.#warnings(path),
+    };
   }
 
   async stop(root: Buffer | null): Promise<StopBody> {
@@ -94,12 +101,22 @@ export class Service implements ControlService {
     return { text: client, sessions: ended.map(nameOf) };
   }
 
+  /** Builds into a nameless file first, so that a failure is an answer and not half an image. */
   async image(
     request: { readonly expression: string; readonly acceptLoss: boolean },
     output: Writable,
   ): Promise<void> {
-    await this.#options.recorder.flush();
-    await streamImage({ ...request, store: this.#options.store, output });
+    const { recorder, store, stateDir } = this.#options;
+    await recorder.flush();
+    const path = `${stateDir}/.image-${randomUUID()}`;
+    const file = await open(path, 'wx+', 0o600);
+    try {
+      await rm(path);
+      await buildImage({ ...request, store, output: file.fd });
+      await pipeline(file.createReadStream({ start: 0, autoClose: false }), output);
+    } finally {
+      await file.close();
+    }
   }
 
   shutdown(): void {

@@ -30,9 +30,7 @@ export function batchOfEffects(
     revised: effects.flatMap((effect) =>
       effect.kind === 'revised' ? [atWall(effect.session)] : [],
     ),
-    identities: effects.flatMap((effect) =>
-      effect.kind === 'identity' ? [effect.identity] : [],
-    ),
+    identities: effects.flatMap((effect) => (effect.kind === 'identity' ? [effect.identity] : [])),
     closed: effects.flatMap((effect) =>
       effect.kind === 'closed'
         ? [{ id: effect.id, reason: effect.reason, atUs: toWall(effect.atUs) }]

@@ -6,7 +6,15 @@
 import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent } from '../common/batches.ts';
 import { operationBit } from '../common/words.ts';
-import { FAN } from '../fanotify-ts/masks.ts';
+import {
+  FAN_ACCESS,
+  FAN_ATTRIB,
+  FAN_CLOSE_WRITE,
+  FAN_CREATE,
+  FAN_MODIFY,
+  FAN_MOVED_TO,
+  FAN_OPEN,
+} from '../fanotify-ts/masks.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import { connectedClients } from './connected-clients.ts';
 import type { RootRecording } from './root-recording.ts';
@@ -50,7 +58,7 @@ export class FileAttributor {
         const object = root.objectOfEvent(event);
         if (object < 0) continue;
         if (event.pidClass === 'nfsd' && options.traced) {
-          if ((event.mask & FAN.ACCESS) !== 0 && !root.isDirectory(object))
+          if ((event.mask & FAN_ACCESS) !== 0 && !root.isDirectory(object))
             this.#options.witnesses.file(root, object, batch.untilUs);
           continue;
         }
@@ -60,7 +68,10 @@ export class FileAttributor {
         const client =
           root.options.clients.single ?? (connected.length === 1 ? connected[0] : undefined);
         effects.push(
-          ...this.#sight({ root, object, event, bits, client: client ?? UNATTRIBUTED, batch }, options),
+          ...this.#sight(
+            { root, object, event, bits, client: client ?? UNATTRIBUTED, batch },
+            options,
+          ),
         );
       }
     }
@@ -86,7 +97,7 @@ export class FileAttributor {
       recordingId: root.options.recordingId,
       firstUs: batch.untilUs,
       lastUs: batch.untilUs,
-      readsInit: (event.mask & FAN.ACCESS) !== 0 && root.isInit(object),
+      readsInit: (event.mask & FAN_ACCESS) !== 0 && root.isInit(object),
     });
     this.#order += 1;
     builder.add({
@@ -108,10 +119,10 @@ export class FileAttributor {
 /** FAN_* bits as operation bits; an open stands for the access check that it is. */
 function operationsOfMask(mask: number, directory: boolean): number {
   let bits = 0;
-  if ((mask & FAN.ACCESS) !== 0) bits |= operationBit(directory ? 'readdir' : 'read');
-  if ((mask & FAN.OPEN) !== 0) bits |= operationBit('access');
-  if ((mask & (FAN.MODIFY | FAN.CLOSE_WRITE)) !== 0) bits |= operationBit('write');
-  if ((mask & (FAN.CREATE | FAN.MOVED_TO)) !== 0) bits |= operationBit('create');
-  if ((mask & FAN.ATTRIB) !== 0) bits |= operationBit('setattr');
+  if ((mask & FAN_ACCESS) !== 0) bits |= operationBit(directory ? 'readdir' : 'read');
+  if ((mask & FAN_OPEN) !== 0) bits |= operationBit('access');
+  if ((mask & (FAN_MODIFY | FAN_CLOSE_WRITE)) !== 0) bits |= operationBit('write');
+  if ((mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) bits |= operationBit('create');
+  if ((mask & FAN_ATTRIB) !== 0) bits |= operationBit('setattr');
   return bits;
 }

@@ -21,6 +21,9 @@ import { NfsAttributor } from './nfs-attributor.ts';
 import { RootRecording } from './root-recording.ts';
 import { WitnessBench } from './witness-bench.ts';
 
+/** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
+const HEARTBEAT_US = 5_000_000;
+
 export interface RecorderOptions {
   readonly store: Store;
   /** Silence that ends a session, microseconds. */
@@ -149,7 +152,10 @@ export class Recorder {
         tier: this.#tier(),
         atUs: startedUs,
       });
-      root.begin({ rootId, recordingId, clients, label: request.label, startedUs }, store.knownFiles(rootId));
+      root.begin(
+        { rootId, recordingId, clients, label: request.label, startedUs },
+        store.knownFiles(rootId),
+      );
       this.#adopt(root);
       this.#sessions.openRoot(rootId, nowUs());
       return describe(root);
@@ -203,6 +209,10 @@ export class Recorder {
       outside: this.#nfsAttributor.outside,
       lastCommitUs: this.#lastCommitUs,
     };
+  }
+
+  rootIdOf(path: Buffer): number | undefined {
+    return [...this.#roots.values()].find((root) => root.path.equals(path))?.options.rootId;
   }
 
   /** Last flush, then the sensors stop. Recordings stay active in the store and resume later. */
@@ -266,14 +276,17 @@ export class Recorder {
 
   #commit(effects: readonly SessionEffect[], builder: BatchBuilder): void {
     const { store, onNotice } = this.#options;
-    const toWall = wallTranslation();
     const atUs = wallNowUs();
+    const names = [...this.#roots.values()].flatMap((root) => root.nameChanges());
+    const accesses = builder.accesses();
+    const idle = [effects, names, accesses, builder.losses].every(({ length }) => length === 0);
+    if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
     store.ingest({
       atUs,
-      ...batchOfEffects(effects, toWall, this.#tier()),
+      ...batchOfEffects(effects, wallTranslation(), this.#tier()),
       files: builder.files,
-      names: [...this.#roots.values()].flatMap((root) => root.nameChanges()),
-      accesses: builder.accesses(),
+      names,
+      accesses,
       losses: builder.losses,
     });
     this.#lastCommitUs = atUs;
@@ -289,7 +302,12 @@ export class Recorder {
     const { store, onNotice } = this.#options;
     const { rootId, id: recordingId, root: path, label, clients, startedUs } = recording;
     const builder = new BatchBuilder();
-    const gap = { recordingId, sessionId: null, fromUs: store.lastBatchUs(), toUs: wallNowUs() };
+    const gap = {
+      recordingId,
+      sessionId: null,
+      fromUs: store.lastIngestUs() ?? startedUs,
+      toUs: wallNowUs(),
+    };
     builder.losses.push({
       ...gap,
       where: 'daemon-restart',
@@ -308,7 +326,10 @@ export class Recorder {
       return;
     }
     const filter = new ClientFilter(clients);
-    root.begin({ rootId, recordingId, clients: filter, label, startedUs }, store.knownFiles(rootId));
+    root.begin(
+      { rootId, recordingId, clients: filter, label, startedUs },
+      store.knownFiles(rootId),
+    );
     this.#adopt(root);
     this.#commit([], builder);
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });

@@ -5,7 +5,7 @@
  */
 import { statSync } from 'node:fs';
 import type { FileEvent } from '../common/batches.ts';
-import { FAN } from '../fanotify-ts/masks.ts';
+import { FAN_CREATE, FAN_MOVED_TO, NAME_MASK } from '../fanotify-ts/masks.ts';
 import { HandleIndex, type IndexSummary } from '../fanotify-ts/handle-index.ts';
 import type { ExportKey } from '../attribution/handle.ts';
 import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
@@ -17,9 +17,6 @@ const INIT_PATHS = new Set(
     (path) => Buffer.from(path).toString('latin1'),
   ),
 );
-
-/** FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM or FAN_MOVED_TO: the names of a directory changed. */
-const NAME_CHANGES = FAN.CREATE | FAN.DELETE | FAN.MOVED_FROM | FAN.MOVED_TO;
 
 /** What the store calls this recording. */
 export interface RecordingIdentity {
@@ -126,13 +123,12 @@ export class RootRecording {
   followNames(events: readonly FileEvent[]): void {
     const changed = new Map<string, FileEvent>();
     for (const event of events) {
-      if ((event.mask & NAME_CHANGES) === 0 || event.parent === null || event.name === null)
-        continue;
+      if ((event.mask & NAME_MASK) === 0 || event.parent === null || event.name === null) continue;
       if (this.#index.idOfHandle(event.parent) < 0) continue;
       const { parent, name, object } = event;
-      if (object !== null && (event.mask & (FAN.CREATE | FAN.MOVED_TO)) !== 0) {
+      if (object !== null && (event.mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) {
         this.#index.learn({ parent, name, object });
-        if ((event.mask & FAN.CREATE) !== 0 && event.pidClass !== 'other')
+        if ((event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
           this.#created.add(this.#index.idOfHandle(object));
       }
       changed.set(`${parent.type}:${parent.bytes.toString('latin1')}`, event);

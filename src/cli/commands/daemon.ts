@@ -12,8 +12,7 @@ export const registerDaemon: Register = (program, context) => {
     .action(async (options: { config?: string }, command) => {
       const { config } = context(command);
       await runDaemon({
-        config:
-          options.config === undefined ? config : loadConfig(options.config, process.env),
+        config: options.config === undefined ? config : loadConfig(options.config, process.env),
         version: version(),
       });
     });

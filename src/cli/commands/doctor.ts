@@ -19,7 +19,8 @@ export const registerDoctor: Register = (program, context) => {
       output.value({ ok, tier, findings });
       for (const row of table(findings.map(({ state, check, text }) => [state, check, text])))
         output.line(row);
-      for (const { check, hint } of findings) if (hint !== null) output.line(`hint: ${check}: ${hint}`);
+      for (const { check, hint } of findings)
+        if (hint !== null) output.line(`hint: ${check}: ${hint}`);
       output.line(tier === null ? 'nothing can be recorded' : `best tier now: ${tier}`);
       process.exitCode = ok ? EXIT.ok : EXIT.failed;
     });

@@ -33,7 +33,18 @@ export const registerSessions: Register = (program, context) => {
         if (rows.length === 0) output.line('no session yet');
         else
           for (const line of table([
-            ['SESSION', 'CLIENT', 'ROOT', 'BEGAN', 'EVIDENCE', 'TIER', 'FILES', 'READ', 'LOSS', 'STATE'],
+            [
+              'SESSION',
+              'CLIENT',
+              'ROOT',
+              'BEGAN',
+              'EVIDENCE',
+              'TIER',
+              'FILES',
+              'READ',
+              'LOSS',
+              'STATE',
+            ],
             ...rows.map((row) => [
               `session-${row.id}`,
               row.client,
@@ -59,7 +70,12 @@ function rootId(store: Store, text: string): number {
   throw new TraceError({
     code: 'unknown-root',
     message: `${text} has never been recorded`,
-    hint: `recorded: ${store.roots().map(({ path }) => path.toString()).join(', ') || 'nothing'}`,
+    hint: `recorded: ${
+      store
+        .roots()
+        .map(({ path }) => path.toString())
+        .join(', ') || 'nothing'
+    }`,
     exit: 'notFound',
   });
 }

@@ -16,7 +16,9 @@ export const registerStop: Register = (program, context) => {
         output.line('the daemon commits and ends; recordings resume when it starts again');
         return;
       }
-      const body = await client.stop(options.root === undefined ? null : rootArgument(options.root));
+      const body = await client.stop(
+        options.root === undefined ? null : rootArgument(options.root),
+      );
       output.value(body);
       for (const { root, sessions } of body.stopped)
         output.line(`stopped recording ${root}; ended: ${sessions.join(', ') || 'no session'}`);
