@@ -205,7 +205,10 @@ export class Reader {
   }
 
   list(id: number): Buffer[] {
-    return this.#names(id, null).paths();
+    // The root itself has the empty name: nothing that a list of paths could show.
+    return this.#names(id, null)
+      .paths()
+      .filter((path) => path.length > 0);
   }
 
   losses(sessionId: number | null): LossRow[] {

@@ -148,7 +148,7 @@ export class Store {
     return this.#try(() => this.#reader.files(sessionId, options.operations ?? null));
   }
 
-  /** Every name of everything a session touched, once, in bytewise order. */
+  /** Every name of everything a session touched but the root itself, once, in bytewise order. */
   list(sessionId: number): Buffer[] {
     return this.#try(() => this.#reader.list(sessionId));
   }
