@@ -4,7 +4,7 @@
  */
 import { readFileSync, statfsSync } from 'node:fs';
 import { release } from 'node:os';
-import { probeNfsd, type NfsdProbe } from '../capture/nfsd-source.ts';
+import { probeNfsd, type NfsdProbe } from '../capture/nfsd-probe.ts';
 import { TraceError } from '../common/errors.ts';
 import type { Tier } from '../common/words.ts';
 import { FanotifyGroup } from '../fanotify-ts/index.ts';

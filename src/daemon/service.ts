@@ -125,13 +125,14 @@ export class Service implements ControlService {
 
   #warnings(path: Buffer): StartBody['warnings'] {
     const warnings: StartBody['warnings'][number][] = [];
-    const { nfsd } = this.#options.recorder.status();
+    const { nfsd, untraced } = this.#options.recorder.status();
     const exported = exportedDirectories();
     if (!exported.some((outer) => isWithin(path, outer) || isWithin(outer, path)))
       warnings.push({
         message: `${path.toString()} is not exported by the kernel's NFS server`,
         hint: 'add it to /etc/exports and run `exportfs -ra`; recording goes on and sees it then',
       });
+    if (untraced !== null) warnings.push({ message: untraced.message, hint: untraced.hint ?? '' });
     if (nfsd.state === 'waiting')
       warnings.push({
         message: "the kernel's NFS server is not running",

@@ -52,6 +52,8 @@ export interface RecordingStatus {
 
 export interface RecorderStatus {
   readonly tier: Tier;
+  /** Why the kernel's NFS server can't be traced; null if it can. */
+  readonly untraced: TraceError | null;
   readonly nfsd: ReturnType<NfsdSource['status']>;
   readonly fanotify: ReturnType<FanotifySource['status']>;
   readonly recordings: readonly RecordingStatus[];
@@ -78,6 +80,8 @@ export class Recorder {
   #fileLosses: LossCount[] = [];
   #fileUntilUs = 0;
   #nextFileId: number;
+  /** Why there is no trace of the kernel's NFS server; null if there is one. */
+  #untraced: TraceError | null = null;
   #lastCommitUs = wallNowUs();
   /** One piece of work at a time; later callers wait for their turn. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -121,10 +125,28 @@ export class Recorder {
   /** Starts the sensors and resumes every recording that the store says was running. */
   async start(): Promise<void> {
     this.#files.start();
-    this.#nfsd.start();
+    this.#startTrace();
     await this.#exclusively(async () => {
       for (const recording of this.#options.store.activeRecordings()) await this.#resume(recording);
     });
+  }
+
+  /** Without the server's trace recording goes on at the tier `sole-client`, and says so. */
+  #startTrace(): void {
+    try {
+      this.#nfsd.start();
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error;
+      this.#untraced = error;
+      const { message, hint = '' } = error;
+      this.#options.onNotice({ level: 'warn', text: `${message}; tier sole-client. ${hint}` });
+    }
+  }
+
+  /** Is the kernel server's trace the record of its clients, now or as soon as it runs? */
+  get #traced(): boolean {
+    const { state, problem } = this.#nfsd.status();
+    return state === 'running' || (state === 'waiting' && problem === null);
   }
 
   /** Begins to record a root; answers when events are really being taken. */
@@ -202,6 +224,7 @@ export class Recorder {
   status(): RecorderStatus {
     return {
       tier: this.#tier(),
+      untraced: this.#untraced,
       nfsd: this.#nfsd.status(),
       fanotify: this.#files.status(),
       recordings: [...this.#roots.values()].map(describe),
@@ -238,7 +261,7 @@ export class Recorder {
     const effects = await this.#nfsAttributor.attribute(trace, builder, toWall);
     const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
     this.#events = [];
-    const traced = this.#nfsd.status().tier !== null;
+    const traced = this.#traced;
     effects.push(...this.#fileAttributor.attribute(files, { traced, builder, toWall }));
     effects.push(...this.#sessions.tick(nowUs()));
     this.#addLosses(builder, trace, whole, toWall);
@@ -270,7 +293,7 @@ export class Recorder {
         toUs: toWall(toUs),
       });
     this.#fileLosses = [];
-    if (this.#nfsd.status().tier !== null)
+    if (this.#traced)
       builder.losses.push(...this.#witnesses.judge({ nowUs: nowUs(), final, toWall }));
   }
 
