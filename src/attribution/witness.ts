@@ -2,10 +2,15 @@
  * Do the two witnesses agree? Every object read according to the NFS server's trace must be read
  * according to fanotify at about the same time, and the reverse. Pure; must not know sessions.
  *
- * "About" is one flush to either side: the two queues are drained one after the other, so the
- * halves of one read may fall into neighbouring flushes. fanotify merges events, so counts are
- * not compared.
+ * The two queues are drained one after the other and a busy machine may leave either behind, so
+ * the halves of one read may fall into different flushes: the other half may be a few flushes
+ * earlier, or later up to the last one drained. Before judging, the caller makes sure that both
+ * queues are drained beyond the flush in question. fanotify merges events, so counts are not
+ * compared.
  */
+
+/** How many flushes earlier the other half of a read may have been drained. */
+const EARLIER = 3;
 
 export interface Disagreement {
   readonly objectId: number;
@@ -35,24 +40,34 @@ export class Witness {
     this.#at(flushNo).file.add(objectId);
   }
 
+  /** Is there an object up to flush `upTo`, not judged yet, that only one side knows of? */
+  unmatched(upTo: number): boolean {
+    return this.#due(upTo).some(
+      (flush) =>
+        this.#missing(flush, 'trace', 'file').length > 0 ||
+        this.#missing(flush, 'file', 'trace').length > 0,
+    );
+  }
+
   /**
-   * Judges every flush whose neighbours are complete when flush `flushNo` is: up to
-   * `flushNo - 1`, excluded. Each disagreement is told once.
-   * @param options.final nothing comes any more: judge all
+   * Judges every flush up to `upTo`, included. Each disagreement is told once. Both queues must
+   * have been drained since that flush.
    */
-  judge(flushNo: number, options: { readonly final?: boolean } = {}): Disagreement[] {
-    const due = [...this.#flushes.keys()]
-      .filter((flush) => flush > this.#judged && (options.final === true || flush <= flushNo - 2))
-      .sort((a, b) => a - b);
-    const found = due.flatMap((flush) => [
+  judge(upTo: number): Disagreement[] {
+    const found = this.#due(upTo).flatMap((flush) => [
       ...this.#missing(flush, 'trace', 'file'),
       ...this.#missing(flush, 'file', 'trace'),
     ]);
-    const last = options.final === true ? Math.max(flushNo, due.at(-1) ?? -Infinity) : flushNo - 2;
-    this.#judged = Math.max(this.#judged, last);
+    this.#judged = Math.max(this.#judged, upTo);
     for (const flush of [...this.#flushes.keys()])
-      if (flush < this.#judged) this.#flushes.delete(flush);
+      if (flush <= this.#judged - EARLIER) this.#flushes.delete(flush);
     return found;
+  }
+
+  #due(upTo: number): number[] {
+    return [...this.#flushes.keys()]
+      .filter((flush) => flush > this.#judged && flush <= upTo)
+      .sort((a, b) => a - b);
   }
 
   /** A row that comes late is judged with the earliest flush that still can be. */
@@ -67,8 +82,8 @@ export class Witness {
   }
 
   #missing(flush: number, source: keyof Flush, other: keyof Flush): Disagreement[] {
-    const known = (objectId: number) =>
-      [flush - 1, flush, flush + 1].some((near) => this.#flushes.get(near)?.[other].has(objectId));
+    const near = [...this.#flushes].filter(([number]) => number >= flush - EARLIER);
+    const known = (objectId: number) => near.some(([, sets]) => sets[other].has(objectId));
     return [...(this.#flushes.get(flush)?.[source] ?? [])]
       .filter((objectId) => !known(objectId))
       .sort((a, b) => a - b)

@@ -2,7 +2,7 @@
  * What every command is given: where things are, how to speak, how to reach the daemon.
  * Owns the reading of the global options.
  */
-import { Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import { databasePath, loadConfig, type Config } from '../daemon/config.ts';
 import { ControlClient } from '../daemon/control-client.ts';
 import { Output } from './output.ts';
@@ -33,6 +33,7 @@ export class Context {
 
   /** Runs `read` on the database, opened read-only; no daemon is needed. */
   async withStore<T>(read: (store: Store) => T | Promise<T>): Promise<T> {
+    const { Store } = await import('../store/store.ts');
     const store = Store.open({ path: this.database, readOnly: true });
     try {
       return await read(store);

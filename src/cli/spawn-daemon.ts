@@ -38,11 +38,14 @@ export async function spawnDaemon({ client, config }: SpawnOptions): Promise<num
         },
       },
     );
-    let exit: number | null = null;
-    child.once('error', () => (exit = EXIT.bug));
-    child.once('exit', (code) => (exit = code ?? EXIT.bug));
-    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await delay(POLL_MS)) {
-      if (exit !== null) throw failure(log, from, exit);
+    let failed = false;
+    child.once('error', () => {
+      failed = true;
+    });
+    const hasFailed = () => failed || child.exitCode !== null || child.signalCode !== null;
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
+      await delay(POLL_MS);
+      if (hasFailed()) throw failure(log, from, child.exitCode ?? EXIT.bug);
       if (await listens(client)) {
         child.unref();
         return child.pid ?? null;

@@ -66,7 +66,6 @@ async function flushUntil(
 ): Promise<void> {
   while (!signal.aborted) {
     await pause(everyMs, signal);
-    if (signal.aborted) return;
     try {
       await recorder.flush();
     } catch (error) {

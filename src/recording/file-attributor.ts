@@ -59,7 +59,7 @@ export class FileAttributor {
         if (object < 0) continue;
         if (event.pidClass === 'nfsd' && options.traced) {
           if ((event.mask & FAN_ACCESS) !== 0 && !root.isDirectory(object))
-            this.#options.witnesses.file(root, object, batch.untilUs);
+            this.#options.witnesses.file(root, object);
           continue;
         }
         const bits = operationsOfMask(event.mask, root.isDirectory(object));

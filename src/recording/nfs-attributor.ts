@@ -56,8 +56,8 @@ export class NfsAttributor {
     await this.#explain(batch);
     const effects: SessionEffect[] = [];
     for (const item of inOrder(batch))
-      if ('kind' in item.entry && 'verifier' in item.entry) this.#mark(item.entry, effects);
-      else this.#row(item.entry as NfsRow, builder, toWall, effects);
+      if ('verifier' in item) this.#mark(item, effects);
+      else this.#row(item, builder, toWall, effects);
     return effects;
   }
 
@@ -119,7 +119,8 @@ export class NfsAttributor {
     }
     for (const { root, object } of hits) {
       const { rootId, recordingId, clients } = root.options;
-      if (row.kind === 'read') this.#options.witnesses.trace(root, object, row.lastUs);
+      // A READ at the end of a file moves nothing and makes no file event.
+      if (row.kind === 'read' && row.bytes > 0) this.#options.witnesses.trace(root, object);
       if (!clients.accepts(row.client)) continue;
       const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
       const { sessionId, effects: opened } = this.#options.sessions.access({
@@ -166,10 +167,9 @@ export class NfsAttributor {
 }
 
 /** Markers open the epoch they carry; within an epoch rows come by first event. */
-function inOrder(batch: NfsBatch): { readonly entry: NfsRow | NfsMarker }[] {
-  const keyed = [
-    ...batch.markers.map((entry) => ({ entry, epoch: entry.epoch, order: -1 })),
-    ...batch.rows.map((entry) => ({ entry, epoch: entry.epoch, order: entry.order })),
-  ];
-  return keyed.sort((a, b) => a.epoch - b.epoch || a.order - b.order);
+function inOrder(batch: NfsBatch): (NfsRow | NfsMarker)[] {
+  const orderOf = (entry: NfsRow | NfsMarker) => ('order' in entry ? entry.order : -1);
+  return [...batch.markers, ...batch.rows].sort(
+    (a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b),
+  );
 }

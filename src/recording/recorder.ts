@@ -15,6 +15,7 @@ import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
 import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
 import { batchOfEffects, noticesOfEffects, type Notice } from './effects.ts';
+import { CommitQueue } from './commit-queue.ts';
 import { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
@@ -72,6 +73,7 @@ export class Recorder {
   readonly #nfsd: NfsdSource;
   readonly #exports: ExportTable;
   readonly #witnesses = new WitnessBench();
+  readonly #queue: CommitQueue;
   readonly #sessions: BootSessions;
   readonly #nfsAttributor: NfsAttributor;
   readonly #fileAttributor: FileAttributor;
@@ -89,6 +91,7 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     this.#options = options;
     const { store, traceRingBytes } = options;
+    this.#queue = new CommitQueue(store);
     this.#files = new FanotifySource({ serverNames: options.serverNames });
     this.#nfsd = new NfsdSource(traceRingBytes === undefined ? {} : { ringBytes: traceRingBytes });
     this.#exports = new ExportTable({ roots: this.#roots });
@@ -250,9 +253,20 @@ export class Recorder {
     });
   }
 
-  /** @param whole first drain the kernel's own queues, and judge all that can be judged */
+  /**
+   * @param whole first drain the kernel's own queues. Twice, so that reads which fall between the
+   *   drains of the two witnesses are judged too.
+   */
   async #flush(whole: boolean): Promise<void> {
-    if (whole) await Promise.all([this.#files.sync(), this.#nfsd.sync()]);
+    if (whole) {
+      await this.#flushOnce(true);
+      await this.#flushOnce(true);
+    } else await this.#flushOnce(this.#witnesses.suspicious);
+  }
+
+  async #flushOnce(drained: boolean): Promise<void> {
+    if (drained) await Promise.all([this.#files.sync(), this.#nfsd.sync()]);
+    this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
     const trace = this.#nfsd.drain();
     this.#takeFileEvents();
@@ -264,7 +278,10 @@ export class Recorder {
     const traced = this.#traced;
     effects.push(...this.#fileAttributor.attribute(files, { traced, builder, toWall }));
     effects.push(...this.#sessions.tick(nowUs()));
-    this.#addLosses(builder, trace, whole, toWall);
+    this.#addLosses(builder, trace, toWall);
+    // What is suspicious only now is judged in the next flush, after both queues were drained.
+    if (traced && (drained || !this.#witnesses.suspicious))
+      builder.losses.push(...this.#witnesses.judge());
     this.#commit(effects, builder);
   }
 
@@ -277,12 +294,7 @@ export class Recorder {
     this.#fileUntilUs = batch.untilUs;
   }
 
-  #addLosses(
-    builder: BatchBuilder,
-    trace: NfsBatch,
-    final: boolean,
-    toWall: (us: number) => number,
-  ): void {
+  #addLosses(builder: BatchBuilder, trace: NfsBatch, toWall: (us: number) => number): void {
     for (const { where, count, fromUs, toUs } of [...trace.losses, ...this.#fileLosses])
       builder.losses.push({
         recordingId: null,
@@ -293,18 +305,18 @@ export class Recorder {
         toUs: toWall(toUs),
       });
     this.#fileLosses = [];
-    if (this.#traced)
-      builder.losses.push(...this.#witnesses.judge({ nowUs: nowUs(), final, toWall }));
   }
 
   #commit(effects: readonly SessionEffect[], builder: BatchBuilder): void {
-    const { store, onNotice } = this.#options;
+    const { onNotice } = this.#options;
     const atUs = wallNowUs();
     const names = [...this.#roots.values()].flatMap((root) => root.nameChanges());
     const accesses = builder.accesses();
-    const idle = [effects, names, accesses, builder.losses].every(({ length }) => length === 0);
+    const idle =
+      this.#queue.waiting === 0 &&
+      [effects, names, accesses, builder.losses].every(({ length }) => length === 0);
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
-    store.ingest({
+    this.#queue.commit({
       atUs,
       ...batchOfEffects(effects, wallTranslation(), this.#tier()),
       files: builder.files,
@@ -359,7 +371,7 @@ export class Recorder {
   }
 
   async #open(root: RootRecording): Promise<void> {
-    await root.open();
+    root.open();
     try {
       // Watched before it is walked: what changes meanwhile is seen by one or the other.
       this.#files.watch(root.path);

@@ -6,44 +6,51 @@ import { Witness } from '../attribution/witness.ts';
 import type { LossUpdate } from '../store/types.ts';
 import type { RootRecording } from './root-recording.ts';
 
-/** Both sides of one read arrive within neighbouring slots of this length. */
-const SLOT_US = 1_000_000;
-
 const SHOWN_PATHS = 5;
 
 export class WitnessBench {
   readonly #witnesses = new Map<RootRecording, Witness>();
+  /** Wall-clock time of each flush that is not judged yet, microseconds. */
+  readonly #times = new Map<number, number>();
+  #flush = 0;
 
-  /** The trace holds a READ of this object. */
-  trace(root: RootRecording, object: number, atUs: number): void {
-    this.#of(root).trace(object, slotOf(atUs));
+  /** A new flush begins. */
+  next(atUs: number): void {
+    this.#flush += 1;
+    this.#times.set(this.#flush, atUs);
+  }
+
+  /** The trace holds a READ of this object that moved bytes. */
+  trace(root: RootRecording, object: number): void {
+    this.#of(root).trace(object, this.#flush);
   }
 
   /** fanotify saw an nfsd thread read this object. */
-  file(root: RootRecording, object: number, atUs: number): void {
-    this.#of(root).file(object, slotOf(atUs));
+  file(root: RootRecording, object: number): void {
+    this.#of(root).file(object, this.#flush);
   }
 
-  /** Disagreements that can be judged by now; `final` judges all that is left. */
-  judge(options: {
-    readonly nowUs: number;
-    readonly final: boolean;
-    readonly toWall: (us: number) => number;
-  }): LossUpdate[] {
+  /** Would the next flush find something to judge? Then both queues must be drained first. */
+  get suspicious(): boolean {
+    return [...this.#witnesses.values()].some((witness) => witness.unmatched(this.#flush - 1));
+  }
+
+  /** Disagreements of all flushes before this one. */
+  judge(): LossUpdate[] {
     const losses: LossUpdate[] = [];
     for (const [root, witness] of this.#witnesses) {
-      const found = witness.judge(slotOf(options.nowUs), { final: options.final });
+      const found = witness.judge(this.#flush - 1);
       for (const missing of ['trace', 'file'] as const) {
         const these = found.filter((disagreement) => disagreement.missing === missing);
         if (these.length === 0) continue;
-        const slots = these.map(({ flush }) => flush);
+        const times = these.map(({ flush }) => this.#times.get(flush) ?? 0);
         losses.push({
           recordingId: root.options.recordingId,
           sessionId: null,
           where: missing === 'trace' ? 'witness-trace' : 'witness-fanotify',
           count: these.length,
-          fromUs: options.toWall(Math.min(...slots) * SLOT_US),
-          toUs: options.toWall((Math.max(...slots) + 1) * SLOT_US),
+          fromUs: Math.min(...times),
+          toUs: Math.max(...times),
           detail: these
             .slice(0, SHOWN_PATHS)
             .map(({ objectId }) => root.pathOf(objectId).toString('utf8'))
@@ -51,6 +58,7 @@ export class WitnessBench {
         });
       }
     }
+    for (const flush of this.#times.keys()) if (flush < this.#flush) this.#times.delete(flush);
     return losses;
   }
 
@@ -63,8 +71,4 @@ export class WitnessBench {
     if (witness === undefined) this.#witnesses.set(root, (witness = new Witness()));
     return witness;
   }
-}
-
-function slotOf(us: number): number {
-  return Math.floor(us / SLOT_US);
 }

@@ -1,7 +1,7 @@
 /** `trace daemon`: the recorder in the foreground; systemd runs this. */
+import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { loadConfig } from '../../daemon/config.ts';
-import { runDaemon } from '../../daemon/daemon.ts';
 import { version } from '../version.ts';
 
 export const registerDaemon: Register = (program, context) => {
@@ -9,8 +9,9 @@ export const registerDaemon: Register = (program, context) => {
     .command('daemon')
     .description('the recorder, in the foreground')
     .option('--config <file>', 'configuration (JSON)')
-    .action(async (options: { config?: string }, command) => {
+    .action(async (options: { config?: string }, command: Command) => {
       const { config } = context(command);
+      const { runDaemon } = await import('../../daemon/daemon.ts');
       await runDaemon({
         config: options.config === undefined ? config : loadConfig(options.config, process.env),
         version: version(),

@@ -1,6 +1,6 @@
 /** `trace doctor`: what this machine can do, one line and one hint each. */
+import type { Command } from 'commander';
 import { EXIT } from '../../common/errors.ts';
-import { diagnose } from '../../daemon/doctor.ts';
 import type { Register } from '../commands.ts';
 import { table } from '../output.ts';
 import { rootArgument } from '../root-argument.ts';
@@ -10,7 +10,8 @@ export const registerDoctor: Register = (program, context) => {
     .command('doctor')
     .description('what this machine can do, with a hint for what it cannot')
     .option('--root <dir>', 'check this root; default: every export')
-    .action((options: { root?: string }, command) => {
+    .action(async (options: { root?: string }, command: Command) => {
+      const { diagnose } = await import('../../daemon/doctor.ts');
       const { output, config } = context(command);
       const { findings, tier, ok } = diagnose({
         roots: options.root === undefined ? [] : [rootArgument(options.root)],

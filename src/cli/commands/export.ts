@@ -1,4 +1,5 @@
 /** `trace export EXPRESSION -o FILE`: the image of one or several sessions. */
+import type { Command } from 'commander';
 import { pipeline } from 'node:stream/promises';
 import { buildImage, type BuiltImage } from '../../daemon/build-image.ts';
 import { replaceFile } from '../../image/replace-file.ts';
@@ -20,7 +21,7 @@ export const registerExport: Register = (program, context) => {
     .requiredOption('-o, --output <file>', 'the image (- is standard output)')
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
-    .action(async (expression: string, options: ExportOptions, command) => {
+    .action(async (expression: string, options: ExportOptions, command: Command) => {
       const here = context(command);
       if (process.geteuid?.() !== 0 && options.tree === undefined)
         await throughDaemon(here, expression, options);

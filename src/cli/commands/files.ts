@@ -1,4 +1,5 @@
 /** `trace files SESSION`: every object of a session, with what was done to it. */
+import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { TraceError } from '../../common/errors.ts';
 import { OPERATIONS, operationBit, operationsOf, type Operation } from '../../common/words.ts';
@@ -16,7 +17,7 @@ export const registerFiles: Register = (program, context) => {
     .description('the objects that a session touched, and how')
     .option('--op <list>', `only with one of these operations (${OPERATIONS.join(',')})`)
     .option('-0, --null', 'paths only, each ended by a NUL byte')
-    .action(async (name: string, options: FilesOptions, command) => {
+    .action(async (name: string, options: FilesOptions, command: Command) => {
       const here = context(command);
       const { output } = here;
       const operations = options.op === undefined ? undefined : bitsOf(options.op);

@@ -1,4 +1,5 @@
 /** `trace list SESSION`: the idempotent file list, from the database alone. */
+import type { Command } from 'commander';
 import { formatList } from '../../image/list.ts';
 import { parseExpression } from '../../sessions/expression.ts';
 import { evaluate } from '../../sessions/evaluate.ts';
@@ -16,7 +17,7 @@ export const registerList: Register = (program, context) => {
     .description('the file list of a session: one relative path a line, the same at any time')
     .option('-o, --output <file>', 'where to (- is standard output)', '-')
     .option('-0, --null', 'end each path with a NUL byte (for names with newlines)')
-    .action(async (text: string, options: ListOptions, command) => {
+    .action(async (text: string, options: ListOptions, command: Command) => {
       const here = context(command);
       const { output } = here;
       await here.withStore(async (store) => {

@@ -1,11 +1,12 @@
 /** `trace mark TEXT`: a named moment in every open session. */
+import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 
 export const registerMark: Register = (program, context) => {
   program
     .command('mark <text>')
     .description('put a named moment into every open session')
-    .action(async (text: string, _, command) => {
+    .action(async (text: string, _, command: Command) => {
       const { client, output } = context(command);
       const body = await client.mark(text);
       output.value(body);

@@ -1,4 +1,5 @@
 /** `trace sessions`: every boot session, with what it holds and what it lost. */
+import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import type { Register } from '../commands.ts';
 import { TraceError } from '../../common/errors.ts';
@@ -20,7 +21,7 @@ export const registerSessions: Register = (program, context) => {
     .option('--root <dir>', 'only on this root')
     .option('--client <ip>', 'only of this client')
     .option('--since <time>', 'only with an access since then (RFC 3339)')
-    .action(async (options: SessionsOptions, command) => {
+    .action(async (options: SessionsOptions, command: Command) => {
       const here = context(command);
       const { output } = here;
       await here.withStore((store) => {

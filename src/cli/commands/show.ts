@@ -1,4 +1,5 @@
 /** `trace show SESSION`: client, boot evidence, tier, counts, losses, marks, and the image to be. */
+import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import { withPlan } from '../../daemon/build-image.ts';
 import { countOperations } from '../../sessions/evaluate.ts';
@@ -24,7 +25,7 @@ export const registerShow: Register = (program, context) => {
     .command('show <session>')
     .description('one session: client, boot evidence, tier, counts, loss, marks')
     .option('--tree <dir>', 'look at the root here instead of where it was recorded')
-    .action(async (name: string, options: { tree?: string }, command) => {
+    .action(async (name: string, options: { tree?: string }, command: Command) => {
       const here = context(command);
       const { output } = here;
       await here.withStore(async (store) => {

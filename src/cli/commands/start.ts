@@ -1,4 +1,5 @@
 /** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
+import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { spawnDaemon } from '../spawn-daemon.ts';
 import { rootArgument } from '../root-argument.ts';
@@ -21,7 +22,7 @@ export const registerStart: Register = (program, context) => {
       (value: string, before: readonly string[]) => [...before, value],
       [] as readonly string[],
     )
-    .action(async (options: StartOptions, command) => {
+    .action(async (options: StartOptions, command: Command) => {
       const { client, output, config } = context(command);
       const root = rootArgument(options.root);
       const pid = await spawnDaemon({ client, config });

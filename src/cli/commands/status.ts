@@ -1,4 +1,5 @@
 /** `trace status`: what is recorded now, at which tier, and what was lost. */
+import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { table } from '../output.ts';
 
@@ -6,7 +7,7 @@ export const registerStatus: Register = (program, context) => {
   program
     .command('status')
     .description('what is recorded now')
-    .action(async (_, command) => {
+    .action(async (_, command: Command) => {
       const { client, output } = context(command);
       const body = await client.status();
       output.value(body);

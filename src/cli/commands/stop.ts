@@ -1,4 +1,5 @@
 /** `trace stop`: drains every queue, then ends recordings. */
+import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { rootArgument } from '../root-argument.ts';
 
@@ -8,7 +9,7 @@ export const registerStop: Register = (program, context) => {
     .description('end the recording of a root, or of all; answers when every queue is drained')
     .option('--root <dir>', 'the root; default: all')
     .option('--daemon', 'end the daemon too; recordings resume when it starts again')
-    .action(async (options: { root?: string; daemon?: boolean }, command) => {
+    .action(async (options: { root?: string; daemon?: boolean }, command: Command) => {
       const { client, output } = context(command);
       if (options.daemon === true) {
         await client.shutdown();
