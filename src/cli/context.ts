@@ -2,8 +2,9 @@
  * What every command is given: where things are, how to speak, how to reach the daemon.
  * Owns the reading of the global options.
  */
+import { resolve } from 'node:path';
 import type { Store } from '../store/store.ts';
-import { databasePath, loadConfig, type Config } from '../daemon/config.ts';
+import { databasePath, placesOf, type Places } from '../daemon/places.ts';
 import { ControlClient } from '../daemon/control-client.ts';
 import { Output } from './output.ts';
 
@@ -16,19 +17,19 @@ export interface GlobalOptions {
 
 export class Context {
   readonly output: Output;
-  readonly config: Config;
+  readonly places: Places;
   readonly database: string;
   readonly client: ControlClient;
 
   constructor(options: GlobalOptions) {
     this.output = new Output({ json: options.json === true });
-    this.config = loadConfig(undefined, {
-      ...process.env,
-      ...(options.stateDir === undefined ? {} : { NFSROOT_TRACE_STATE_DIR: options.stateDir }),
-      ...(options.socket === undefined ? {} : { NFSROOT_TRACE_SOCKET: options.socket }),
-    });
-    this.database = options.db ?? databasePath(this.config);
-    this.client = new ControlClient({ socket: this.config.socket });
+    const usual = placesOf(process.env);
+    this.places = {
+      stateDir: resolve(options.stateDir ?? usual.stateDir),
+      socket: resolve(options.socket ?? usual.socket),
+    };
+    this.database = options.db ?? databasePath(this.places);
+    this.client = new ControlClient({ socket: this.places.socket });
   }
 
   /** Runs `read` on the database, opened read-only; no daemon is needed. */

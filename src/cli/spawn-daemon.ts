@@ -7,21 +7,21 @@ import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
-import type { Config } from '../daemon/config.ts';
 import type { ControlClient } from '../daemon/control-client.ts';
+import { SOCKET_VARIABLE, STATE_DIR_VARIABLE, type Places } from '../daemon/places.ts';
 
 const PATIENCE_MS = 60_000;
 const POLL_MS = 50;
 
 export interface SpawnOptions {
   readonly client: ControlClient;
-  readonly config: Config;
+  readonly places: Places;
 }
 
 /** The new daemon's pid; null if one was listening already. */
-export async function spawnDaemon({ client, config }: SpawnOptions): Promise<number | null> {
+export async function spawnDaemon({ client, places }: SpawnOptions): Promise<number | null> {
   if (await listens(client)) return null;
-  const log = openLog(config.stateDir);
+  const log = openLog(places.stateDir);
   try {
     const from = fstatSync(log).size;
     const child = spawn(
@@ -33,8 +33,8 @@ export async function spawnDaemon({ client, config }: SpawnOptions): Promise<num
         cwd: '/',
         env: {
           ...process.env,
-          NFSROOT_TRACE_STATE_DIR: config.stateDir,
-          NFSROOT_TRACE_SOCKET: config.socket,
+          [STATE_DIR_VARIABLE]: places.stateDir,
+          [SOCKET_VARIABLE]: places.socket,
         },
       },
     );

@@ -1,16 +1,17 @@
 /**
  * The daemon's configuration: a JSON file, every key optional, every unknown key an error.
- * Owns the defaults and the well-known paths.
+ * Owns the defaults.
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
+import { DEFAULT_PLACES, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from './places.ts';
 
 const schema = z.strictObject({
   /** Folder of the database and the log. */
-  stateDir: z.string().startsWith('/').default('/var/lib/nfsroot-trace'),
+  stateDir: z.string().startsWith('/').default(DEFAULT_PLACES.stateDir),
   /** Unix socket that the command line talks to. */
-  socket: z.string().startsWith('/').default('/run/nfsroot-trace/control.sock'),
+  socket: z.string().startsWith('/').default(DEFAULT_PLACES.socket),
   /** Time between two commits, milliseconds. */
   flushMs: z.number().int().min(50).max(60_000).default(1000),
   /** Silence after which a session ends, minutes. */
@@ -28,9 +29,11 @@ export type Config = Readonly<z.infer<typeof schema>>;
 /** The configuration from a file; without one, the defaults. Environment variables win over it. */
 export function loadConfig(path: string | undefined, env: NodeJS.ProcessEnv): Config {
   const values: Record<string, unknown> = path === undefined ? {} : parseFile(path);
-  if (env['NFSROOT_TRACE_STATE_DIR'] !== undefined)
-    values['stateDir'] = env['NFSROOT_TRACE_STATE_DIR'];
-  if (env['NFSROOT_TRACE_SOCKET'] !== undefined) values['socket'] = env['NFSROOT_TRACE_SOCKET'];
+  for (const [key, variable] of [
+    ['stateDir', STATE_DIR_VARIABLE],
+    ['socket', SOCKET_VARIABLE],
+  ] as const)
+    if (env[variable] !== undefined) values[key] = env[variable];
   const result = schema.safeParse(values);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
@@ -63,9 +66,4 @@ function parseFile(path: string): Record<string, unknown> {
       exit: 'config',
     });
   return { ...value };
-}
-
-/** The database of a state folder. */
-export function databasePath(config: Pick<Config, 'stateDir'>): string {
-  return `${config.stateDir}/trace.db`;
 }

@@ -6,8 +6,9 @@ import pino, { type Logger } from 'pino';
 import { sdNotify } from '../fanotify-ts/system.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { Store } from '../store/store.ts';
-import { databasePath, type Config } from './config.ts';
+import type { Config } from './config.ts';
 import { ControlServer } from './control-server.ts';
+import { databasePath } from './places.ts';
 import { Service } from './service.ts';
 
 export interface DaemonOptions {

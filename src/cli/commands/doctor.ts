@@ -12,10 +12,10 @@ export const registerDoctor: Register = (program, context) => {
     .option('--root <dir>', 'check this root; default: every export')
     .action(async (options: { root?: string }, command: Command) => {
       const { diagnose } = await import('../../daemon/doctor.ts');
-      const { output, config } = context(command);
+      const { output, places } = context(command);
       const { findings, tier, ok } = diagnose({
         roots: options.root === undefined ? [] : [rootArgument(options.root)],
-        stateDir: config.stateDir,
+        stateDir: places.stateDir,
       });
       output.value({ ok, tier, findings });
       for (const row of table(findings.map(({ state, check, text }) => [state, check, text])))

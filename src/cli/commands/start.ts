@@ -23,11 +23,11 @@ export const registerStart: Register = (program, context) => {
       [] as readonly string[],
     )
     .action(async (options: StartOptions, command: Command) => {
-      const { client, output, config } = context(command);
+      const { client, output, places } = context(command);
       const root = rootArgument(options.root);
-      const pid = await spawnDaemon({ client, config });
+      const pid = await spawnDaemon({ client, places });
       if (pid !== null)
-        output.say(`started a daemon (pid ${pid}); its log is ${config.stateDir}/daemon.log`);
+        output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
       const body = await client.start({
         root,
         label: options.label ?? null,
