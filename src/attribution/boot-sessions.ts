@@ -217,8 +217,10 @@ export class BootSessions {
       this.#onReboot({ client, verifier, atUs, known }, effects);
       return;
     }
-    for (const other of elsewhere)
+    for (const other of elsewhere) {
+      effects.push(...this.#expire(other.address, atUs));
       if (this.#sessionsOf(other.address).length > 0) this.#collide(client, other, effects);
+    }
     this.#onNewClient({ client, verifier, atUs, serverRestarted }, effects);
   }
 
