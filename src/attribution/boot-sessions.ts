@@ -322,7 +322,7 @@ export class BootSessions {
     partial: boolean,
     effects: SessionEffect[],
   ): Live {
-    const { client, rootId, recordingId, firstUs, lastUs } = seen;
+    const { client, rootId, recordingId, firstUs } = seen;
     const id = this.#nextId;
     this.#nextId += 1;
     const session: OpenSession = {
@@ -333,7 +333,7 @@ export class BootSessions {
       evidence,
       partial,
       openedUs: firstUs,
-      lastUs,
+      lastUs: firstUs,
     };
     this.#quieted.delete(keyOf(client, rootId));
     effects.push({ kind: 'opened', session });

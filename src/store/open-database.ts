@@ -64,8 +64,9 @@ function closeWriter(db: Database): void {
     db.pragma('busy_timeout = 0');
     db.pragma('journal_mode = DELETE');
   } catch (error) {
-    // A reader is still there; it keeps the log's files and the next close tidies up.
-    if (!(error instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(error.code)))
+    // A reader is still there, or the disk is full: what was committed is safe in the log, and the
+    // next close tidies up.
+    if (!(error instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED|FULL)/.test(error.code)))
       throw error;
   } finally {
     db.close();

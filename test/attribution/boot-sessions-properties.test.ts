@@ -79,9 +79,7 @@ function outcome(player: Player, ids: readonly number[]): unknown {
   const sessions = [...player.sessions.values()].sort((a, b) => a.session.id - b.session.id);
   return {
     ids,
-    sessions: sessions.map(({ session, closed, closedUs }) => {
-      return { ...session, closed, closedUs };
-    }),
+    sessions: sessions.map(({ session, closed, closedUs }) => ({ ...session, closed, closedUs })),
     collisions: player.kinds('collision'),
   };
 }
