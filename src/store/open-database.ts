@@ -45,6 +45,8 @@ function openToWrite(path: string, migrations: readonly Migration[]): OpenedData
     // A killed process loses nothing that was committed. A power cut may take the transactions
     // since the last checkpoint, never a part of one; `Store.sync` checkpoints where that matters.
     db.pragma('synchronous = NORMAL');
+    // 16 MB of log: four times fewer checkpoints (each syncs twice) than the default.
+    db.pragma('wal_autocheckpoint = 4000');
     db.pragma('foreign_keys = ON');
     migrate(db, migrations);
     db.pragma(`application_id = ${APPLICATION_ID}`);

@@ -222,7 +222,9 @@ export class Writer {
 
   #accesses(accesses: readonly AccessUpdate[], batch: number): void {
     const last = new Map<number, number>();
-    for (const a of accesses) {
+    // In the order of the key, so that each page of the tree is visited once.
+    const sorted = [...accesses].sort((a, b) => a.sessionId - b.sessionId || a.fileId - b.fileId);
+    for (const a of sorted) {
       this.#sql.access.run(
         a.sessionId,
         a.fileId,
