@@ -45,9 +45,30 @@ describe('NFSv3', () => {
     const player = new Player();
     player.play(nfs3Mount(A, 10 * SECOND)).boot(A, 11 * SECOND);
     player.keep(
-      player.machine.marker(marker({ kind: 'fsinfo', client: A, atUs: 60 * SECOND }), null),
+      player.machine.marker(
+        marker({ kind: 'fsinfo', client: A, atUs: 60 * SECOND, hash: 0x1234 }),
+        null,
+      ),
     );
     assert.equal(player.read(A, 61 * SECOND), 41);
+  });
+
+  test('where the file handle of FSINFO is not known, silence decides', () => {
+    const player = new Player();
+    const mount = (atUs: number) =>
+      nfs3Mount(A, atUs).forEach((seen) =>
+        player.keep(player.machine.marker({ ...seen, hash: 0 }, null)),
+      );
+    mount(10 * SECOND);
+    player.boot(A, 11 * SECOND);
+    mount(13 * SECOND);
+    player.read(A, 13 * SECOND);
+    mount(60 * SECOND);
+    player.boot(A, 61 * SECOND);
+    assert.deepEqual(player.story, [
+      '41 10.0.0.7 nfs3-mount closed:boot',
+      '42 10.0.0.7 nfs3-mount',
+    ]);
   });
 
   test('a mount that is tried again and again is one boot', () => {
@@ -148,6 +169,40 @@ describe('NFSv4', () => {
     player.play(nfs4Mount(mount(1, V1), 10 * SECOND)).boot(A, 11 * SECOND);
     player.play(nfs4Unmount(2, 30 * SECOND)).play(nfs4Mount(mount(5, V1), 60 * SECOND));
     assert.equal(player.read(A, 61 * SECOND), 41);
+  });
+
+  const again = (verifier: string, atUs: number) =>
+    marker({
+      kind: 'confirmed_r',
+      client: A,
+      name: Buffer.from(OWNER),
+      verifier,
+      clBoot: 1_700_000_000,
+      clId: 2,
+      atUs,
+    });
+
+  test('a client that the server still knows is the same session, and known from then on', () => {
+    const player = new Player();
+    player.read(A, 10 * SECOND);
+    player.play([again(V1, 50 * SECOND)]);
+    assert.equal(player.read(A, 51 * SECOND), 41);
+    player.play(nfs4HardReboot({ ...mount(9, V2), oldVerifier: V1, oldClId: 2 }, 90 * SECOND));
+    assert.equal(player.read(A, 91 * SECOND), 42);
+    assert.equal(player.sessions.get(42)?.session.evidence.kind, 'nfs4-verifier');
+  });
+
+  test('a reboot that nobody saw is a new session, and partial', () => {
+    const player = new Player({
+      identities: [{ address: A, ownerName: Buffer.from(OWNER), verifier: V1 }],
+    });
+    player.read(A, 10 * SECOND);
+    player.play([again(V2, 50 * SECOND)]);
+    player.read(A, 51 * SECOND);
+    assert.deepEqual(player.story, [
+      '41 10.0.0.7 first-traffic partial closed:boot',
+      '42 10.0.0.7 nfs4-verifier partial',
+    ]);
   });
 
   test('another owner name with the same verifier is the same boot', () => {
