@@ -223,3 +223,42 @@ test('an export is on record', (t) => {
   const row = { expression: 'session-1', options: { format: 'cpio' }, digest: 'abc', atUs: T0 };
   store.recordExport(row);
 });
+
+test('a file that the store knows keeps its number and first metadata under a second one', (t) => {
+  const recording = recorded(t);
+  const { store, rootId } = recording;
+  store.ingest({ atUs: T0, opened: [opened(recording, { id: 1 })], files: [file(1, 'a')] });
+  const back = { ...file(1, 'b'), id: 7, size: 999 };
+  store.ingest({ atUs: T0, files: [back], accesses: [access(1, 7), access(1, 1)] });
+  store.ingest({
+    atUs: T0,
+    names: [{ fileId: 7, path: Buffer.from('a'), change: 'removed' }],
+    accesses: [access(1, 7)],
+  });
+  const [row, ...more] = store.files(1);
+  assert.deepEqual(more, []);
+  assert.deepEqual([row?.fileId, row?.count, row?.size], [1, 3, 10]);
+  assert.deepEqual(
+    [...store.knownFiles(rootId)].map(({ id, names }) => [id, names.map(String)]),
+    [[1, ['b']]],
+  );
+  assert.equal(store.nextIds().file, 8);
+});
+
+test('a snapshot sees one moment', (t) => {
+  const recording = recorded(t);
+  const { store, path } = recording;
+  const reader = openFor(t, path, true);
+  reader.snapshot(() => {
+    assert.equal(reader.sessions().length, 0);
+    store.ingest({
+      atUs: T0,
+      opened: [opened(recording, { id: 1 })],
+      files: [file(1, 'a')],
+      accesses: [access(1, 1)],
+    });
+    assert.equal(reader.sessions().length, 0);
+    assert.deepEqual(reader.files(1), []);
+  });
+  assert.equal(reader.files(1).length, 1);
+});
