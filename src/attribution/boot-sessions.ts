@@ -7,57 +7,17 @@
  */
 import type { NfsMarker } from '../common/batches.ts';
 import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
+import type {
+  AccessSeen,
+  BootSessionsOptions,
+  CloseReason,
+  SessionEffect,
+} from './boot-session-types.ts';
 import { ClientIdentities, type KnownIdentity } from './client-identities.ts';
 import { PendingBoots } from './pending-boots.ts';
 
 export type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
-
-/** `stop`: the recording ended; `boot`, `manual`: another session of the same client follows. */
-export type CloseReason = 'boot' | 'quiet' | 'stop' | 'manual';
-
-export type SessionEffect =
-  | { readonly kind: 'opened'; readonly session: OpenSession }
-  | {
-      readonly kind: 'closed';
-      readonly id: number;
-      readonly reason: CloseReason;
-      readonly atUs: number;
-    }
-  /** A session turned out to begin with a boot: its evidence and `partial` change. */
-  | { readonly kind: 'revised'; readonly session: OpenSession }
-  | { readonly kind: 'identity'; readonly identity: ClientIdentity }
-  /** Two addresses share an NFSv4 owner name: clones with the same host name. */
-  | {
-      readonly kind: 'collision';
-      readonly address: string;
-      readonly otherAddress: string;
-      readonly ownerName: Buffer;
-    };
-
-export interface BootSessionsOptions {
-  readonly nextSessionId: number;
-  /** A session without an access for this long is closed. Default 15 minutes. */
-  readonly quietUs?: number;
-  /** FSINFO calls closer together than this are one mount. Default 5 s. */
-  readonly mountDebounceUs?: number;
-  /** A client that reboots is silent at least this long. Default 2 s. */
-  readonly rebootSilenceUs?: number;
-  /** The first program is read within this time of a boot's first access. Default 60 s. */
-  readonly initWithinUs?: number;
-  /** Sessions and identities of the store, to go on after a restart. */
-  readonly open?: readonly OpenSession[];
-  readonly identities?: readonly ClientIdentity[];
-}
-
-export interface AccessSeen {
-  readonly client: string;
-  readonly rootId: number;
-  readonly recordingId: number;
-  readonly firstUs: number;
-  readonly lastUs: number;
-  /** The root's first program (`/init`, `/sbin/init`) was read from its start. */
-  readonly readsInit?: boolean;
-}
+export type * from './boot-session-types.ts';
 
 interface Live {
   session: OpenSession;
@@ -126,8 +86,11 @@ export class BootSessions {
     const effects = this.#expire(marker.client, marker.atUs);
     if (marker.kind === 'fsinfo') {
       if (mountedRootId !== null) this.#onMount(marker, mountedRootId, effects);
+      else if (marker.hash === 0) this.#onUnknownMount(marker, effects);
     } else if (marker.kind === 'fresh') {
       this.#onFresh(marker, effects);
+    } else if (marker.kind === 'confirmed_r') {
+      this.#onConfirmedAgain(marker, effects);
     } else if (marker.kind === 'verf_mismatch') {
       this.#onVerifierMismatch(marker, effects);
     } else if (marker.kind !== 'confirmed' && marker.kind !== 'reclaim_complete') {
@@ -180,17 +143,13 @@ export class BootSessions {
     for (const live of this.#sessionsOf(client))
       if (rootId === null || live.session.rootId === rootId)
         this.#close(live, 'manual', atUs, effects);
-    this.#pending.expect({ client, rootId, evidence: { kind: 'manual' }, atUs, except: [] });
+    this.#pending.expect({ client, rootId, evidence: { kind: 'manual' }, atUs });
     return effects;
   }
 
   #onMount(marker: NfsMarker, rootId: number, effects: SessionEffect[]): void {
     const { client, atUs } = marker;
-    const key = keyOf(client, rootId);
-    const before = this.#mounted.get(key);
-    this.#mounted.set(key, atUs);
-    // A Linux client sends FSINFO twice in one mount: the probe and the root's attributes.
-    if (before !== undefined && atUs - before < this.#mountDebounceUs) return;
+    if (this.#isSameMount(keyOf(client, rootId), atUs)) return;
     const live = this.#live.get(client)?.get(rootId);
     if (live !== undefined) {
       const byNfs4 = live.session.evidence.kind.startsWith('nfs4-');
@@ -198,7 +157,21 @@ export class BootSessions {
       if (byNfs4 && atUs - live.session.lastUs < this.#rebootSilenceUs) return;
       this.#close(live, 'boot', atUs, effects);
     }
-    this.#pending.expect({ client, rootId, evidence: { kind: 'nfs3-mount' }, atUs, except: [] });
+    this.#pending.expect({ client, rootId, evidence: { kind: 'nfs3-mount' }, atUs });
+  }
+
+  /** FSINFO on a file handle that is not known (tier `reads`): perhaps of another export. */
+  #onUnknownMount({ client, atUs }: NfsMarker, effects: SessionEffect[]): void {
+    if (this.#isSameMount(keyOf(client, 'any'), atUs)) return;
+    this.#closeSilent(client, atUs, effects);
+    this.#expectEverywhere(client, { kind: 'nfs3-mount' }, atUs);
+  }
+
+  /** A Linux client sends FSINFO twice in one mount: the probe and the root's attributes. */
+  #isSameMount(key: string, atUs: number): boolean {
+    const before = this.#mounted.get(key);
+    this.#mounted.set(key, atUs);
+    return before !== undefined && atUs - before < this.#mountDebounceUs;
   }
 
   #onFresh(marker: NfsMarker, effects: SessionEffect[]): void {
@@ -217,9 +190,26 @@ export class BootSessions {
       this.#onReboot({ client, verifier, atUs, known }, effects);
       return;
     }
-    for (const other of elsewhere)
+    for (const other of elsewhere) {
+      effects.push(...this.#expire(other.address, atUs));
       if (this.#sessionsOf(other.address).length > 0) this.#collide(client, other, effects);
+    }
     this.#onNewClient({ client, verifier, atUs, serverRestarted }, effects);
+  }
+
+  /** The server knew the client and its verifier: a remount, or news to us alone. */
+  #onConfirmedAgain(marker: NfsMarker, effects: SessionEffect[]): void {
+    const { client, atUs, verifier, clBoot, clId } = marker;
+    const ownerName = marker.name ?? Buffer.alloc(0);
+    this.#noteServerBoot(clBoot);
+    this.#identities.learnClientId(clBoot, clId, { address: client, ownerName });
+    const known = this.#identities.get(client, ownerName);
+    const sameBoot = this.#identities.atAddress(client).some((id) => id.verifier === verifier);
+    if (known?.verifier === verifier) return;
+    this.#learn({ address: client, ownerName, verifier }, atUs, effects);
+    // It rebooted while nobody looked: what it read since its boot was not seen.
+    if (known !== undefined && !sameBoot)
+      this.#onReboot({ client, verifier, atUs, known, unseen: true }, effects);
   }
 
   #onVerifierMismatch(marker: NfsMarker, effects: SessionEffect[]): void {
@@ -247,6 +237,7 @@ export class BootSessions {
       atUs: number;
       known: KnownIdentity | undefined;
       oldVerifier?: string;
+      unseen?: boolean;
     },
     effects: SessionEffect[],
   ): void {
@@ -264,7 +255,7 @@ export class BootSessions {
       kind: 'nfs4-verifier',
       detail: { verifier, ...(previousVerifier === '' ? {} : { previousVerifier }) },
     };
-    this.#expectEverywhere(client, evidence, atUs);
+    this.#expectEverywhere(client, evidence, atUs, boot.unseen);
   }
 
   /** An NFSv4 client never seen before: a boot, or one more mount of a client that is up. */
@@ -276,11 +267,14 @@ export class BootSessions {
     // A client that is up runs its mount program from the root, which asks the server (close-to-
     // open consistency); one that reboots is silent before. When the server itself was away, its
     // clients were silent too.
-    if (!boot.serverRestarted)
-      for (const live of this.#sessionsOf(client))
-        if (atUs - live.session.lastUs >= this.#rebootSilenceUs)
-          this.#close(live, 'boot', atUs, effects);
+    if (!boot.serverRestarted) this.#closeSilent(client, atUs, effects);
     this.#expectEverywhere(client, { kind: 'nfs4-new-client', detail: { verifier } }, atUs);
+  }
+
+  #closeSilent(client: string, atUs: number, effects: SessionEffect[]): void {
+    for (const live of this.#sessionsOf(client))
+      if (atUs - live.session.lastUs >= this.#rebootSilenceUs)
+        this.#close(live, 'boot', atUs, effects);
   }
 
   /** The first program was read again after a silence: the boot of a client without markers. */
@@ -305,8 +299,8 @@ export class BootSessions {
 
   #openNext(seen: AccessSeen, effects: SessionEffect[]): Live {
     const { client, rootId } = seen;
-    const evidence = this.#pending.take(client, rootId);
-    if (evidence !== undefined) return this.#openAs(seen, evidence, false, effects);
+    const boot = this.#pending.take(client, rootId);
+    if (boot !== undefined) return this.#openAs(seen, boot.evidence, boot.partial, effects);
     const after = this.#quieted.get(keyOf(client, rootId));
     if (after !== undefined)
       return this.#openAs(seen, { kind: 'quiet', detail: { after } }, true, effects);
@@ -320,7 +314,7 @@ export class BootSessions {
     partial: boolean,
     effects: SessionEffect[],
   ): Live {
-    const { client, rootId, recordingId, firstUs, lastUs } = seen;
+    const { client, rootId, recordingId, firstUs } = seen;
     const id = this.#nextId;
     this.#nextId += 1;
     const session: OpenSession = {
@@ -331,7 +325,7 @@ export class BootSessions {
       evidence,
       partial,
       openedUs: firstUs,
-      lastUs,
+      lastUs: firstUs,
     };
     this.#quieted.delete(keyOf(client, rootId));
     effects.push({ kind: 'opened', session });
@@ -373,9 +367,9 @@ export class BootSessions {
   }
 
   /** The next access on each root opens its session; roots with one still open have theirs. */
-  #expectEverywhere(client: string, evidence: BootEvidence, atUs: number): void {
+  #expectEverywhere(client: string, evidence: BootEvidence, atUs: number, partial = false): void {
     const except = this.#sessionsOf(client).map((live) => live.session.rootId);
-    this.#pending.expect({ client, rootId: null, evidence, atUs, except });
+    this.#pending.expect({ client, rootId: null, evidence, atUs, partial, except });
   }
 
   #learn(identity: ClientIdentity, atUs: number, effects: SessionEffect[]): void {
@@ -399,6 +393,6 @@ export class BootSessions {
   }
 }
 
-function keyOf(client: string, rootId: number): string {
+function keyOf(client: string, rootId: number | 'any'): string {
   return `${client} ${rootId}`;
 }

@@ -4,8 +4,13 @@
  */
 import type { BootEvidence } from '../common/boots.ts';
 
-interface Waiting {
+export interface ExpectedBoot {
   readonly evidence: BootEvidence;
+  /** The boot itself was not seen, only that there was one. */
+  readonly partial: boolean;
+}
+
+interface Waiting extends ExpectedBoot {
   readonly atUs: number;
   /** Roots that have had it, or for which it came too late. */
   readonly spent: Set<number>;
@@ -23,10 +28,11 @@ export class PendingBoots {
     readonly rootId: number | null;
     readonly evidence: BootEvidence;
     readonly atUs: number;
-    readonly except: readonly number[];
+    readonly partial?: boolean;
+    readonly except?: readonly number[];
   }): void {
-    const { client, rootId, evidence, atUs } = boot;
-    const waiting = { evidence, atUs, spent: new Set(boot.except) };
+    const { client, rootId, evidence, atUs, partial = false } = boot;
+    const waiting = { evidence, partial, atUs, spent: new Set(boot.except ?? []) };
     if (rootId === null) {
       this.#ofClient.set(client, waiting);
       this.#ofRoot.delete(client);
@@ -37,7 +43,7 @@ export class PendingBoots {
   }
 
   /** The evidence for the first access on a root, once. */
-  take(client: string, rootId: number): BootEvidence | undefined {
+  take(client: string, rootId: number): ExpectedBoot | undefined {
     const everywhere = this.#ofClient.get(client);
     const here = this.#ofRoot.get(client)?.get(rootId);
     this.#ofRoot.get(client)?.delete(rootId);
@@ -46,7 +52,7 @@ export class PendingBoots {
       .filter((waiting) => waiting !== undefined)
       .filter(({ spent, atUs }) => !spent.has(rootId) && atUs >= since);
     everywhere?.spent.add(rootId);
-    return usable[0]?.evidence;
+    return usable[0];
   }
 
   distrustBefore(rootId: number, atUs: number): void {

@@ -22,6 +22,12 @@ const UNREADABLE: Story = {
   hint: 'ask for read permission on the file and its folder, or run the command as root',
   exit: 'permission',
 };
+const MOVED: Story = {
+  code: 'database-moved',
+  says: 'was moved or deleted while it was open',
+  hint: 'put it back and start the program again; what it wrote since is in the moved file',
+  exit: 'io',
+};
 const FULL: Story = {
   code: 'database-full',
   says: 'has no room left to grow',
@@ -44,6 +50,7 @@ const IO: Story = {
 /** By the primary part of SQLite's code, or the errno's name. */
 const STORIES: readonly (readonly [RegExp, Story])[] = [
   [/^SQLITE_(CORRUPT|NOTADB)/, DAMAGED],
+  [/^SQLITE_READONLY_DBMOVED/, MOVED],
   [/^(SQLITE_(CANTOPEN|PERM|AUTH|READONLY)|EACCES|EPERM|EROFS)/, UNREADABLE],
   [/^(SQLITE_FULL|ENOSPC|EDQUOT)/, FULL],
   [/^SQLITE_(BUSY|LOCKED)/, BUSY],

@@ -45,6 +45,8 @@ function openToWrite(path: string, migrations: readonly Migration[]): OpenedData
     // A killed process loses nothing that was committed. A power cut may take the transactions
     // since the last checkpoint, never a part of one; `Store.sync` checkpoints where that matters.
     db.pragma('synchronous = NORMAL');
+    // 16 MB of log: four times fewer checkpoints (each syncs twice) than the default.
+    db.pragma('wal_autocheckpoint = 4000');
     db.pragma('foreign_keys = ON');
     migrate(db, migrations);
     db.pragma(`application_id = ${APPLICATION_ID}`);
@@ -64,8 +66,9 @@ function closeWriter(db: Database): void {
     db.pragma('busy_timeout = 0');
     db.pragma('journal_mode = DELETE');
   } catch (error) {
-    // A reader is still there; it keeps the log's files and the next close tidies up.
-    if (!(error instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(error.code)))
+    // A reader is still there, or the disk is full: what was committed is safe in the log, and the
+    // next close tidies up.
+    if (!(error instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED|FULL)/.test(error.code)))
       throw error;
   } finally {
     db.close();

@@ -126,12 +126,19 @@ export interface NameColumns {
 type Statements = { readonly [K in keyof typeof SQL]: Statement };
 
 export class Reader {
+  readonly #db: Database;
   readonly #sql: Statements;
 
   constructor(db: Database) {
+    this.#db = db;
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as unknown as Statements;
+  }
+
+  /** Everything that `work` reads is of one moment, whatever is committed meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#db.transaction(work).deferred();
   }
 
   nextIds(): NextIds {
@@ -197,8 +204,10 @@ export class Reader {
   }
 
   files(id: number, operations: number | null): FileAccessRow[] {
-    const names = this.#names(id, operations);
-    const rows = this.#sql.files.all({ id, operations }) as FileColumns[];
+    const { names, rows } = this.snapshot(() => ({
+      names: this.#names(id, operations),
+      rows: this.#sql.files.all({ id, operations }) as FileColumns[],
+    }));
     return rows
       .map((row) => fileRow(row, names.of(row.fileId)))
       .sort((a, b) => compareFirstNames(a.names[0], b.names[0]) || a.fileId - b.fileId);

@@ -55,6 +55,11 @@ export class Store {
     if (this.#opened.db.open) this.#try(() => this.#opened.close());
   }
 
+  /** Everything that `work` reads is of one moment, whatever is committed meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#try(() => this.#reader.snapshot(work));
+  }
+
   /** First unused numbers. A number is never used twice, also when its rows are gone. */
   nextIds(): NextIds {
     return this.#try(() => this.#reader.nextIds());

@@ -42,7 +42,9 @@ const SQL = {
   identity: 'INSERT OR REPLACE INTO identity (address, owner_name, verifier) VALUES (?, ?, ?)',
   file: `INSERT INTO file (id, root_id, handle_type, handle, dev, inode, generation, mode, uid, gid,
       size, mtime_ns, nlink)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (root_id, handle_type, handle) DO NOTHING`,
+  sameFile: 'SELECT id FROM file WHERE root_id = ? AND handle_type = ? AND handle = ?',
   addName: `INSERT INTO name (file_id, path, since_batch) SELECT @fileId, @path, @batch
     WHERE NOT EXISTS (SELECT 1 FROM name
       WHERE file_id = @fileId AND path = @path AND until_batch IS NULL)`,
@@ -81,6 +83,11 @@ export class Writer {
   readonly #db: Database;
   readonly #sql: Statements;
   readonly #ingest: (batch: IngestBatch) => void;
+  /**
+   * Numbers given to files that the store knew already: one that had left the root and came back
+   * after a restart. They stand for the first number.
+   */
+  readonly #aliases = new Map<number, number>();
 
   constructor(db: Database) {
     this.#db = db;
@@ -195,7 +202,7 @@ export class Writer {
 
   #file(file: NewFile, batch: number): void {
     const { handle } = file;
-    this.#sql.file.run(
+    const { changes } = this.#sql.file.run(
       file.id,
       file.rootId,
       handle?.type ?? null,
@@ -211,10 +218,19 @@ export class Writer {
       file.mtimeNs,
       file.nlink,
     );
-    for (const path of file.names) this.#sql.addName.run({ fileId: file.id, path, batch });
+    if (changes === 0) {
+      const first = this.#sql.sameFile.get(file.rootId, handle?.type, handle?.bytes);
+      this.#aliases.set(file.id, (first as { id: number }).id);
+    }
+    for (const path of file.names) this.#name({ fileId: file.id, path, change: 'added' }, batch);
   }
 
-  #name({ fileId, path, change }: NameChange, batch: number): void {
+  #fileId(id: number): number {
+    return this.#aliases.get(id) ?? id;
+  }
+
+  #name({ fileId: id, path, change }: NameChange, batch: number): void {
+    const fileId = this.#fileId(id);
     if (change === 'removed') this.#sql.removeName.run(batch, fileId, path);
     else if (this.#sql.restoreName.run(fileId, path, batch).changes === 0)
       this.#sql.addName.run({ fileId, path, batch });
@@ -222,10 +238,12 @@ export class Writer {
 
   #accesses(accesses: readonly AccessUpdate[], batch: number): void {
     const last = new Map<number, number>();
-    for (const a of accesses) {
+    // In the order of the key, so that each page of the tree is visited once.
+    const sorted = [...accesses].sort((a, b) => a.sessionId - b.sessionId || a.fileId - b.fileId);
+    for (const a of sorted) {
       this.#sql.access.run(
         a.sessionId,
-        a.fileId,
+        this.#fileId(a.fileId),
         a.operations,
         a.count,
         a.bytes,
