@@ -3,11 +3,11 @@
 //
 // Native shape, wrapped by src/fanotify-ts/fanotify-group.ts (which validates):
 //   new FanotifyGroup({ serverNames: string[], keep: bits, tableLimit, queueLimited })
-//   start(paths: Buffer[])  watch(path)  unwatch(path)  trace(pid)  untrace(pid)  hold(on)
-//   drain(): { rows: Buffer, size, losses: [where, count, fromUs, toUs][], untilUs }
-//   sync(timeoutMs): Promise<number>   0 proven, 1 timed out, 2 stopped
-//   stop(): Promise<number>            0, when the thread has been joined
-//   stats(): object of numbers
+//   start(paths: Buffer[], onProven: (ticket) => void)  watch(path)  unwatch(path)  trace(pid)
+//   untrace(pid) hold(on)  feed(bytes) drain(): { rows: Buffer, size, losses: [where, count,
+//   fromUs, toUs][], untilUs } sync(): number     a ticket, proven when onProven has been called
+//   with it or a higher one stop(): Promise    resolves when the thread has been joined stats():
+//   object of numbers
 #include "fanotify/fanotify_binding.h"
 
 #include <memory>
@@ -23,20 +23,15 @@ std::string BytesOf(const Napi::Value& value) {
   return std::string(bytes.Data(), bytes.Length());
 }
 
-// A wait or a join on libuv's pool, so that the event loop goes on. It holds the Group, not the
-// JavaScript object, and touches nothing of JavaScript but its promise.
-class GroupWork {
+// A join on libuv's pool, so that the event loop goes on. It holds the Group, not the JavaScript
+// object, and touches nothing of JavaScript but its promise.
+class StopWork {
  public:
-  static Napi::Value Queue(Napi::Env env, std::shared_ptr<fan::Group> group, bool stop,
-                           int64_t timeout_ms) {
-    GroupWork* work = new GroupWork;
+  static Napi::Value Queue(Napi::Env env, std::shared_ptr<fan::Group> group) {
+    StopWork* work = new StopWork;
     work->group_ = std::move(group);
-    work->stop_ = stop;
-    work->timeout_ms_ = timeout_ms;
-    // The moment of the call is the one that is proven, not that of the pool thread's start.
-    if (!stop) work->ticket_ = work->group_->RequestSync();
     napi_value promise = nullptr;
-    napi_value name = Napi::String::New(env, "FanotifyGroup");
+    napi_value name = Napi::String::New(env, "FanotifyGroup.stop");
     if (napi_create_promise(env, &work->deferred_, &promise) != napi_ok ||
         napi_create_async_work(env, nullptr, name, Execute, Complete, work, &work->work_) !=
             napi_ok ||
@@ -49,29 +44,19 @@ class GroupWork {
   }
 
  private:
-  static void Execute(napi_env, void* data) {
-    GroupWork* work = static_cast<GroupWork*>(data);
-    if (work->stop_)
-      work->group_->Stop();
-    else
-      work->result_ = static_cast<int>(work->group_->WaitSync(work->ticket_, work->timeout_ms_));
-  }
+  static void Execute(napi_env, void* data) { static_cast<StopWork*>(data)->group_->Stop(); }
 
   // Statuses are ignored on purpose: they fail only while the environment is being torn down,
   // when nobody is left to be told.
   static void Complete(napi_env env, napi_status, void* data) {
-    std::unique_ptr<GroupWork> work(static_cast<GroupWork*>(data));
+    std::unique_ptr<StopWork> work(static_cast<StopWork*>(data));
     napi_value result;
-    if (napi_create_int32(env, work->result_, &result) == napi_ok)
+    if (napi_get_undefined(env, &result) == napi_ok)
       napi_resolve_deferred(env, work->deferred_, result);
     napi_delete_async_work(env, work->work_);
   }
 
   std::shared_ptr<fan::Group> group_;
-  bool stop_ = false;
-  int64_t timeout_ms_ = 0;
-  uint64_t ticket_ = 0;
-  int result_ = 0;
   napi_deferred deferred_ = nullptr;
   napi_async_work work_ = nullptr;
 };
@@ -91,6 +76,7 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
                                                  InstanceMethod<&FanotifyGroup::Stop>("stop"),
                                                  InstanceMethod<&FanotifyGroup::Stats>("stats"),
                                                  InstanceMethod<&FanotifyGroup::Hold>("hold"),
+                                                 InstanceMethod<&FanotifyGroup::Feed>("feed"),
                                              }));
   }
 
@@ -105,18 +91,53 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
     options.table_limit = given.Get("tableLimit").ToNumber().Uint32Value();
     options.queue_limited = given.Get("queueLimited").ToBoolean();
     group_ = std::make_shared<fan::Group>(options);
-    // Ends the thread before the environment's memory goes, also in a terminated worker, and
-    // wakes a pool thread that waits for it.
-    napi_add_env_cleanup_hook(env_, StopAtExit, group_.get());
   }
 
-  ~FanotifyGroup() override {
-    napi_remove_env_cleanup_hook(env_, StopAtExit, group_.get());
-    group_->Stop();
-  }
+  ~FanotifyGroup() override { End(); }
 
  private:
-  static void StopAtExit(void* group) { static_cast<fan::Group*>(group)->Stop(); }
+  // Joins the thread before the environment goes, also in a terminated worker. Hooks run last in
+  // first out: this one was added after the thread-safe function's own, so the function is still
+  // whole while the thread may call it, and nobody calls it when it is closed.
+  static void EndAtExit(void* self) { static_cast<FanotifyGroup*>(self)->End(); }
+
+  void End() {
+    group_->Stop();
+    if (wake_ == nullptr) return;
+    napi_remove_env_cleanup_hook(env_, EndAtExit, this);
+    napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+    wake_ = nullptr;
+  }
+
+  // On the JavaScript thread. `context`: a shared pointer of its own to the group.
+  static void CallOnProven(napi_env env, napi_value on_proven, void* context, void*) {
+    if (env == nullptr) return;
+    const uint64_t proven = (*static_cast<std::shared_ptr<fan::Group>*>(context))->Proven();
+    napi_value undefined, ticket;
+    if (napi_get_undefined(env, &undefined) == napi_ok &&
+        napi_create_double(env, static_cast<double>(proven), &ticket) == napi_ok)
+      napi_call_function(env, undefined, on_proven, 1, &ticket, nullptr);
+  }
+
+  static void ForgetContext(napi_env, void*, void* context) {
+    delete static_cast<std::shared_ptr<fan::Group>*>(context);
+  }
+
+  // A queue of one: a call that finds it full is covered by the one that waits.
+  bool MakeWake(Napi::Env env, napi_value on_proven) {
+    auto* context = new std::shared_ptr<fan::Group>(group_);
+    napi_value name = Napi::String::New(env, "FanotifyGroup.sync");
+    if (napi_create_threadsafe_function(env, on_proven, nullptr, name, 1, 1, nullptr, ForgetContext,
+                                        context, CallOnProven, &wake_) != napi_ok) {
+      delete context;
+      Napi::Error::New(env, "cannot make a thread-safe function").ThrowAsJavaScriptException();
+      return false;
+    }
+    // A running group does not keep the process alive; who waits for a sync has a timer.
+    napi_unref_threadsafe_function(env, wake_);
+    napi_add_env_cleanup_hook(env, EndAtExit, this);
+    return true;
+  }
 
   static void ThrowIf(Napi::Env env, const fan::Failure& failure) {
     if (failure)
@@ -127,7 +148,12 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
     std::vector<std::string> paths;
     const Napi::Array given = info[0].As<Napi::Array>();
     for (uint32_t at = 0; at < given.Length(); at++) paths.push_back(BytesOf(given.Get(at)));
-    ThrowIf(info.Env(), group_->Start(paths));
+    if (!MakeWake(info.Env(), info[1])) return;
+    napi_threadsafe_function wake = wake_;
+    const fan::Failure failure = group_->Start(
+        paths, [wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
+    if (failure) End();
+    ThrowIf(info.Env(), failure);
   }
 
   void Watch(const Napi::CallbackInfo& info) {
@@ -143,6 +169,11 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
   void Untrace(const Napi::CallbackInfo& info) { group_->Untrace(info[0].ToNumber().Int32Value()); }
 
   void Hold(const Napi::CallbackInfo& info) { group_->Hold(info[0].ToBoolean()); }
+
+  void Feed(const Napi::CallbackInfo& info) {
+    const Napi::Buffer<uint8_t> bytes = info[0].As<Napi::Buffer<uint8_t>>();
+    group_->Feed(bytes.Data(), bytes.Length());
+  }
 
   Napi::Value Drain(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
@@ -168,12 +199,10 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
   }
 
   Napi::Value Sync(const Napi::CallbackInfo& info) {
-    return GroupWork::Queue(info.Env(), group_, false, info[0].ToNumber().Int64Value());
+    return Number(info.Env(), group_->RequestSync());
   }
 
-  Napi::Value Stop(const Napi::CallbackInfo& info) {
-    return GroupWork::Queue(info.Env(), group_, true, 0);
-  }
+  Napi::Value Stop(const Napi::CallbackInfo& info) { return StopWork::Queue(info.Env(), group_); }
 
   Napi::Value Stats(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
@@ -200,6 +229,7 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
 
   const napi_env env_;
   std::shared_ptr<fan::Group> group_;
+  napi_threadsafe_function wake_ = nullptr;
 };
 
 }  // namespace

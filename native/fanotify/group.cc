@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
+#include <utility>
 
 namespace fan {
 
@@ -55,7 +55,7 @@ Group::Group(const GroupOptions& options)
 
 Group::~Group() { Stop(); }
 
-Failure Group::Start(const std::vector<std::string>& paths) {
+Failure Group::Start(const std::vector<std::string>& paths, std::function<void()> on_proven) {
   fanotify_fd_ = InitFanotify(queue_limited_ ? 0 : FAN_UNLIMITED_QUEUE);
   if (fanotify_fd_ < 0) return Failure::Now("fanotify_init");
   wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -68,6 +68,7 @@ Failure Group::Start(const std::vector<std::string>& paths) {
     watches_ = WatchList();
     return failure;
   }
+  on_proven_ = std::move(on_proven);
   buffer_.resize(kBufferSize);
   until_us_ = last_ok_us_ = MonotonicUs();
   running_ = true;
@@ -132,12 +133,9 @@ uint64_t Group::RequestSync() {
   return requested_;
 }
 
-Group::SyncResult Group::WaitSync(uint64_t ticket, int64_t timeout_ms) {
-  std::unique_lock<std::mutex> lock(lock_);
-  proven_changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                           [&] { return proven_ >= ticket || stop_ || !running_; });
-  if (proven_ >= ticket) return SyncResult::kDone;
-  return stop_ || !running_ ? SyncResult::kStopped : SyncResult::kTimeout;
+uint64_t Group::Proven() {
+  std::lock_guard<std::mutex> guard(lock_);
+  return proven_;
 }
 
 void Group::Stop() {
@@ -147,7 +145,6 @@ void Group::Stop() {
     if (!running_) return;
     stop_ = true;
     Wake();
-    proven_changed_.notify_all();
   }
   thread_.join();
   std::lock_guard<std::mutex> guard(lock_);
@@ -169,6 +166,13 @@ void Group::Hold(bool on) {
   std::lock_guard<std::mutex> guard(lock_);
   hold_ = on;
   Wake();
+}
+
+void Group::Feed(const uint8_t* data, size_t size) {
+  SyncRound none;
+  std::lock_guard<std::mutex> guard(lock_);
+  const int64_t now = MonotonicUs();
+  intake_.Consume(data, size, now, now, &none);
 }
 
 void Group::Wake() {
@@ -226,7 +230,7 @@ bool Group::ReadOnce() {
   }
   const ssize_t got = read(fanotify_fd_, buffer_.data(), buffer_.size());
   const int err = got < 0 ? errno : 0;
-  std::lock_guard<std::mutex> guard(lock_);
+  std::unique_lock<std::mutex> lock(lock_);
   const int64_t now = MonotonicUs();
   bool emptied = false;
   if (got > 0) {
@@ -250,7 +254,8 @@ bool Group::ReadOnce() {
   if (round_.Finish()) {
     proven_ = round_.ticket();
     until_us_ = std::max(until_us_, round_.begun_us());
-    proven_changed_.notify_all();
+    lock.unlock();
+    on_proven_();
   }
   return emptied;
 }

@@ -5,9 +5,8 @@
 // lock is held by the reader while it files one read's events (under a millisecond), by the
 // others only to swap tables or copy numbers: the reader never waits for a drain to be encoded.
 #pragma once
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -41,15 +40,14 @@ struct Drained {
 
 class Group {
  public:
-  enum class SyncResult { kDone, kTimeout, kStopped };
-
   explicit Group(const GroupOptions& options);
   ~Group();
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
   // Creates the descriptor, marks the paths, starts the thread; all of it or nothing. Once only.
-  Failure Start(const std::vector<std::string>& paths);
+  // `on_proven` is called by the thread, without the lock, whenever Proven() has grown.
+  Failure Start(const std::vector<std::string>& paths, std::function<void()> on_proven);
   Failure Watch(const std::string& path);
   Failure Unwatch(const std::string& path);
   void Trace(pid_t pid);
@@ -59,9 +57,10 @@ class Group {
   Drained Drain();
   void Recycle(EventTable* table);
 
-  // Everything that happened before RequestSync will have been filed when WaitSync says kDone.
+  // Everything that happened before RequestSync has been filed when Proven() has reached the
+  // ticket that it returned.
   uint64_t RequestSync();
-  SyncResult WaitSync(uint64_t ticket, int64_t timeout_ms);
+  uint64_t Proven();
 
   // Ends and joins the thread, closes the descriptor. What was filed stays for Drain.
   // Idempotent; a second caller waits for the first.
@@ -70,6 +69,8 @@ class Group {
   Stats GetStats();
   // Fault injection: while held, the thread reads nothing.
   void Hold(bool on);
+  // Fault injection: files bytes as if they had been read.
+  void Feed(const uint8_t* data, size_t size);
 
  private:
   void Run();
@@ -85,12 +86,12 @@ class Group {
   std::thread thread_;
   std::mutex stopping_;  // serialises Stop
   // The reader's alone:
+  std::function<void()> on_proven_;
   std::vector<uint8_t> buffer_;
   SyncRound round_;
   uint64_t overflows_at_round_ = 0;
 
   std::mutex lock_;  // guards all below
-  std::condition_variable proven_changed_;
   Intake intake_;
   WatchList watches_;
   uint64_t requested_ = 0;  // sync tickets given out

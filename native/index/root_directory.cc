@@ -51,8 +51,7 @@ uint32_t RootDirectory::OtherMounts() const {
 
 int RootDirectory::Walk(ScanLog* log, ScanCounts* counts,
                         const std::atomic<bool>* cancelled) const {
-  int fd = openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOATIME);
-  if (fd < 0 && errno == EPERM) fd = openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = OpenBeneath(fd_, "", O_RDONLY | O_DIRECTORY);
   if (fd < 0) return errno;
   Walker walker(
       handle_flags_, [](HandleView) { return true; }, cancelled);

@@ -53,15 +53,16 @@ export interface FanotifyStats {
 
 /** The class as the addon exports it: native/fanotify/fanotify_binding.cc. */
 interface NativeGroup {
-  start(paths: readonly Buffer[]): void;
+  start(paths: readonly Buffer[], onProven: (ticket: number) => void): void;
   watch(path: Buffer): void;
   unwatch(path: Buffer): void;
   trace(pid: number): void;
   untrace(pid: number): void;
   hold(on: boolean): void;
+  feed(bytes: Buffer): void;
   drain(): NativeBatch;
-  sync(timeoutMs: number): Promise<number>;
-  stop(): Promise<number>;
+  sync(): number;
+  stop(): Promise<void>;
   stats(): FanotifyStats;
 }
 
@@ -85,9 +86,12 @@ const DEFAULT_SERVERS = ['ganesha.nfsd', 'unfsd'];
 const DEFAULT_KEEP: readonly PidClass[] = ['nfsd', 'server', 'traced', 'other'];
 const DEFAULT_TABLE_LIMIT = 262_144;
 const DEFAULT_SYNC_TIMEOUT_MS = 10_000;
-/** What WaitSync in native/fanotify/group.h says. */
-const SYNC_PROVEN = 0;
-const SYNC_TIMEOUT = 1;
+
+/** A sync that waits for its ticket to be proven. */
+interface Waiter {
+  readonly ticket: number;
+  readonly settle: (error?: TraceError) => void;
+}
 
 /**
  * Records file events of whole file systems (fanotify(7), FAN_REPORT_FID | FAN_REPORT_DFID_NAME,
@@ -108,6 +112,7 @@ export class FanotifyGroup {
   readonly #native: NativeGroup;
   #state: 'new' | 'running' | 'stopped' = 'new';
   #stopped: Promise<FileBatch> | undefined;
+  readonly #waiters = new Set<Waiter>();
 
   /** Does nothing but check the options. Throws a TraceError (`bad-option`). */
   constructor(options: FanotifyOptions) {
@@ -139,7 +144,8 @@ export class FanotifyGroup {
    */
   start(): void {
     if (this.#state !== 'new') throw misuse('fanotify-started', 'was started before');
-    translate(() => this.#native.start(this.#options.paths));
+    const onProven = FanotifyGroup.#provenCallback(new WeakRef(this));
+    translate(() => this.#native.start(this.#options.paths, onProven));
     this.#state = 'running';
   }
 
@@ -213,16 +219,19 @@ export class FanotifyGroup {
   async sync(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#mustRun();
     const timeoutMs = options.timeoutMs ?? DEFAULT_SYNC_TIMEOUT_MS;
-    const result = await this.#native.sync(timeoutMs);
-    if (result === SYNC_PROVEN) return;
-    if (result === SYNC_TIMEOUT)
-      throw new TraceError({
-        code: 'fanotify-sync-timeout',
-        message: `file events could not be brought up to date within ${timeoutMs} ms`,
-        hint: 'the machine is overloaded, or a watched file system hangs; try again',
-        exit: 'busy',
-      });
-    throw misuse('fanotify-not-running', 'was stopped meanwhile');
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => waiter.settle(syncTimeout(timeoutMs)), timeoutMs);
+      const waiter: Waiter = {
+        ticket: this.#native.sync(),
+        settle: (error) => {
+          clearTimeout(timer);
+          this.#waiters.delete(waiter);
+          if (error === undefined) resolve();
+          else reject(error);
+        },
+      };
+      this.#waiters.add(waiter);
+    });
   }
 
   /**
@@ -248,16 +257,36 @@ export class FanotifyGroup {
     this.#native.hold(on);
   }
 
+  /** @internal Fault injection: files bytes as if fanotify had given them. */
+  feed(bytes: Buffer): void {
+    this.#native.feed(bytes);
+  }
+
+  /**
+   * Weak, and made where no `this` is in reach: the native side holds it as long as the thread
+   * runs, and a group that nobody else holds is to be collected, which ends the thread.
+   */
+  static #provenCallback(group: WeakRef<FanotifyGroup>): (ticket: number) => void {
+    return (ticket) => {
+      const self = group.deref();
+      if (self === undefined) return;
+      for (const waiter of self.#waiters) if (waiter.ticket <= ticket) waiter.settle();
+    };
+  }
+
   async #stop(options: { readonly timeoutMs?: number }): Promise<FileBatch> {
-    let unproven = false;
-    if (this.#state === 'running') {
-      const timeoutMs = options.timeoutMs ?? DEFAULT_SYNC_TIMEOUT_MS;
-      unproven = (await this.#native.sync(timeoutMs)) !== SYNC_PROVEN;
-    }
-    await this.#native.stop();
+    let proven = true;
+    if (this.#state === 'running')
+      proven = await this.sync(options).then(
+        () => true,
+        () => false,
+      );
     this.#state = 'stopped';
+    await this.#native.stop();
+    for (const { settle } of this.#waiters)
+      settle(misuse('fanotify-not-running', 'was stopped meanwhile'));
     const batch = this.drain();
-    if (!unproven) return batch;
+    if (proven) return batch;
     const loss = { where: 'fanotify-queue', count: 1, fromUs: batch.untilUs, toUs: monotonicUs() };
     return { ...batch, losses: [...batch.losses, loss] };
   }
@@ -278,6 +307,15 @@ function translate(call: () => void): void {
 function checkPath(path: Buffer): void {
   if (path.length === 0 || path.includes(0))
     throw badOption('a path must not be empty or hold a NUL byte', path.toString());
+}
+
+function syncTimeout(timeoutMs: number): TraceError {
+  return new TraceError({
+    code: 'fanotify-sync-timeout',
+    message: `file events could not be brought up to date within ${timeoutMs} ms`,
+    hint: 'the machine is overloaded, or a watched file system hangs; try again',
+    exit: 'busy',
+  });
 }
 
 function badOption(message: string, value: unknown): TraceError {

@@ -110,7 +110,8 @@ const native = addon as {
 export class HandleIndex {
   readonly #root: Buffer;
   #index: NativeHandleIndex | null = null;
-  #walking: Promise<unknown> = Promise.resolve();
+  /** Settles, without failing, when the newest walk has ended; null when none is under way. */
+  #walking: Promise<void> | null = null;
 
   constructor(options: { readonly root: Buffer }) {
     this.#root = options.root;
@@ -140,11 +141,17 @@ export class HandleIndex {
    * @throws TraceError `index-closed`, `walk-failed` (the root itself cannot be listed)
    */
   async walk(): Promise<IndexSummary> {
-    const mine = this.#walking.then(
-      () => this.#open.walk(),
-      () => this.#open.walk(),
+    // Begun at once when it can be: what is learned from here on is then in the walk's journal.
+    const mine =
+      this.#walking === null ? this.#open.walk() : this.#walking.then(() => this.#open.walk());
+    const ended = mine.then(
+      () => undefined,
+      () => undefined,
     );
-    this.#walking = mine;
+    this.#walking = ended;
+    void ended.then(() => {
+      if (this.#walking === ended) this.#walking = null;
+    });
     try {
       return await mine;
     } catch (cause) {
