@@ -193,7 +193,7 @@ install_node() {
   trap 'exit 130' INT TERM
   chmod 755 "$new"
   printf '{ "private": true }\n' >"$new/package.json"
-  npm_quiet install --prefix "$new" --no-package-lock "$package@$NODE_MAJOR" npm@11 >&2 &&
+  npm_quiet install --prefix "$new" --no-package-lock "$package@$NODE_MAJOR" npm@11 >/dev/null &&
     "$new/node_modules/.bin/node" --version >/dev/null ||
     die 'npm could not install Node from its registry' \
       'see above; is the network up, and are npm'"'"'s registry and proxy settings right?' 69
@@ -229,7 +229,7 @@ need_modules() {
 install_modules() {
   ! is_fresh "$1" "$2" || return 0 # another run was first
   say 'installing npm packages into node_modules'
-  npm_quiet ci --prefix "$REPO" --include=dev >&2 ||
+  npm_quiet ci --prefix "$REPO" --include=dev >/dev/null ||
     die 'npm could not install the packages of package-lock.json' \
       'see above; is the network up, and are npm'"'"'s registry and proxy settings right?' 69
   printf '%s' "$2" >"$1"
