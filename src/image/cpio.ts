@@ -69,7 +69,8 @@ export function headerLength(nameLength: number): number {
   return length + paddingOf(length);
 }
 
-const DIGITS = Buffer.from('0123456789abcdef');
+/** Capitals, as GNU cpio and the kernel's gen_init_cpio write them; readers take both. */
+const DIGITS = Buffer.from('0123456789ABCDEF');
 
 function writeField(target: Buffer, at: number, value: number): void {
   for (let i = 7, rest = value; i >= 0; i--, rest = Math.floor(rest / 16))
