@@ -272,7 +272,11 @@ export class Recorder {
     this.#takeFileEvents();
     const builder = new BatchBuilder();
     const toWall = wallTranslation();
-    const effects = await this.#nfsAttributor.attribute(trace, builder, toWall);
+    const effects = await this.#nfsAttributor.attribute(trace, {
+      builder,
+      toWall,
+      whole: drained,
+    });
     const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
     this.#events = [];
     const traced = this.#traced;
