@@ -127,7 +127,9 @@ describe('counts and classes', { skip: cannotRecord }, () => {
     ] as const)
       await recording(options, async (group) => {
         // It reads the file, then its open standard input: it lives on, as servers do.
-        const child = spawn(catAs(name), [file.toString(), '-'], { stdio: ['pipe', 'pipe', 2] });
+        const child = spawn(catAs(name), [file.toString(), '-'], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+        });
         await once(child.stdout, 'data');
         await group.sync();
         child.stdin.end();
