@@ -71,21 +71,29 @@ export class Disk {
   }
 
   static ext4(...mkfsOptions: string[]): Disk {
-    const disk = Disk.#make();
-    execFileSync('truncate', ['-s', '48M', disk.image]);
-    execFileSync('mkfs.ext4', ['-q', '-F', ...mkfsOptions, disk.image]);
-    disk.mount();
-    return disk;
+    return Disk.#make((disk) => {
+      execFileSync('truncate', ['-s', '48M', disk.image]);
+      execFileSync('mkfs.ext4', ['-q', '-F', ...mkfsOptions, disk.image], { stdio: 'pipe' });
+      disk.mount();
+    });
   }
 
   static tmpfs(): Disk {
-    const disk = Disk.#make();
-    execFileSync('mount', ['-t', 'tmpfs', 'nfsroot-trace-test', disk.dir]);
-    return disk;
+    return Disk.#make((disk) =>
+      execFileSync('mount', ['-t', 'tmpfs', 'nfsroot-trace-test', disk.dir], { stdio: 'pipe' }),
+    );
   }
 
-  static #make(): Disk {
-    return new Disk(fs.mkdtempSync(path.join(os.tmpdir(), 'fanotify-test.')));
+  static #make(mount: (disk: Disk) => void): Disk {
+    const work = fs.mkdtempSync(path.join(os.tmpdir(), 'fanotify-test.'));
+    try {
+      const disk = new Disk(work);
+      mount(disk);
+      return disk;
+    } catch (error) {
+      fs.rmSync(work, { recursive: true });
+      throw error;
+    }
   }
 
   get image(): string {
@@ -102,7 +110,9 @@ export class Disk {
   }
 
   mount(...options: string[]): void {
-    execFileSync('mount', ['-o', ['loop', ...options].join(','), this.image, this.dir]);
+    execFileSync('mount', ['-o', ['loop', ...options].join(','), this.image, this.dir], {
+      stdio: 'pipe',
+    });
   }
 
   unmount(): void {
@@ -122,17 +132,21 @@ export class Disk {
   }
 }
 
-/** Why these tests cannot run here; false if they can. */
+/** Why these tests cannot run here (no capability, no loop mounts, ...); false if they can. */
 export const cannotRecord: string | false = (() => {
-  const group = new FanotifyGroup({ paths: [] });
+  const disks: Disk[] = [];
   try {
+    disks.push(Disk.ext4(), Disk.tmpfs());
+    const group = new FanotifyGroup({ paths: disks.map(({ root }) => root) });
     group.start();
+    void group.stop();
+    return false;
   } catch (error) {
     if (error instanceof TraceError) return `${error.code}: ${error.message}`;
-    throw error;
+    return `no file system of our own can be mounted: ${String(error)}`;
+  } finally {
+    for (const disk of disks) disk.remove();
   }
-  void group.stop();
-  return false;
 })();
 
 /**
