@@ -7,8 +7,9 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { FanotifyGroup, maskNames, TraceError } from '../../src/fanotify-ts/index.ts';
+import { maskNames } from '../../src/fanotify-ts/index.ts';
 import type { FileEvent } from '../../src/fanotify-ts/index.ts';
+import { lacks } from '../capabilities.ts';
 
 export interface ActorStep {
   readonly op:
@@ -123,17 +124,7 @@ export class Disk {
 }
 
 /** Why these tests cannot run here; false if they can. */
-export const cannotRecord: string | false = (() => {
-  const group = new FanotifyGroup({ paths: [] });
-  try {
-    group.start();
-  } catch (error) {
-    if (error instanceof TraceError) return `${error.code}: ${error.message}`;
-    throw error;
-  }
-  void group.stop();
-  return false;
-})();
+export const cannotRecord: string | false = lacks('loop', 'fanotify');
 
 /**
  * `class bits of name` for each class and name. Whether an open and the read after it come as one
