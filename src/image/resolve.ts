@@ -26,10 +26,14 @@ export interface Resolution {
 
 /** As the kernel: more links than this in one path are a loop (MAXSYMLINKS). */
 const MAX_LINKS = 40;
+/** An empty, `.` or `..` part, a slash at either end, or no path at all. */
+const ODD_PART = /(?:^|\/)\.{0,2}(?:\/|$)/;
+const NOTHING: readonly string[] = [];
 
 export class Resolver {
   readonly #tree: Tree;
   readonly #links: Map<string, string>;
+  readonly #plain = new Map<string, boolean>();
   readonly #stats = new Map<string, TreeStat | null>();
 
   constructor(tree: Tree, links: readonly TreeLink[]) {
@@ -61,6 +65,24 @@ export class Resolver {
    * an absolute path starts there. Whether anything is at the end is for the caller to look up.
    */
   resolve(from: string, path: string, followLast: boolean): Resolution {
+    const full = from === '' || path === '' ? path : `${from}/${path}`;
+    if (!ODD_PART.test(full) && this.#isPlain(parentOf(full)))
+      if (!followLast || !this.#links.has(full)) return { path: full, through: NOTHING };
+    return this.#walk(from, path, followLast);
+  }
+
+  /** Whether no part of a directory's path is a link; nearly all are so, and many files ask. */
+  #isPlain(directory: string): boolean {
+    if (directory === '') return true;
+    let plain = this.#plain.get(directory);
+    if (plain === undefined) {
+      plain = !this.#links.has(directory) && this.#isPlain(parentOf(directory));
+      this.#plain.set(directory, plain);
+    }
+    return plain;
+  }
+
+  #walk(from: string, path: string, followLast: boolean): Resolution {
     const through: string[] = [];
     const waiting = path.split('/').reverse();
     let current = path.startsWith('/') ? '' : from;

@@ -5,6 +5,7 @@
 import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
 import { operationOf } from '../attribution/operations.ts';
 import type { NfsBatch, NfsMarker, NfsRow } from '../common/batches.ts';
+import { nowUs } from './clock.ts';
 import { operationBit } from '../common/words.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import type { ExportTable } from './export-table.ts';
@@ -21,6 +22,15 @@ export interface NfsAttributorOptions {
   readonly refreshNames: () => Promise<void>;
 }
 
+/** Unknown handles make the roots be walked again: at most this often, and this share of time. */
+const LEAST_WALK_GAP_US = 5_000_000;
+const WALK_SHARE = 20;
+/** Bounds on what clients can make us keep. */
+const MOST_HELD = 100_000;
+const MOST_HOPELESS = 100_000;
+/** Held rows come before everything in the batch that they are taken up with. */
+const BEFORE_ALL = -1;
+
 interface Hit {
   readonly root: RootRecording;
   readonly object: number;
@@ -30,6 +40,9 @@ export class NfsAttributor {
   readonly #options: NfsAttributorOptions;
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
+  /** Rows that wait for the next walk of the roots. */
+  #held: readonly NfsRow[] = [];
+  #nextWalkUs = 0;
   #unresolved = 0;
   #outside = 0;
 
@@ -47,22 +60,35 @@ export class NfsAttributor {
     return this.#outside;
   }
 
+  /** @param options.whole nothing may be held back for a later walk of the roots */
   async attribute(
     batch: NfsBatch,
-    builder: BatchBuilder,
-    toWall: (us: number) => number,
+    options: {
+      readonly builder: BatchBuilder;
+      readonly toWall: (us: number) => number;
+      readonly whole: boolean;
+    },
   ): Promise<SessionEffect[]> {
-    if (batch.rows.length === 0 && batch.markers.length === 0) return [];
-    await this.#explain(batch);
+    const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
+    this.#held = [];
+    const rows = [...held, ...batch.rows];
+    if (rows.length === 0 && batch.markers.length === 0) return [];
+    // A boot in between would put held rows into the wrong session.
+    const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
+    const open = await this.#explain({ ...batch, rows }, mustWalk);
     const effects: SessionEffect[] = [];
-    for (const item of inOrder(batch))
+    for (const item of inOrder(rows, batch.markers))
       if ('verifier' in item) this.#mark(item, effects);
-      else this.#row(item, builder, toWall, effects);
+      else if (!open.has(item.hash)) this.#row(item, options, effects);
+    this.#held = rows.filter(({ hash }) => open.has(hash));
     return effects;
   }
 
-  /** Makes sure that every hash that can be explained is, before anything is attributed. */
-  async #explain(batch: NfsBatch): Promise<void> {
+  /**
+   * Makes sure that every hash that can be explained is, before anything is attributed. The
+   * hashes that only a walk could explain, which must wait because the last one is too recent.
+   */
+  async #explain(batch: NfsBatch, mustWalk: boolean): Promise<ReadonlySet<number>> {
     const { exports, roots, refreshNames } = this.#options;
     const open = new Set(batch.rows.map((row) => row.hash));
     for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
@@ -72,17 +98,22 @@ export class NfsAttributor {
           open.delete(hash);
       return open.size === 0;
     };
-    if (drop()) return;
+    if (drop()) return open;
     if (exports.refresh()) this.#hopeless.clear();
-    if (drop()) return;
+    if (drop()) return open;
     await refreshNames();
-    if (drop()) return;
+    if (drop()) return open;
+    const began = nowUs();
+    if (!mustWalk && began < this.#nextWalkUs) return open;
     await exports.walkOutside();
-    if (drop()) return;
     for (const root of roots.values()) await root.rewalk();
-    if (drop()) return;
+    const ended = nowUs();
+    this.#nextWalkUs = ended + Math.max(LEAST_WALK_GAP_US, WALK_SHARE * (ended - began));
+    if (drop()) return open;
     // A bound, so that no client can make this grow: what is not remembered is looked for again.
-    for (const hash of open) if (this.#hopeless.size < 100_000) this.#hopeless.add(hash);
+    for (const hash of open) if (this.#hopeless.size < MOST_HOPELESS) this.#hopeless.add(hash);
+    open.clear();
+    return open;
   }
 
   #hits(hash: number): Hit[] {
@@ -94,7 +125,8 @@ export class NfsAttributor {
 
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
     const { sessions, roots, exports } = this.#options;
-    if (marker.kind !== 'fsinfo') {
+    // Without a hash (tier `reads`) nobody knows which root it was.
+    if (marker.kind !== 'fsinfo' || marker.hash === 0) {
       effects.push(...sessions.marker(marker, null));
       return;
     }
@@ -105,8 +137,7 @@ export class NfsAttributor {
 
   #row(
     row: NfsRow,
-    builder: BatchBuilder,
-    toWall: (us: number) => number,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     effects: SessionEffect[],
   ): void {
     // A refused call (verify-error) used nothing; a call without a client is counted as loss by
@@ -167,9 +198,7 @@ export class NfsAttributor {
 }
 
 /** Markers open the epoch they carry; within an epoch rows come by first event. */
-function inOrder(batch: NfsBatch): (NfsRow | NfsMarker)[] {
+function inOrder(rows: readonly NfsRow[], markers: readonly NfsMarker[]): (NfsRow | NfsMarker)[] {
   const orderOf = (entry: NfsRow | NfsMarker) => ('order' in entry ? entry.order : -1);
-  return [...batch.markers, ...batch.rows].sort(
-    (a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b),
-  );
+  return [...markers, ...rows].sort((a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b));
 }

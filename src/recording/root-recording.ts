@@ -4,7 +4,7 @@
  * Must not know sessions, clients or SQL.
  */
 import { statSync } from 'node:fs';
-import type { FileEvent } from '../common/batches.ts';
+import type { FileEvent, FileHandle } from '../common/batches.ts';
 import { FAN_CREATE, FAN_MOVED_TO, NAME_MASK } from '../fanotify-ts/masks.ts';
 import { HandleIndex, type IndexSummary } from '../fanotify-ts/handle-index.ts';
 import type { ExportKey } from '../attribution/handle.ts';
@@ -79,8 +79,10 @@ export class RootRecording {
     this.#index.close();
   }
 
-  useExports(keys: readonly ExportKey[]): void {
-    for (const { fsidType, fsid } of keys) this.#index.addExportKey({ fsidType, fsid });
+  /** @param rootHandle handle of the exported directory, when that is not this root */
+  useExport({ fsidType, fsid }: ExportKey, rootHandle: FileHandle | null): void {
+    if (rootHandle === null) this.#index.addExportKey({ fsidType, fsid });
+    else this.#index.addExportKey({ fsidType, fsid }, rootHandle);
   }
 
   /** Does the hash stand for the root directory itself? */
