@@ -7,8 +7,9 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { FanotifyGroup, maskNames, TraceError } from '../../src/fanotify-ts/index.ts';
+import { maskNames } from '../../src/fanotify-ts/index.ts';
 import type { FileEvent } from '../../src/fanotify-ts/index.ts';
+import { lacks } from '../capabilities.ts';
 
 export interface ActorStep {
   readonly op:
@@ -132,22 +133,8 @@ export class Disk {
   }
 }
 
-/** Why these tests cannot run here (no capability, no loop mounts, ...); false if they can. */
-export const cannotRecord: string | false = (() => {
-  const disks: Disk[] = [];
-  try {
-    disks.push(Disk.ext4(), Disk.tmpfs());
-    const group = new FanotifyGroup({ paths: disks.map(({ root }) => root) });
-    group.start();
-    void group.stop();
-    return false;
-  } catch (error) {
-    if (error instanceof TraceError) return `${error.code}: ${error.message}`;
-    return `no file system of our own can be mounted: ${String(error)}`;
-  } finally {
-    for (const disk of disks) disk.remove();
-  }
-})();
+/** Why these tests cannot run here; false if they can. */
+export const cannotRecord: string | false = lacks('loop', 'fanotify');
 
 /**
  * `class bits of name` for each class and name. Whether an open and the read after it come as one
