@@ -1,3 +1,348 @@
+// The addon's class NativeHandleIndex: argument shapes in, plain values out.
+// Owns the HandleIndex of one root and its one walk on a libuv worker. Must not decide anything:
+// src/fanotify-ts/handle-index.ts validates, queues walks and words the errors.
 #include "index/index_binding.h"
 
-void InitIndex(Napi::Env, Napi::Object) {}
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#include <atomic>
+#include <memory>
+
+#include "error.h"
+#include "index/handle_index.h"
+
+namespace {
+
+double NowUs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec / 1000);
+}
+
+std::string_view BytesOf(const Napi::Value& value) {
+  auto buffer = value.As<Napi::Buffer<char>>();
+  return {buffer.Data(), buffer.Length()};
+}
+
+// A handle as JavaScript's (type, bytes). What the kernel cannot have made is no handle.
+bool HandleOf(const Napi::CallbackInfo& info, size_t at, HandleView* handle) {
+  uint32_t type = info[at].As<Napi::Number>().Uint32Value();
+  std::string_view bytes = BytesOf(info[at + 1]);
+  if (type > 255 || bytes.size() > MAX_HANDLE_SZ) return false;
+  *handle = {static_cast<uint8_t>(type), static_cast<uint8_t>(bytes.size()),
+             reinterpret_cast<const uint8_t*>(bytes.data())};
+  return true;
+}
+
+Napi::Value Bytes(Napi::Env env, std::string_view bytes) {
+  return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
+}
+
+int64_t Nanoseconds(const statx_timestamp& time) {
+  return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+class IndexBinding : public Napi::ObjectWrap<IndexBinding> {
+ public:
+  static void Init(Napi::Env env, Napi::Object exports);
+  explicit IndexBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IndexBinding>(info) {}
+  ~IndexBinding() override { cancelled_->store(true); }
+
+  HandleIndex* index() { return index_.get(); }
+  const std::shared_ptr<RootDirectory>& root() const { return root_; }
+
+ private:
+  Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value Walk(const Napi::CallbackInfo& info);
+  Napi::Value AddExportKey(const Napi::CallbackInfo& info);
+  Napi::Value ExportKeys(const Napi::CallbackInfo& info);
+  Napi::Value IdsOfHash(const Napi::CallbackInfo& info);
+  Napi::Value IdOfHandle(const Napi::CallbackInfo& info);
+  Napi::Value GetHandle(const Napi::CallbackInfo& info);
+  Napi::Value PathsOf(const Napi::CallbackInfo& info);
+  Napi::Value IsGone(const Napi::CallbackInfo& info);
+  Napi::Value IsDirectory(const Napi::CallbackInfo& info);
+  Napi::Value StatOf(const Napi::CallbackInfo& info);
+  Napi::Value Learn(const Napi::CallbackInfo& info);
+  Napi::Value Forget(const Napi::CallbackInfo& info);
+  Napi::Value RefreshDirectory(const Napi::CallbackInfo& info);
+  Napi::Value NamesGeneration(const Napi::CallbackInfo& info);
+  Napi::Value Objects(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  // The id in argument 0; throws (and says false) if there is no such object.
+  bool Id(const Napi::CallbackInfo& info, uint32_t* id);
+
+  std::shared_ptr<RootDirectory> root_;
+  std::unique_ptr<HandleIndex> index_;
+  // Shared with the walk's thread, which may outlive this object.
+  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+// Execute() runs on a libuv worker and touches only what this object holds; the rest, on the
+// JavaScript thread.
+class WalkWorker : public Napi::AsyncWorker {
+ public:
+  WalkWorker(Napi::Env env, IndexBinding* binding, std::shared_ptr<std::atomic<bool>> cancelled)
+      : Napi::AsyncWorker(env, "nfsroot-trace index walk"),
+        binding_(binding),
+        root_(binding->root()),
+        cancelled_(std::move(cancelled)),
+        deferred_(Napi::Promise::Deferred::New(env)) {
+    binding_->Ref();
+    binding_->index()->BeginWalk();
+  }
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    started_us_ = NowUs();
+    error_ = root_->Walk(&log_, &counts_, cancelled_.get());
+    deleted_ = root_->Deleted();
+  }
+
+  void OnOK() override {
+    Napi::Env env = Env();
+    HandleIndex* index = binding_->index();
+    if (index == nullptr) {
+      error_ = ECANCELED;
+    } else if (error_ != 0) {
+      index->AbandonWalk();
+    }
+    if (error_ != 0) {
+      binding_->Unref();
+      deferred_.Reject(SystemError(env, error_, "walk").Value());
+      return;
+    }
+    MergeCounts merged = index->MergeWalk(&log_, deleted_);
+    Napi::Object summary = Napi::Object::New(env);
+    auto set = [&](const char* name, double value) {
+      summary.Set(name, Napi::Number::New(env, value));
+    };
+    set("objects", deleted_ ? 0 : merged.objects + 1.0);
+    set("names", merged.names);
+    set("directories", counts_.directories);
+    set("unreadable", counts_.unreadable);
+    set("vanished", counts_.vanished);
+    set("otherFileSystems", counts_.other_file_systems);
+    set("collisions", index->hashes().collisions());
+    set("tookUs", NowUs() - started_us_);
+    set("bytes", static_cast<double>(index->Bytes()));
+    binding_->Unref();
+    deferred_.Resolve(summary);
+  }
+
+ private:
+  IndexBinding* binding_;
+  std::shared_ptr<RootDirectory> root_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+  Napi::Promise::Deferred deferred_;
+  ScanLog log_;
+  ScanCounts counts_;
+  double started_us_ = 0;
+  int error_ = 0;
+  bool deleted_ = false;
+};
+
+Napi::Value IndexBinding::Open(const Napi::CallbackInfo& info) {
+  std::string path(BytesOf(info[0]));
+  auto root = std::make_shared<RootDirectory>();
+  const char* failed = "";
+  int error = root->Open(path, &failed);
+  HandleReader reader;
+  if (error == 0 && !reader.Read(root->fd(), "", AT_EMPTY_PATH | root->handle_flags())) {
+    error = errno;
+    failed = "name_to_handle_at";
+  }
+  if (error != 0) {
+    SystemError(info.Env(), error, failed, path).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  root_ = root;
+  index_ = std::make_unique<HandleIndex>(root, OwnPart(reader.View()));
+  return info.Env().Undefined();
+}
+
+Napi::Value IndexBinding::Walk(const Napi::CallbackInfo& info) {
+  auto* worker = new WalkWorker(info.Env(), this, cancelled_);
+  worker->Queue();
+  return worker->Promise();
+}
+
+Napi::Value IndexBinding::AddExportKey(const Napi::CallbackInfo& info) {
+  ExportKey key;
+  key.fsid_type = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());
+  key.fsid = std::string(BytesOf(info[1]));
+  HandleView root;
+  if (info[2].IsNumber() && HandleOf(info, 2, &root)) key.root = HandleCopy(OwnPart(root));
+  index_->AddKey(key);
+  return info.Env().Undefined();
+}
+
+Napi::Value IndexBinding::ExportKeys(const Napi::CallbackInfo& info) {
+  Napi::Array keys = Napi::Array::New(info.Env());
+  for (const ExportKey& key : index_->hashes().keys()) {
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("fsidType", Napi::Number::New(info.Env(), key.fsid_type));
+    object.Set("fsid", Bytes(info.Env(), key.fsid));
+    keys.Set(keys.Length(), object);
+  }
+  return keys;
+}
+
+Napi::Value IndexBinding::IdsOfHash(const Napi::CallbackInfo& info) {
+  Napi::Array ids = Napi::Array::New(info.Env());
+  for (uint32_t id : index_->hashes().Find(info[0].As<Napi::Number>().Uint32Value()))
+    ids.Set(ids.Length(), Napi::Number::New(info.Env(), id));
+  return ids;
+}
+
+Napi::Value IndexBinding::IdOfHandle(const Napi::CallbackInfo& info) {
+  HandleView handle;
+  uint32_t id = HandleOf(info, 0, &handle) ? index_->IdOfHandle(handle) : kNone;
+  return Napi::Number::New(info.Env(), id == kNone ? -1.0 : id);
+}
+
+bool IndexBinding::Id(const Napi::CallbackInfo& info, uint32_t* id) {
+  double number = info[0].As<Napi::Number>().DoubleValue();
+  *id = static_cast<uint32_t>(number);
+  if (number >= 0 && *id == number && *id < index_->tree().size()) return true;
+  Napi::RangeError::New(info.Env(), "no object has this id").ThrowAsJavaScriptException();
+  return false;
+}
+
+Napi::Value IndexBinding::GetHandle(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  HandleView handle = index_->tree().HandleOf(id);
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("type", Napi::Number::New(info.Env(), handle.type));
+  object.Set("bytes",
+             Bytes(info.Env(), {reinterpret_cast<const char*>(handle.bytes), handle.size}));
+  return object;
+}
+
+Napi::Value IndexBinding::PathsOf(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  Napi::Array paths = Napi::Array::New(info.Env());
+  for (const std::string& path : index_->tree().Paths(id))
+    paths.Set(paths.Length(), Bytes(info.Env(), path));
+  return paths;
+}
+
+Napi::Value IndexBinding::IsGone(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), index_->tree().Gone(id));
+}
+
+Napi::Value IndexBinding::IsDirectory(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), index_->IsDirectory(id));
+}
+
+Napi::Value IndexBinding::StatOf(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  struct statx status;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  if (!index_->Stat(id, &status)) return info.Env().Null();
+  Napi::Env env = info.Env();
+  Napi::Object object = Napi::Object::New(env);
+  auto set = [&](const char* name, double value) {
+    object.Set(name, Napi::Number::New(env, value));
+  };
+  set("dev", static_cast<double>(makedev(status.stx_dev_major, status.stx_dev_minor)));
+  object.Set("inode", Napi::BigInt::New(env, static_cast<uint64_t>(status.stx_ino)));
+  set("mode", status.stx_mode);
+  set("uid", status.stx_uid);
+  set("gid", status.stx_gid);
+  set("size", static_cast<double>(status.stx_size));
+  object.Set("mtimeNs", Napi::BigInt::New(env, Nanoseconds(status.stx_mtime)));
+  object.Set("ctimeNs", Napi::BigInt::New(env, Nanoseconds(status.stx_ctime)));
+  set("nlink", status.stx_nlink);
+  set("rdev", static_cast<double>(makedev(status.stx_rdev_major, status.stx_rdev_minor)));
+  return object;
+}
+
+Napi::Value IndexBinding::Learn(const Napi::CallbackInfo& info) {
+  HandleView parent;
+  HandleView object;
+  if (!HandleOf(info, 0, &parent) || !HandleOf(info, 3, &object))
+    return Napi::Boolean::New(info.Env(), false);
+  Kind kind = Kind::kUnknown;
+  if (info[5].IsBoolean())
+    kind = info[5].As<Napi::Boolean>().Value() ? Kind::kDirectory : Kind::kOther;
+  return Napi::Boolean::New(info.Env(), index_->Learn(parent, BytesOf(info[2]), object, kind));
+}
+
+Napi::Value IndexBinding::Forget(const Napi::CallbackInfo& info) {
+  HandleView parent;
+  bool known = HandleOf(info, 0, &parent) && index_->Forget(parent, BytesOf(info[2]));
+  return Napi::Boolean::New(info.Env(), known);
+}
+
+Napi::Value IndexBinding::RefreshDirectory(const Napi::CallbackInfo& info) {
+  HandleView handle;
+  bool listed = HandleOf(info, 0, &handle) && index_->RefreshDirectory(handle);
+  return Napi::Boolean::New(info.Env(), listed);
+}
+
+Napi::Value IndexBinding::NamesGeneration(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(index_->tree().generation()));
+}
+
+Napi::Value IndexBinding::Objects(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), index_->tree().size());
+}
+
+Napi::Value IndexBinding::Close(const Napi::CallbackInfo& info) {
+  cancelled_->store(true);
+  index_.reset();
+  root_.reset();
+  return info.Env().Undefined();
+}
+
+// hashOf(fsidType, fsid, handleType, handleBytes), the last two absent for the export's own root.
+Napi::Value HashOf(const Napi::CallbackInfo& info) {
+  std::string fsid(BytesOf(info[1]));
+  uint8_t type = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());
+  HandleView handle;
+  bool root = !info[2].IsNumber();
+  if (!root && !HandleOf(info, 2, &handle)) {
+    Napi::RangeError::New(info.Env(), "not a file handle").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  return Napi::Number::New(info.Env(), NfsHandleHash(type, fsid, root ? nullptr : &handle));
+}
+
+void IndexBinding::Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("NativeHandleIndex",
+              DefineClass(env, "NativeHandleIndex",
+                          {InstanceMethod("open", &IndexBinding::Open),
+                           InstanceMethod("walk", &IndexBinding::Walk),
+                           InstanceMethod("addExportKey", &IndexBinding::AddExportKey),
+                           InstanceMethod("exportKeys", &IndexBinding::ExportKeys),
+                           InstanceMethod("idsOfHash", &IndexBinding::IdsOfHash),
+                           InstanceMethod("idOfHandle", &IndexBinding::IdOfHandle),
+                           InstanceMethod("handleOf", &IndexBinding::GetHandle),
+                           InstanceMethod("pathsOf", &IndexBinding::PathsOf),
+                           InstanceMethod("isGone", &IndexBinding::IsGone),
+                           InstanceMethod("isDirectory", &IndexBinding::IsDirectory),
+                           InstanceMethod("statOf", &IndexBinding::StatOf),
+                           InstanceMethod("learn", &IndexBinding::Learn),
+                           InstanceMethod("forget", &IndexBinding::Forget),
+                           InstanceMethod("refreshDirectory", &IndexBinding::RefreshDirectory),
+                           InstanceMethod("namesGeneration", &IndexBinding::NamesGeneration),
+                           InstanceMethod("objects", &IndexBinding::Objects),
+                           InstanceMethod("close", &IndexBinding::Close)}));
+}
+
+}  // namespace
+
+void InitIndex(Napi::Env env, Napi::Object exports) {
+  IndexBinding::Init(env, exports);
+  exports.Set("nfsHandleHash", Napi::Function::New(env, HashOf));
+}

@@ -1,3 +1,4 @@
+// JavaScript's way to the handle index. Owns nothing.
 #pragma once
 #include <napi.h>
 

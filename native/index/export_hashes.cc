@@ -1,0 +1,104 @@
+#include "index/export_hashes.h"
+
+#include <algorithm>
+#include <array>
+
+namespace {
+
+constexpr std::array<uint32_t, 256> MakeTable() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < 256; i++) {
+    uint32_t value = i;
+    for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ ((value & 1) ? 0xedb88320u : 0);
+    table[i] = value;
+  }
+  return table;
+}
+constexpr std::array<uint32_t, 256> kTable = MakeTable();
+
+bool SameRoot(const ExportKey& a, const ExportKey& b) {
+  if (a.root.has_value() != b.root.has_value()) return false;
+  return !a.root.has_value() || a.root->View() == b.root->View();
+}
+
+}  // namespace
+
+uint32_t Crc32(uint32_t crc, const void* data, size_t size) {
+  const uint8_t* p = static_cast<const uint8_t*>(data);
+  crc = ~crc;
+  for (; size != 0; size--) crc = kTable[(crc ^ *p++) & 0xff] ^ (crc >> 8);
+  return ~crc;
+}
+
+uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleView* handle) {
+  uint8_t head[4] = {1, 0, fsid_type, handle == nullptr ? uint8_t{0} : handle->type};
+  uint32_t crc = Crc32(Crc32(0, head, sizeof head), fsid.data(), fsid.size());
+  return handle == nullptr ? crc : Crc32(crc, handle->bytes, handle->size);
+}
+
+bool ExportHashes::AddKey(const ExportKey& key) {
+  for (ExportKey& known : keys_) {
+    if (known.fsid_type != key.fsid_type || known.fsid != key.fsid) continue;
+    if (SameRoot(known, key)) return false;
+    keys_.erase(keys_.begin() + (&known - keys_.data()));
+    Clear();
+    break;
+  }
+  keys_.push_back(key);
+  return true;
+}
+
+void ExportHashes::Add(uint32_t id, HandleView handle, bool is_root) {
+  for (const ExportKey& key : keys_) AddUnder(key, id, handle, is_root);
+}
+
+void ExportHashes::AddNewest(uint32_t id, HandleView handle, bool is_root) {
+  AddUnder(keys_.back(), id, handle, is_root);
+}
+
+void ExportHashes::AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root) {
+  bool export_root = key.root.has_value() ? key.root->View() == handle : is_root;
+  Insert(NfsHandleHash(key.fsid_type, key.fsid, export_root ? nullptr : &handle), id);
+}
+
+void ExportHashes::Clear() {
+  std::fill(slots_.begin(), slots_.end(), Slot{0, kNone});
+  used_ = 0;
+  collisions_ = 0;
+}
+
+void ExportHashes::Insert(uint32_t hash, uint32_t id) {
+  if ((used_ + 1) * 4 > slots_.size() * 3) {
+    std::vector<Slot> old(slots_.empty() ? 64 : slots_.size() * 2, Slot{0, kNone});
+    old.swap(slots_);
+    for (Slot slot : old)
+      if (slot.id != kNone) Put(slot);
+  }
+  bool shared = false;
+  for (size_t i = hash & (slots_.size() - 1); slots_[i].id != kNone;
+       i = (i + 1) & (slots_.size() - 1)) {
+    if (slots_[i].hash != hash) continue;
+    if (slots_[i].id == id) return;
+    shared = true;
+  }
+  collisions_ += shared;
+  Put({hash, id});
+  used_++;
+}
+
+void ExportHashes::Put(Slot slot) {
+  size_t i = slot.hash & (slots_.size() - 1);
+  while (slots_[i].id != kNone) i = (i + 1) & (slots_.size() - 1);
+  slots_[i] = slot;
+}
+
+std::vector<uint32_t> ExportHashes::Find(uint32_t hash) const {
+  std::vector<uint32_t> ids;
+  if (slots_.empty()) return ids;
+  for (size_t i = hash & (slots_.size() - 1); slots_[i].id != kNone;
+       i = (i + 1) & (slots_.size() - 1)) {
+    if (slots_[i].hash == hash) ids.push_back(slots_[i].id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}

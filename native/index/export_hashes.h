@@ -1,0 +1,58 @@
+// CRC-32 hashes of the NFS handles of every object, for every export key.
+// Owns the keys and the table hash -> object id. Must not know names or the file system.
+//
+//   knfsd handle = 01 00 <fsid type> <handle type> | <fsid> | <handle>
+//   the export's own root = 01 00 <fsid type> 00 | <fsid>
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "index/compact.h"
+#include "index/handle.h"
+
+struct ExportKey {
+  uint8_t fsid_type = 0;
+  std::string fsid;
+  // The export's root: kNone while it is none of the indexed objects.
+  std::optional<HandleCopy> root;
+};
+
+// The usual zlib CRC-32, as nfsd's knfsd_fh_hash() shows it.
+uint32_t Crc32(uint32_t crc, const void* data, size_t size);
+
+// Hash of one NFS handle; `handle` null: the export's own root.
+uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleView* handle);
+
+class ExportHashes {
+ public:
+  const std::vector<ExportKey>& keys() const { return keys_; }
+  // False: the key is there already, with the same root.
+  // True: the caller must now Add() every object again (after Clear() if it was there).
+  bool AddKey(const ExportKey& key);
+  // Adds an object under every key. `is_root`: it is the root of the indexed tree.
+  void Add(uint32_t id, HandleView handle, bool is_root);
+  // Adds an object under the newest key only.
+  void AddNewest(uint32_t id, HandleView handle, bool is_root);
+  void Clear();
+  // Ids in ascending order; usually one.
+  std::vector<uint32_t> Find(uint32_t hash) const;
+  // Objects that share a hash with one that was there before.
+  uint32_t collisions() const { return collisions_; }
+  size_t Bytes() const { return slots_.capacity() * sizeof(Slot); }
+
+ private:
+  struct Slot {
+    uint32_t hash;
+    uint32_t id;
+  };
+  void AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root);
+  void Insert(uint32_t hash, uint32_t id);
+  void Put(Slot slot);
+
+  std::vector<ExportKey> keys_;
+  std::vector<Slot> slots_;
+  size_t used_ = 0;
+  uint32_t collisions_ = 0;
+};

@@ -1,0 +1,191 @@
+#include "index/handle_index.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "index/beneath.h"
+
+namespace {
+
+// A name that the kernel could have made (FUSE allows 1024 bytes).
+bool ValidName(std::string_view name) {
+  return !name.empty() && name.size() <= 4096 && name != "." && name != ".." &&
+         name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+}
+
+}  // namespace
+
+HandleIndex::HandleIndex(std::shared_ptr<RootDirectory> root, HandleView root_handle)
+    : root_(std::move(root)) {
+  tree_.SetRoot(root_handle);
+}
+
+uint32_t HandleIndex::Intern(HandleView handle) {
+  bool added;
+  HandleView own = OwnPart(handle);
+  uint32_t id = tree_.FindOrAdd(own, &added);
+  if (added) hashes_.Add(id, own, false);
+  return id;
+}
+
+void HandleIndex::AddKey(const ExportKey& key) {
+  size_t keys = hashes_.keys().size();
+  if (!hashes_.AddKey(key)) return;
+  bool replaced = hashes_.keys().size() == keys;
+  for (uint32_t id = 0; id < tree_.size(); id++) {
+    if (replaced)
+      hashes_.Add(id, tree_.HandleOf(id), id == NameTree::kRoot);
+    else
+      hashes_.AddNewest(id, tree_.HandleOf(id), id == NameTree::kRoot);
+  }
+}
+
+bool HandleIndex::IsDirectory(uint32_t id) {
+  struct statx status;
+  if (tree_.KindOf(id) == Kind::kUnknown) Stat(id, &status);
+  return tree_.KindOf(id) == Kind::kDirectory;
+}
+
+void HandleIndex::AbandonWalk() {
+  walking_ = false;
+  journal_.clear();
+}
+
+MergeCounts HandleIndex::MergeWalk(ScanLog* log, bool root_deleted) {
+  MergeCounts counts = Merge(log, NameTree::kRoot);
+  tree_.SetRootAlive(!root_deleted);
+  walking_ = false;
+  std::vector<Change> changes;
+  changes.swap(journal_);
+  for (const Change& change : changes) {
+    if (change.what == Change::kLearn)
+      Learn(change.parent.View(), change.name, change.object.View(), change.kind);
+    else if (change.what == Change::kForget)
+      Forget(change.parent.View(), change.name);
+    else
+      RefreshDirectory(change.parent.View());
+  }
+  return counts;
+}
+
+MergeCounts HandleIndex::Merge(ScanLog* log, uint32_t start) {
+  MergeCounts counts;
+  std::vector<uint32_t> directories{start};
+  std::vector<bool> counted(tree_.size(), false);
+  uint32_t current = start;
+  ScanRecord record;
+  while (log->Next(&record)) {
+    switch (record.tag) {
+      case ScanRecord::kBegin:
+        current = directories[record.number];
+        tree_.BeginListing(current);
+        break;
+      case ScanRecord::kEntry: {
+        uint32_t id = Intern(record.handle);
+        if (id >= counted.size()) counted.resize(id + 1 + id / 2, false);
+        counts.objects += !counted[id];
+        counted[id] = true;
+        counts.names++;
+        if (record.kind != Kind::kUnknown) tree_.SetKind(id, record.kind);
+        if (record.kind == Kind::kDirectory) directories.push_back(id);
+        tree_.Link(current, record.name, id);
+        break;
+      }
+      case ScanRecord::kVanished:
+        tree_.Unlink(directories[record.number], record.name);
+        break;
+      case ScanRecord::kEnd:
+        if (record.number != 0) tree_.EndListing(current);
+        break;
+    }
+  }
+  tree_.Settle();
+  return counts;
+}
+
+bool HandleIndex::Learn(HandleView parent, std::string_view name, HandleView object, Kind kind) {
+  if (!ValidName(name)) return false;
+  if (walking_)
+    journal_.push_back(
+        {Change::kLearn, HandleCopy(parent), std::string(name), HandleCopy(object), kind});
+  // FAN_MARK_FILESYSTEM reports the whole file system: most parents may be outside this root.
+  uint32_t directory = IdOfHandle(parent);
+  if (directory == kNone) return false;
+  uint32_t id = Intern(object);
+  if (kind != Kind::kUnknown) tree_.SetKind(id, kind);
+  tree_.Link(directory, name, id);
+  tree_.Settle();
+  return true;
+}
+
+bool HandleIndex::Forget(HandleView parent, std::string_view name) {
+  if (walking_)
+    journal_.push_back(
+        {Change::kForget, HandleCopy(parent), std::string(name), {}, Kind::kUnknown});
+  uint32_t directory = IdOfHandle(parent);
+  bool known = directory != kNone && tree_.Unlink(directory, name);
+  tree_.Settle();
+  return known;
+}
+
+int HandleIndex::OpenVerified(uint32_t id, int flags) {
+  if (tree_.Gone(id)) return -1;
+  HandleReader reader;
+  for (const std::string& path : tree_.Paths(id)) {
+    int fd = OpenBeneath(root_->fd(), path, flags);
+    if (fd < 0) continue;
+    if (reader.Read(fd, "", AT_EMPTY_PATH | root_->handle_flags()) &&
+        OwnPart(reader.View()) == tree_.HandleOf(id))
+      return fd;
+    close(fd);
+  }
+  return -1;
+}
+
+bool HandleIndex::Stat(uint32_t id, struct statx* status) {
+  int fd = OpenVerified(id, O_PATH | O_NOFOLLOW);
+  if (fd < 0) return false;
+  bool ok = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, status) == 0 && status->stx_nlink != 0;
+  close(fd);
+  if (ok) tree_.SetKind(id, S_ISDIR(status->stx_mode) ? Kind::kDirectory : Kind::kOther);
+  return ok;
+}
+
+bool HandleIndex::Relist(uint32_t id, int fd) {
+  const std::atomic<bool> cancelled{false};
+  ScanLog log;
+  ScanCounts counts;
+  // Below: only what has never been listed, or came back from outside.
+  Walker walker(
+      root_->handle_flags(),
+      [this](HandleView handle) {
+        uint32_t child = IdOfHandle(handle);
+        return child == kNone || !tree_.Listed(child) || tree_.Gone(child);
+      },
+      &cancelled);
+  if (walker.Run(fd, &log, &counts) != 0) return false;
+  Merge(&log, id);
+  return counts.directories != 0;
+}
+
+// The nearest directory above `id` that is still where it was is listed again: it knows better.
+bool HandleIndex::Heal(uint32_t id) {
+  for (uint32_t at = tree_.ParentOf(id); at != kNone; at = tree_.ParentOf(at)) {
+    int fd = OpenVerified(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (fd >= 0) return Relist(at, fd);
+  }
+  return false;
+}
+
+bool HandleIndex::RefreshDirectory(HandleView handle) {
+  if (walking_) journal_.push_back({Change::kRefresh, HandleCopy(handle), {}, {}, Kind::kUnknown});
+  uint32_t id = IdOfHandle(handle);
+  if (id == kNone) return false;
+  if (id == NameTree::kRoot) tree_.SetRootAlive(!root_->Deleted());
+  int fd = OpenVerified(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0 && Heal(id)) fd = OpenVerified(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0) return false;
+  tree_.SetKind(id, Kind::kDirectory);
+  return Relist(id, fd);
+}

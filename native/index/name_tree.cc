@@ -1,0 +1,283 @@
+#include "index/name_tree.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+void NameTree::SetRoot(HandleView handle) {
+  // Names come from the network's clients: a seed keeps them from choosing collisions.
+  if (getrandom(&seed_, sizeof seed_, GRND_NONBLOCK) != sizeof seed_) seed_ = 0;
+  bool added;
+  FindOrAdd(handle, &added);
+  objects_[kRoot].kind = Kind::kDirectory;
+}
+
+uint32_t NameTree::HandleHash(HandleView handle) const {
+  return HashBytes(handle.bytes, handle.size, seed_ + handle.type);
+}
+
+uint32_t NameTree::NameHash(uint32_t parent, std::string_view name) const {
+  return HashBytes(name.data(), name.size(), seed_ + parent * 0x9e3779b97f4a7c15ull);
+}
+
+HandleView NameTree::HandleOf(uint32_t id) const {
+  const uint8_t* record = handles_.At(objects_[id].handle);
+  return {record[0], record[1], record + 2};
+}
+
+uint32_t NameTree::Find(HandleView handle) const {
+  return by_handle_.Find(HandleHash(handle), [&](uint32_t id) { return HandleOf(id) == handle; });
+}
+
+uint32_t NameTree::FindOrAdd(HandleView handle, bool* added) {
+  uint32_t id = Find(handle);
+  *added = id == kNone;
+  if (!*added) return id;
+  uint8_t* record;
+  uint32_t offset = handles_.Allocate(size_t{2} + handle.size, &record);
+  record[0] = handle.type;
+  record[1] = handle.size;
+  memcpy(record + 2, handle.bytes, handle.size);
+  id = objects_.Push({offset, kNone, kNone, Kind::kUnknown, false, false});
+  by_handle_.Insert(HandleHash(handle), id, [&](uint32_t i) { return HandleHash(HandleOf(i)); });
+  return id;
+}
+
+void NameTree::SetKind(uint32_t id, Kind kind) {
+  Object& object = objects_[id];
+  if (object.kind == kind || object.kind == Kind::kDirectory) return;
+  object.kind = kind;
+  if (kind != Kind::kDirectory || object.first_name == kNone) return;
+  for (uint32_t name = names_[object.first_name].next_of_object; name != kNone;) {
+    uint32_t next = names_[name].next_of_object;
+    Remove(name);
+    name = next;
+  }
+}
+
+std::string_view NameTree::Text(uint32_t name) const {
+  const uint8_t* record = texts_.At(names_[name].text);
+  return {reinterpret_cast<const char*>(record + 2), record[0] + size_t{256} * record[1]};
+}
+
+uint32_t NameTree::FindName(uint32_t parent, std::string_view name) const {
+  return by_name_.Find(NameHash(parent, name),
+                       [&](uint32_t i) { return names_[i].parent == parent && Text(i) == name; });
+}
+
+uint32_t NameTree::NewName() {
+  if (free_name_ == kNone) return names_.Push({});
+  uint32_t name = free_name_;
+  free_name_ = names_[name].next_of_object;
+  return name;
+}
+
+void NameTree::AttachLive(uint32_t index) {
+  Name& name = names_[index];
+  Object& parent = objects_[name.parent];
+  name.live = 1;
+  name.previous_sibling = kNone;
+  name.next_sibling = parent.first_child;
+  if (parent.first_child != kNone) names_[parent.first_child].previous_sibling = index;
+  parent.first_child = index;
+  by_name_.Insert(NameHash(index), index, [&](uint32_t i) { return NameHash(i); });
+  generation_++;
+}
+
+void NameTree::DetachLive(uint32_t index) {
+  Name& name = names_[index];
+  if (name.previous_sibling == kNone)
+    objects_[name.parent].first_child = name.next_sibling;
+  else
+    names_[name.previous_sibling].next_sibling = name.next_sibling;
+  if (name.next_sibling != kNone)
+    names_[name.next_sibling].previous_sibling = name.previous_sibling;
+  by_name_.Erase(NameHash(index), index, [&](uint32_t i) { return NameHash(i); });
+  name.live = 0;
+  generation_++;
+}
+
+void NameTree::Remove(uint32_t index) {
+  if (names_[index].live) DetachLive(index);
+  Name& name = names_[index];
+  uint32_t* link = &objects_[name.object].first_name;
+  while (*link != index) link = &names_[*link].next_of_object;
+  *link = name.next_of_object;
+  dropped_text_bytes_ += 2 + Text(index).size();
+  name.next_of_object = free_name_;
+  free_name_ = index;
+}
+
+void NameTree::RemoveUnlinked(uint32_t id) {
+  for (uint32_t name = objects_[id].first_name; name != kNone;) {
+    uint32_t next = names_[name].next_of_object;
+    if (!names_[name].live) Remove(name);
+    name = next;
+  }
+}
+
+void NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
+  if (id == kRoot || id == parent) return;
+  SetKind(parent, Kind::kDirectory);
+  uint32_t taken = FindName(parent, text);
+  if (taken != kNone) {
+    names_[taken].seen = 1;
+    if (names_[taken].object == id) return;
+    unsettled_.push_back(names_[taken].object);
+    DetachLive(taken);
+  }
+  Object& object = objects_[id];
+  if (object.kind == Kind::kDirectory) {
+    // What happened in it while it was out of the tree is not known.
+    if (object.first_name != kNone && Gone(id)) object.listed = false;
+    while (object.first_name != kNone) Remove(object.first_name);
+    // Most directories are linked before anything is below them: no way to walk up then.
+    if (object.was_parent) CutCycle(parent, id);
+  } else {
+    RemoveUnlinked(id);
+  }
+  uint8_t* record;
+  uint32_t offset = texts_.Allocate(2 + text.size(), &record);
+  record[0] = static_cast<uint8_t>(text.size());
+  record[1] = static_cast<uint8_t>(text.size() >> 8);
+  memcpy(record + 2, text.data(), text.size());
+  text_bytes_ += 2 + text.size();
+  uint32_t index = NewName();
+  names_[index] = {id, 0, parent, 1, object.first_name, kNone, kNone, offset};
+  object.first_name = index;
+  objects_[parent].was_parent = true;
+  AttachLive(index);
+}
+
+// Before `id` is put below `parent`: if `id` is above `parent` already, one of the links on the way
+// is out of date. A last known name goes first; else the one right below `id`.
+void NameTree::CutCycle(uint32_t parent, uint32_t id) {
+  uint32_t stale = kNone;
+  uint32_t last = kNone;
+  for (uint32_t at = parent; at != id; at = names_[last].parent) {
+    last = objects_[at].first_name;
+    if (last == kNone) return;
+    if (!names_[last].live) stale = last;
+  }
+  if (last == kNone) return;
+  Remove(stale != kNone ? stale : last);
+}
+
+bool NameTree::Unlink(uint32_t parent, std::string_view text) {
+  uint32_t name = FindName(parent, text);
+  if (name == kNone) return false;
+  unsettled_.push_back(names_[name].object);
+  DetachLive(name);
+  return true;
+}
+
+uint32_t NameTree::Child(uint32_t parent, std::string_view text) const {
+  uint32_t name = FindName(parent, text);
+  return name == kNone ? kNone : names_[name].object;
+}
+
+uint32_t NameTree::ParentOf(uint32_t id) const {
+  uint32_t name = objects_[id].first_name;
+  return name == kNone ? kNone : names_[name].parent;
+}
+
+void NameTree::BeginListing(uint32_t dir) {
+  for (uint32_t name = objects_[dir].first_child; name != kNone; name = names_[name].next_sibling)
+    names_[name].seen = 0;
+}
+
+void NameTree::EndListing(uint32_t dir) {
+  for (uint32_t name = objects_[dir].first_child; name != kNone;) {
+    uint32_t next = names_[name].next_sibling;
+    if (!names_[name].seen) {
+      unsettled_.push_back(names_[name].object);
+      DetachLive(name);
+    }
+    name = next;
+  }
+  SetListed(dir);
+}
+
+void NameTree::Settle() {
+  for (uint32_t id : unsettled_) {
+    bool live = false;
+    for (uint32_t name = objects_[id].first_name; name != kNone; name = names_[name].next_of_object)
+      live = live || names_[name].live;
+    if (live) RemoveUnlinked(id);
+  }
+  unsettled_.clear();
+  // Names that came and went: copy the rest out of the way once they are half of the arena.
+  if (dropped_text_bytes_ > (1u << 20) && dropped_text_bytes_ > text_bytes_ / 2) CompactTexts();
+}
+
+void NameTree::CompactTexts() {
+  Arena kept;
+  text_bytes_ = 0;
+  for (uint32_t id = 0; id < objects_.size(); id++) {
+    for (uint32_t name = objects_[id].first_name; name != kNone;
+         name = names_[name].next_of_object) {
+      size_t size = 2 + Text(name).size();
+      uint8_t* record;
+      uint32_t offset = kept.Allocate(size, &record);
+      memcpy(record, texts_.At(names_[name].text), size);
+      names_[name].text = offset;
+      text_bytes_ += size;
+    }
+  }
+  texts_ = std::move(kept);
+  dropped_text_bytes_ = 0;
+}
+
+bool NameTree::NameAlive(uint32_t name) const {
+  while (names_[name].live) {
+    uint32_t parent = names_[name].parent;
+    if (parent == kRoot) return root_alive_;
+    name = objects_[parent].first_name;
+    if (name == kNone) return false;
+  }
+  return false;
+}
+
+bool NameTree::Gone(uint32_t id) const {
+  if (id == kRoot) return !root_alive_;
+  for (uint32_t name = objects_[id].first_name; name != kNone; name = names_[name].next_of_object)
+    if (NameAlive(name)) return false;
+  return true;
+}
+
+// False: a directory on the way has no known name.
+bool NameTree::PathOf(uint32_t name, std::string* path) const {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    parts.push_back(Text(name));
+    uint32_t parent = names_[name].parent;
+    if (parent == kRoot) break;
+    name = objects_[parent].first_name;
+    if (name == kNone) return false;
+  }
+  path->clear();
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    if (!path->empty()) path->push_back('/');
+    path->append(*part);
+  }
+  return true;
+}
+
+std::vector<std::string> NameTree::Paths(uint32_t id) const {
+  if (id == kRoot) return {std::string()};
+  std::vector<std::string> live;
+  std::vector<std::string> last;
+  std::string path;
+  for (uint32_t name = objects_[id].first_name; name != kNone; name = names_[name].next_of_object) {
+    if (!PathOf(name, &path)) continue;
+    (NameAlive(name) ? live : last).push_back(path);
+  }
+  std::vector<std::string>& paths = live.empty() ? last : live;
+  std::sort(paths.begin(), paths.end());
+  return std::move(paths);
+}
+
+size_t NameTree::Bytes() const {
+  return objects_.Bytes() + names_.Bytes() + handles_.Bytes() + texts_.Bytes() +
+         by_handle_.Bytes() + by_name_.Bytes() + unsettled_.capacity() * sizeof(uint32_t);
+}
