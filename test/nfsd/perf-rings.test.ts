@@ -6,10 +6,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { closeSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { nfsdAddon, type NativeTracepointReader } from '../../src/capture/nfsd-binding.ts';
-import { findTracefs, probeNfsd } from '../../src/capture/nfsd-probe.ts';
+import { findTracefs } from '../../src/capture/nfsd-probe.ts';
+import { lacks } from '../capabilities.ts';
 
 const BASE = 900_000_000;
 
@@ -20,16 +21,10 @@ interface ClosedRecord {
   readonly descriptor: number;
 }
 
-function closeFormat(t: TestContext): string | null {
-  const tracefs = findTracefs();
-  try {
-    if (tracefs !== null && probeNfsd().perf.ok)
-      return readFileSync(`${tracefs}/events/syscalls/sys_enter_close/format`, 'utf8');
-  } catch {
-    // a kernel without FTRACE_SYSCALLS
-  }
-  t.skip('tracepoints of system calls cannot be opened here');
-  return null;
+const skip = lacks('perf');
+
+function closeFormat(): string {
+  return readFileSync(`${findTracefs() ?? ''}/events/syscalls/sys_enter_close/format`, 'utf8');
 }
 
 function open(format: string, ringBytes: number, useCounters = true): NativeTracepointReader {
@@ -70,9 +65,8 @@ function unpack(format: string, packed: Buffer): ClosedRecord[] {
   return out;
 }
 
-test('every event arrives once, in order, through many turns of the ring', (t) => {
-  const format = closeFormat(t);
-  if (format === null) return;
+test('every event arrives once, in order, through many turns of the ring', { skip }, () => {
+  const format = closeFormat();
   const reader = open(format, 16384);
   assert.equal(reader.start(), 16384);
   const seen: ClosedRecord[] = [];
@@ -88,9 +82,8 @@ test('every event arrives once, in order, through many turns of the ring', (t) =
   reader.close();
 });
 
-test('what a full ring drops is counted to the last record', (t) => {
-  const format = closeFormat(t);
-  if (format === null) return;
+test('what a full ring drops is counted to the last record', { skip }, () => {
+  const format = closeFormat();
   const reader = open(format, 4096);
   assert.equal(reader.start(), 4096);
   closeMany(1000);
@@ -112,9 +105,8 @@ test('what a full ring drops is counted to the last record', (t) => {
   }
 });
 
-test('a loss that no later record reports is found at the end', (t) => {
-  const format = closeFormat(t);
-  if (format === null) return;
+test('a loss that no later record reports is found at the end', { skip }, () => {
+  const format = closeFormat();
   for (const useCounters of [true, false]) {
     const reader = open(format, 4096, useCounters);
     reader.start();
@@ -128,61 +120,68 @@ test('a loss that no later record reports is found at the end', (t) => {
   }
 });
 
-test('a ring that was never full has no loss, with and without the kernel’s counters', (t) => {
-  const format = closeFormat(t);
-  if (format === null) return;
-  for (const useCounters of [true, false]) {
-    const reader = open(format, 65536 * 4, useCounters);
-    reader.start();
-    closeMany(1000);
-    reader.disable();
-    assert.equal(unpack(format, reader.read()).length, 1000);
-    assert.deepEqual(reader.losses(true), []);
-    reader.close();
-  }
-});
+test(
+  'a ring that was never full has no loss, with and without the kernel’s counters',
+  { skip },
+  () => {
+    const format = closeFormat();
+    for (const useCounters of [true, false]) {
+      const reader = open(format, 65536 * 4, useCounters);
+      reader.start();
+      closeMany(1000);
+      reader.disable();
+      assert.equal(unpack(format, reader.read()).length, 1000);
+      assert.deepEqual(reader.losses(true), []);
+      reader.close();
+    }
+  },
+);
 
-test('events of all CPUs come in the order of their time, each thread’s in its own', async (t) => {
-  const format = closeFormat(t);
-  if (format === null) return;
-  const reader = open(format, 1 << 20);
-  reader.start();
-  const threads = 2 * Math.min(4, availableParallelism());
-  const done = Array.from({ length: threads }, (_, thread) => {
-    const code = `
+test(
+  'events of all CPUs come in the order of their time, each thread’s in its own',
+  { skip },
+  async (t) => {
+    const format = closeFormat();
+    const reader = open(format, 1 << 20);
+    reader.start();
+    const threads = 2 * Math.min(4, availableParallelism());
+    const done = Array.from({ length: threads }, (_, thread) => {
+      const code = `
       const { closeSync } = require('node:fs');
       for (let i = 0; i < 5000; i++) try { closeSync(${BASE + thread * 10_000} + i); } catch {}`;
-    return new Promise((resolve) =>
-      new Worker(code, { eval: true, trackUnmanagedFds: false }).on('exit', resolve),
-    );
-  });
-  const seen: ClosedRecord[] = [];
-  let running = true;
-  const finished = Promise.all(done).then(() => (running = false));
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- changed by the promise
-  while (running) {
+      return new Promise((resolve) =>
+        new Worker(code, { eval: true, trackUnmanagedFds: false }).on('exit', resolve),
+      );
+    });
+    const seen: ClosedRecord[] = [];
+    let running = true;
+    const finished = Promise.all(done).then(() => (running = false));
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- changed by the promise
+    while (running) {
+      const some = unpack(format, reader.read());
+      assert.ok(some.every(({ timeNs }, index) => timeNs >= (some[index - 1]?.timeNs ?? 0n)));
+      seen.push(...some);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await finished;
+    reader.disable();
     seen.push(...unpack(format, reader.read()));
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  await finished;
-  reader.disable();
-  seen.push(...unpack(format, reader.read()));
-  assert.deepEqual(reader.losses(true), []);
-  reader.close();
-  assert.equal(seen.length, threads * 5000);
-  assert.ok(seen.every(({ timeNs }, index) => timeNs >= (seen[index - 1]?.timeNs ?? 0n)));
-  for (let thread = 0; thread < threads; thread++) {
-    const own = seen
-      .map(({ descriptor }) => descriptor - BASE - thread * 10_000)
-      .filter((index) => index >= 0 && index < 5000);
-    assert.deepEqual(
-      own,
-      Array.from({ length: 5000 }, (_, index) => index),
-    );
-  }
-  const cpus = new Set(seen.map(({ cpu }) => cpu)).size;
-  t.diagnostic(`${seen.length} events on ${cpus} CPUs`);
-});
+    assert.deepEqual(reader.losses(true), []);
+    reader.close();
+    assert.equal(seen.length, threads * 5000);
+    for (let thread = 0; thread < threads; thread++) {
+      const own = seen
+        .map(({ descriptor }) => descriptor - BASE - thread * 10_000)
+        .filter((index) => index >= 0 && index < 5000);
+      assert.deepEqual(
+        own,
+        Array.from({ length: 5000 }, (_, index) => index),
+      );
+    }
+    const cpus = new Set(seen.map(({ cpu }) => cpu)).size;
+    t.diagnostic(`${seen.length} events on ${cpus} CPUs`);
+  },
+);
 
 /** Runs a script as an ordinary user with nothing but the given capabilities. */
 function runWith(capabilities: string, lockedKiB: string, script: string): string {
@@ -201,24 +200,23 @@ function runWith(capabilities: string, lockedKiB: string, script: string): strin
   return result.stdout.trim() + result.stderr.trim();
 }
 
-test('CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH are enough; rings shrink to what may be locked', (t) => {
-  const format = closeFormat(t);
-  if (format === null) return;
-  if (process.getuid?.() !== 0 || spawnSync('setpriv', ['--version']).status !== 0) {
-    t.skip('needs root and setpriv');
-    return;
-  }
-  const module = new URL('../../src/capture/nfsd-binding.ts', import.meta.url).pathname;
-  const { id } = nfsdAddon.parseTraceFormat(format);
-  const script = `
+test(
+  'CAP_SYS_ADMIN and CAP_DAC_READ_SEARCH are enough; rings shrink to what may be locked',
+  { skip: lacks('root', 'perf') },
+  (t) => {
+    const format = closeFormat();
+    const module = new URL('../../src/capture/nfsd-binding.ts', import.meta.url).pathname;
+    const { id } = nfsdAddon.parseTraceFormat(format);
+    const script = `
     const { nfsdAddon } = await import(${JSON.stringify(module)});
     const reader = new nfsdAddon.TracepointReader([{ id: ${id} }], 8 << 20, true);
     try { console.log(reader.start()); } catch (error) { console.log(error.message); }
     reader.close();`;
-  const both = ',+sys_admin,+dac_read_search';
-  assert.equal(runWith(`${both},+ipc_lock`, '64', script), String(8 << 20));
-  const small = Number(runWith(both, '64', script));
-  assert.ok(small >= 4096 && small < 8 << 20, `${small}`);
-  t.diagnostic(`with RLIMIT_MEMLOCK 64 KiB: rings of ${small} bytes`);
-  assert.match(runWith(',+dac_read_search', '64', script), /perf_event_open: Permission denied/);
-});
+    const both = ',+sys_admin,+dac_read_search';
+    assert.equal(runWith(`${both},+ipc_lock`, '64', script), String(8 << 20));
+    const small = Number(runWith(both, '64', script));
+    assert.ok(small >= 4096 && small < 8 << 20, `${small}`);
+    t.diagnostic(`with RLIMIT_MEMLOCK 64 KiB: rings of ${small} bytes`);
+    assert.match(runWith(',+dac_read_search', '64', script), /perf_event_open: Permission denied/);
+  },
+);

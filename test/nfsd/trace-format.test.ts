@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { nfsdAddon } from '../../src/capture/nfsd-binding.ts';
 import { findTracefs } from '../../src/capture/nfsd-probe.ts';
+import { lacks } from '../capabilities.ts';
 import { kernelFormats, sockaddr4, sockaddr6 } from './kernel-records.ts';
 
 const { parseTraceFormat, clientAddress } = nfsdAddon;
@@ -67,19 +68,19 @@ test('what is not a format file is refused with the line that did not fit', () =
   for (const [text, message] of bad) assert.throws(() => parseTraceFormat(text), message);
 });
 
-test('every format file of this kernel that can be read is understood', (t) => {
-  const tracefs = findTracefs();
-  if (tracefs === null) {
-    t.skip('tracefs is not readable');
-    return;
-  }
-  for (const event of ['sched/sched_switch', 'sched/sched_process_exec', 'task/task_newtask']) {
-    const text: string = readFileSync(`${tracefs}/events/${event}/format`, 'utf8');
-    const format = parseTraceFormat(text);
-    assert.equal(format.event, event.split('/')[1]);
-    assert.equal(format.fields.length, [...text.matchAll(/field:/g)].length);
-  }
-});
+test(
+  'every format file of this kernel that can be read is understood',
+  { skip: lacks('perf') },
+  () => {
+    const tracefs = findTracefs() ?? '';
+    for (const event of ['sched/sched_switch', 'sched/sched_process_exec', 'task/task_newtask']) {
+      const text: string = readFileSync(`${tracefs}/events/${event}/format`, 'utf8');
+      const format = parseTraceFormat(text);
+      assert.equal(format.event, event.split('/')[1]);
+      assert.equal(format.fields.length, [...text.matchAll(/field:/g)].length);
+    }
+  },
+);
 
 test('addresses are normalised', () => {
   const cases: [Buffer | string, string][] = [
