@@ -140,19 +140,26 @@ export class Recorder {
       // Nothing is written before the root has been opened: a refused start leaves no trace.
       const root = new RootRecording({ path: request.path });
       await this.#open(root);
-      const rootId = store.ensureRoot(request.path);
       const startedUs = wallNowUs();
-      const recordingId = store.startRecording({
-        rootId,
-        label: request.label,
-        clients: [...request.clients],
-        tier: this.#sensors.tier,
-        atUs: startedUs,
-      });
-      root.begin(
-        { rootId, recordingId, clients, label: request.label, startedUs },
-        store.knownFiles(rootId),
-      );
+      let rootId: number;
+      try {
+        rootId = store.ensureRoot(request.path);
+        const recordingId = store.startRecording({
+          rootId,
+          label: request.label,
+          clients: [...request.clients],
+          tier: this.#sensors.tier,
+          atUs: startedUs,
+        });
+        root.begin(
+          { rootId, recordingId, clients, label: request.label, startedUs },
+          store.knownFiles(rootId),
+        );
+      } catch (error) {
+        this.#sensors.unwatch(root.path);
+        root.close();
+        throw error;
+      }
       this.#adopt(root);
       this.#sessions.openRoot(rootId, nowUs());
       return describe(root);
@@ -213,11 +220,14 @@ export class Recorder {
   /** Last flush, then the sensors stop. Recordings stay active in the store and resume later. */
   stop(): Promise<void> {
     return this.#exclusively(async () => {
-      await this.#flush(true);
-      await this.#sensors.stop();
-      for (const root of [...this.#roots.values()]) root.close();
-      this.#roots.clear();
-      this.#exports.close();
+      try {
+        await this.#flush(true);
+      } finally {
+        await this.#sensors.stop();
+        for (const root of [...this.#roots.values()]) root.close();
+        this.#roots.clear();
+        this.#exports.close();
+      }
     });
   }
 
