@@ -9,7 +9,6 @@ import { planImage } from '../../src/image/plan.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from '../../src/image/tables.ts';
 import {
   allPaths,
-  isRoot,
   makeTree,
   openTree,
   planAll,
@@ -18,6 +17,7 @@ import {
   sha256,
   temporaryFolder,
 } from './support.ts';
+import { lacks } from '../capabilities.ts';
 
 const tables = { mountPoints: MOUNT_POINTS, devices: DEVICE_NODES };
 const support = join(import.meta.dirname, 'support.ts');
@@ -75,31 +75,23 @@ describe('the same bytes', () => {
       assert.equal(elsewhere(root, environment, false), here);
   });
 
-  it(
-    'come out for another user',
-    { skip: !isRoot && 'changing the user needs root' },
-    async (t) => {
-      const folder = temporaryFolder(t);
-      const root = join(folder, 'root');
-      makeTree(root);
-      // Readable for all, as an exported root that others may build from has to be.
-      run('sh', ['-c', 'chmod 755 "$0" "$1" && chmod -R a+rX "$1"', folder, root]);
-      assert.equal(elsewhere(root, { LC_ALL: 'C' }, true), await image(t, root));
-    },
-  );
+  it('come out for another user', { skip: lacks('root') }, async (t) => {
+    const folder = temporaryFolder(t);
+    const root = join(folder, 'root');
+    makeTree(root);
+    // Readable for all, as an exported root that others may build from has to be.
+    run('sh', ['-c', 'chmod 755 "$0" "$1" && chmod -R a+rX "$1"', folder, root]);
+    assert.equal(elsewhere(root, { LC_ALL: 'C' }, true), await image(t, root));
+  });
 
-  it(
-    'come out on a copy of the tree elsewhere',
-    { skip: !isRoot && 'owners need root' },
-    async (t) => {
-      const folder = temporaryFolder(t);
-      const root = join(folder, 'root');
-      makeTree(root);
-      put(join(folder, 'copies/filler'), 'so that inode numbers and directory order differ');
-      run('cp', ['-a', root, join(folder, 'copies/again')]);
-      assert.equal(await image(t, join(folder, 'copies/again')), await image(t, root));
-    },
-  );
+  it('come out on a copy of the tree elsewhere', { skip: lacks('root') }, async (t) => {
+    const folder = temporaryFolder(t);
+    const root = join(folder, 'root');
+    makeTree(root);
+    put(join(folder, 'copies/filler'), 'so that inode numbers and directory order differ');
+    run('cp', ['-a', root, join(folder, 'copies/again')]);
+    assert.equal(await image(t, join(folder, 'copies/again')), await image(t, root));
+  });
 
   it('do not depend on the order of the rows', async (t) => {
     const root = join(temporaryFolder(t), 'root');

@@ -29,7 +29,8 @@ import type { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import { bufferSource, readRecords } from '../../src/image/cpio.ts';
 import { exportImage } from '../../src/image/export.ts';
 import type { ImagePlan } from '../../src/image/plan.ts';
-import { isRoot, openTree, planAll, put, run, temporaryFolder } from './support.ts';
+import { openTree, planAll, put, run, temporaryFolder } from './support.ts';
+import { lacks } from '../capabilities.ts';
 
 interface Scene {
   readonly folder: string;
@@ -190,24 +191,20 @@ describe('an image that cannot be made', () => {
     );
   });
 
-  it(
-    'because the disk is full',
-    { skip: !isRoot && 'mounting a small file system needs root' },
-    async (t) => {
-      const made = await scene(t, { a: Buffer.alloc(1 << 20, 'x') });
-      const small = join(made.folder, 'out');
-      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', small]);
-      if (mounted.status !== 0) {
-        t.skip(`cannot mount here: ${mounted.stderr.toString()}`);
-        return;
-      }
-      try {
-        await keepsOld(made, fails('output-full', 'io'));
-      } finally {
-        run('umount', [small]);
-      }
-    },
-  );
+  it('because the disk is full', { skip: lacks('root', 'mount') }, async (t) => {
+    const made = await scene(t, { a: Buffer.alloc(1 << 20, 'x') });
+    const small = join(made.folder, 'out');
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', small]);
+    if (mounted.status !== 0) {
+      t.skip(`cannot mount here: ${mounted.stderr.toString()}`);
+      return;
+    }
+    try {
+      await keepsOld(made, fails('output-full', 'io'));
+    } finally {
+      run('umount', [small]);
+    }
+  });
 
   it('because the output is a folder, is in none, or may not be written', async (t) => {
     const { folder, plan, tree } = await scene(t, { a: 'x' });

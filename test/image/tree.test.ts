@@ -16,16 +16,8 @@ import { describe, it } from 'node:test';
 
 import { TraceError } from '../../src/common/errors.ts';
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
-import {
-  hasProgram,
-  HOSTILE_NAMES,
-  isRoot,
-  makeTree,
-  openTree,
-  put,
-  run,
-  temporaryFolder,
-} from './support.ts';
+import { HOSTILE_NAMES, makeTree, openTree, put, run, temporaryFolder } from './support.ts';
+import { lacks } from '../capabilities.ts';
 
 const path = (text: string): Buffer => Buffer.from(text, 'latin1');
 const withCode = (code: string) => (error: unknown) =>
@@ -124,7 +116,7 @@ describe('a root', () => {
     assert.throws(() => openTree(t, root).read(path('fifo'), 0, 1), withCode('root-unreadable'));
   });
 
-  it('leaves access times alone', { skip: !isRoot && 'needs the owner or CAP_FOWNER' }, (t) => {
+  it('leaves access times alone', { skip: lacks('root') }, (t) => {
     const root = temporaryFolder(t);
     const file = join(root, 'file');
     writeFileSync(file, 'x');
@@ -186,34 +178,30 @@ describe('a root that cannot be read', () => {
 });
 
 describe('other file systems in a root', () => {
-  it(
-    'are not entered, and are marked',
-    { skip: (!isRoot || !hasProgram('mount')) && 'mounting needs root' },
-    async (t) => {
-      const root = temporaryFolder(t);
-      mkdirSync(join(root, 'proc'));
-      const mounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root, 'proc')]);
-      if (mounted.status !== 0) {
-        t.skip(`cannot mount here: ${mounted.stderr.toString()}`);
-        return;
-      }
-      try {
-        put(join(root, 'proc/inside'), '');
-        symlinkSync('inside', join(root, 'proc/link'));
-        const tree = NativeTree.open(root);
-        assert.equal(tree.lstat(path('proc'))?.foreign, true);
-        assert.equal(tree.lstat(path('proc/inside')), null);
-        assert.deepEqual(await tree.symlinks(), []);
-        tree.close();
-        // A mount point given as the root is simply the root.
-        const itself = NativeTree.open(join(root, 'proc'));
-        assert.equal(itself.lstat(path(''))?.foreign, false);
-        assert.notEqual(itself.lstat(path('inside')), null);
-        itself.close();
-      } finally {
-        run('umount', [join(root, 'proc')]);
-        rmSync(join(root, 'proc'), { recursive: true });
-      }
-    },
-  );
+  it('are not entered, and are marked', { skip: lacks('root', 'mount') }, async (t) => {
+    const root = temporaryFolder(t);
+    mkdirSync(join(root, 'proc'));
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root, 'proc')]);
+    if (mounted.status !== 0) {
+      t.skip(`cannot mount here: ${mounted.stderr.toString()}`);
+      return;
+    }
+    try {
+      put(join(root, 'proc/inside'), '');
+      symlinkSync('inside', join(root, 'proc/link'));
+      const tree = NativeTree.open(root);
+      assert.equal(tree.lstat(path('proc'))?.foreign, true);
+      assert.equal(tree.lstat(path('proc/inside')), null);
+      assert.deepEqual(await tree.symlinks(), []);
+      tree.close();
+      // A mount point given as the root is simply the root.
+      const itself = NativeTree.open(join(root, 'proc'));
+      assert.equal(itself.lstat(path(''))?.foreign, false);
+      assert.notEqual(itself.lstat(path('inside')), null);
+      itself.close();
+    } finally {
+      run('umount', [join(root, 'proc')]);
+      rmSync(join(root, 'proc'), { recursive: true });
+    }
+  });
 });
