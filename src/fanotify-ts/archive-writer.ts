@@ -42,8 +42,8 @@ const PROGRESS_MS = 100;
 /**
  * Writes the archive on a worker thread and gives the number of bytes written. What stands in the
  * output after an error is a part of an archive. Throws `drift` (a file is not as it was planned),
- * `root-not-readable`,
- * `root-unreadable`, `output-full`, `output-closed`, `output-failed`, or the signal's reason.
+ * `root-not-readable`, `root-unreadable`, `output-full`, `output-closed`, `output-failed`, or the
+ * signal's reason.
  */
 export async function writeArchive(options: WriteArchiveOptions): Promise<number> {
   const { tree, fd, head, files, signal, onProgress } = options;
