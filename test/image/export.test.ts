@@ -11,6 +11,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
   renameSync,
   rmSync,
@@ -215,6 +216,8 @@ describe('an image that cannot be made', () => {
       );
     await refused(join(folder, 'out'), /it is a directory/);
     await refused(join(folder, 'no/such/i.cpio'), /its folder does not exist/);
+    symlinkSync('no/such', join(folder, 'dangling'));
+    await refused(join(folder, 'dangling'), /a link that leads nowhere/);
     await refused('/proc/version', /./);
     await refused('/proc/new.cpio', /./);
   });
@@ -229,6 +232,36 @@ describe('an image that cannot be made', () => {
 });
 
 describe('a streamed image', () => {
+  it('goes to a pipe behind /dev/stdout, and leaves that name alone', async (t) => {
+    const { folder, root, plan } = await scene(t, { a: 'x' });
+    const before = readlinkSync('/dev/stdout');
+    const script = `
+      const { planAll } = await import(${JSON.stringify(join(import.meta.dirname, 'support.ts'))});
+      const { exportImage } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/image/export.ts'))});
+      const { NativeTree } = await import(${JSON.stringify(join(import.meta.dirname, '../../src/fanotify-ts/tree.ts'))});
+      const tree = NativeTree.open(${JSON.stringify(root)});
+      const plan = await planAll(${JSON.stringify(root)}, tree);
+      await exportImage({ plan, tree, output: '/dev/stdout' });`;
+    const out = run('sh', [
+      '-c',
+      '"$0" --input-type=module -e "$1" | cat',
+      process.execPath,
+      script,
+    ]);
+    assert.equal(out.length, plan.bytes);
+    assert.equal(readlinkSync('/dev/stdout'), before);
+    assert.ok(!existsSync(join(folder, 'out/i.cpio')));
+  });
+
+  it('says when a device has no room', async (t) => {
+    const { plan, tree } = await scene(t, { a: 'x' });
+    await assert.rejects(
+      exportImage({ plan, tree, output: '/dev/full' }),
+      fails('output-full', 'io'),
+    );
+    assert.ok(statSync('/dev/full').isCharacterDevice());
+  });
+
   it('goes to a descriptor', async (t) => {
     const { folder, plan, tree } = await scene(t, { a: 'x' });
     const fd = openSync(join(folder, 'stream'), 'w');
