@@ -59,6 +59,10 @@ export default defineConfig(
   {
     files: ['*.js', '**/*.cts'],
     extends: [tseslint.configs.disableTypeChecked],
-    rules: { 'import-x/no-default-export': 'off', 'no-console': 'off' },
+    rules: {
+      'import-x/no-default-export': 'off',
+      'no-console': 'off',
+      '@typescript-eslint/no-require-imports': 'off',
+    },
   },
 );

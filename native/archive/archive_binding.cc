@@ -1,3 +1,10 @@
+// Registers the archive room's classes. Owns nothing.
 #include "archive/archive_binding.h"
 
-void InitArchive(Napi::Env, Napi::Object) {}
+#include "archive/tree_binding.h"
+#include "archive/writer_binding.h"
+
+void InitArchive(Napi::Env env, Napi::Object exports) {
+  exports.Set("RootTree", TreeBinding::Define(env));
+  exports.Set("ArchiveJob", DefineArchiveJob(env));
+}

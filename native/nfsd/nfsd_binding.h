@@ -1,3 +1,4 @@
+// The NFS side's face towards JavaScript; src/capture/nfsd-binding.ts declares the same.
 #pragma once
 #include <napi.h>
 

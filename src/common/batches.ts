@@ -74,12 +74,14 @@ export interface NfsMarker {
   readonly epoch: number;
   /**
    * `fsinfo`: an NFSv3 FSINFO call, `hash` is its file handle's. The rest are the nfsd_clid_*
-   * tracepoints by their name without the prefix.
+   * tracepoints by their name without the prefix; `confirmed_r` is an EXCHANGE_ID of a client that
+   * was confirmed before, with the verifier it had.
    */
   readonly kind:
     | 'fsinfo'
     | 'fresh'
     | 'confirmed'
+    | 'confirmed_r'
     | 'destroyed'
     | 'verf_mismatch'
     | 'replaced'
@@ -90,16 +92,16 @@ export interface NfsMarker {
   readonly atUs: number;
   /** '' when the event carries no address. */
   readonly client: string;
-  /** fsinfo: handle hash; else 0. */
+  /** fsinfo: handle hash, 0 in tier `reads`, where it cannot be known; else 0. */
   readonly hash: number;
   /** NFSv4 client id halves; 0 when the event carries none. */
   readonly clBoot: number;
   readonly clId: number;
-  /** fresh: the verifier; verf_mismatch: the new one; 8 bytes as hex; '' otherwise. */
+  /** fresh, confirmed_r: the verifier; verf_mismatch: the new one; 8 bytes as hex; '' otherwise. */
   readonly verifier: string;
   /** verf_mismatch: the verifier that was known; '' otherwise. */
   readonly oldVerifier: string;
-  /** fresh: the client's owner name as sent, bytes; null otherwise. */
+  /** fresh, confirmed_r: the client's owner name as sent, bytes; null otherwise. */
   readonly name: Buffer | null;
 }
 

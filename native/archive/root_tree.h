@@ -1,0 +1,58 @@
+// Safe, read-only access to one directory tree by relative byte paths.
+// Owns the root's descriptor and a small stack of open directories on the way to the last path
+// asked for. Nothing here ever follows a symbolic link or leaves the root's own mount: every
+// directory is opened with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV).
+// Must not know archives, sessions or JavaScript. One thread at a time per object.
+#pragma once
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+class RootTree {
+ public:
+  RootTree() = default;
+  ~RootTree() { Close(); }
+  RootTree(const RootTree&) = delete;
+  RootTree& operator=(const RootTree&) = delete;
+
+  // Opens `path` as the root (links in `path` itself are followed). False with errno;
+  // ENOSYS when the kernel has no openat2 (before Linux 5.6).
+  bool Open(const char* path);
+  // Takes a duplicate of another tree's root, so that each thread has its own directory stack.
+  bool OpenSame(const RootTree& other);
+  void Close();
+  bool IsOpen() const { return root_ >= 0; }
+
+  // The open directory that holds the last component of `path`, and that component.
+  // Returns a descriptor that stays ours, or -1 with errno (EINVAL: not a plain relative path).
+  // For the empty path (the root itself) the name is "".
+  int Parent(const std::string& path, std::string* name);
+
+  // statx(2) without following; false with errno.
+  bool Stat(const std::string& path, struct statx* out);
+
+  // A directory opened for reading its names; -1 with errno.
+  int OpenDirectory(const std::string& path);
+
+  // A regular file opened for reading without disturbing it; -1 with errno (EINVAL: another type).
+  int OpenFile(const std::string& path);
+
+ private:
+  struct Level {
+    size_t length;  // bytes of current_ that name this directory
+    int fd;
+  };
+  int root_ = -1;
+  std::string current_;
+  std::vector<Level> levels_;
+};
+
+// True for a relative path of plain components: no NUL, no empty, `.` or `..` component.
+// The empty path (the root) is plain too.
+bool IsPlainPath(const std::string& path);
+
+// Opens `name` in `directory` for reading; leaves the access time alone where the kernel lets us
+// (O_NOATIME wants the owner or CAP_FOWNER), never waits for a fifo's writer, never follows a link.
+int OpenQuietly(int directory, const char* name, int flags);

@@ -1,0 +1,204 @@
+// See tree_binding.h.
+#include "archive/tree_binding.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "archive/symlink_walk.h"
+#include "error.h"
+
+namespace {
+
+// Doubles that Stat fills; the last one's eight bytes hold the inode number as an integer,
+// which a double could round (overlayfs sets its high bits).
+constexpr size_t kStatFields = 15;
+
+std::string PathOf(const Napi::Value& value) {
+  const auto buffer = value.As<Napi::Buffer<char>>();
+  return std::string(buffer.Data(), buffer.Length());
+}
+
+Napi::Value Throw(Napi::Env env, int err, const char* syscall, const std::string& subject) {
+  SystemError(env, err, syscall, subject).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+class SymlinkWorker : public Napi::AsyncWorker {
+ public:
+  SymlinkWorker(Napi::Env env, const RootTree& tree)
+      : Napi::AsyncWorker(env, "nfsroot-trace:symlinks"),
+        deferred_(Napi::Promise::Deferred::New(env)) {
+    if (!tree_.OpenSame(tree)) walk_.err = errno;
+  }
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    if (walk_.err == 0) WalkSymlinks(&tree_, &walk_);
+  }
+  void OnOK() override {
+    if (walk_.err != 0)
+      deferred_.Reject(SystemError(Env(), walk_.err, "openat2", walk_.subject).Value());
+    else
+      deferred_.Resolve(Napi::Buffer<char>::Copy(Env(), walk_.flat.data(), walk_.flat.size()));
+  }
+
+ private:
+  RootTree tree_;
+  SymlinkWalk walk_;
+  Napi::Promise::Deferred deferred_;
+};
+
+}  // namespace
+
+Napi::Function TreeBinding::Define(Napi::Env env) {
+  return DefineClass(env, "RootTree",
+                     {
+                         InstanceMethod("open", &TreeBinding::Open),
+                         InstanceMethod("close", &TreeBinding::Close),
+                         InstanceMethod("stat", &TreeBinding::Stat),
+                         InstanceMethod("readLink", &TreeBinding::ReadLink),
+                         InstanceMethod("list", &TreeBinding::List),
+                         InstanceMethod("read", &TreeBinding::Read),
+                         InstanceMethod("attributes", &TreeBinding::Attributes),
+                         InstanceMethod("symlinks", &TreeBinding::Symlinks),
+                     });
+}
+
+Napi::Value TreeBinding::Open(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  if (!tree_.Open(path.c_str()))
+    return Throw(info.Env(), errno, errno == ENOSYS ? "openat2" : "open", path);
+  return info.Env().Undefined();
+}
+
+Napi::Value TreeBinding::Close(const Napi::CallbackInfo& info) {
+  tree_.Close();
+  return info.Env().Undefined();
+}
+
+// stat(path, fields: Float64Array) fills the fields and returns 0, or returns the errno: paths
+// that are not there are usual while a plan is made, and an exception costs ten times the call.
+Napi::Value TreeBinding::Stat(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  auto fields = info[1].As<Napi::Float64Array>();
+  if (fields.ElementLength() < kStatFields) return Throw(info.Env(), EINVAL, "statx", path);
+  struct statx st;
+  if (!tree_.Stat(path, &st)) return Napi::Number::New(info.Env(), errno);
+  double* const out = fields.Data();
+  out[0] = st.stx_mode & S_IFMT;
+  out[1] = st.stx_mode & 07777;
+  out[2] = st.stx_uid;
+  out[3] = st.stx_gid;
+  out[4] = static_cast<double>(st.stx_size);
+  out[5] = static_cast<double>(st.stx_mtime.tv_sec);
+  out[6] = st.stx_mtime.tv_nsec;
+  out[7] = static_cast<double>(st.stx_ctime.tv_sec);
+  out[8] = st.stx_ctime.tv_nsec;
+  out[9] = st.stx_nlink;
+  out[10] = static_cast<double>(makedev(st.stx_dev_major, st.stx_dev_minor));
+  out[11] = st.stx_rdev_major;
+  out[12] = st.stx_rdev_minor;
+  // Another file system is mounted here, over what the root itself has at this path.
+  out[13] = !path.empty() && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 ? 1 : 0;
+  const uint64_t inode = st.stx_ino;
+  memcpy(out + 14, &inode, sizeof inode);
+  return Napi::Number::New(info.Env(), 0);
+}
+
+Napi::Value TreeBinding::ReadLink(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  std::string name;
+  char target[PATH_MAX + 1];
+  const int parent = tree_.Parent(path, &name);
+  if (parent < 0) return Throw(info.Env(), errno, "openat2", path);
+  const ssize_t length = readlinkat(parent, name.c_str(), target, sizeof target);
+  if (length < 0) return Throw(info.Env(), errno, "readlinkat", path);
+  return Napi::Buffer<char>::Copy(info.Env(), target, static_cast<size_t>(length));
+}
+
+// list(path) -> the names, each ended by a NUL, in bytewise order.
+Napi::Value TreeBinding::List(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  const int fd = tree_.OpenDirectory(path);
+  if (fd < 0) return Throw(info.Env(), errno, "openat2", path);
+  DIR* const directory = fdopendir(fd);
+  if (directory == nullptr) {
+    const int err = errno;
+    close(fd);
+    return Throw(info.Env(), err, "fdopendir", path);
+  }
+  std::vector<std::string> names;
+  for (errno = 0;; errno = 0) {
+    const struct dirent* const entry = readdir(directory);
+    if (entry == nullptr) break;
+    const std::string name(entry->d_name);
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  const int err = errno;
+  closedir(directory);
+  if (err != 0) return Throw(info.Env(), err, "getdents64", path);
+  std::sort(names.begin(), names.end());
+  std::string flat;
+  for (const std::string& name : names) flat.append(name).push_back('\0');
+  return Napi::Buffer<char>::Copy(info.Env(), flat.data(), flat.size());
+}
+
+// read(path, offset, length) -> the bytes there, fewer at the end of the file.
+Napi::Value TreeBinding::Read(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  const off_t offset = info[1].As<Napi::Number>().Int64Value();
+  const size_t length = info[2].As<Napi::Number>().Uint32Value();
+  const int fd = tree_.OpenFile(path);
+  if (fd < 0) return Throw(info.Env(), errno, "openat", path);
+  const std::unique_ptr<char[]> data(new char[length]);
+  size_t done = 0;
+  ssize_t count = 1;
+  while (done < length && count != 0) {
+    count = pread(fd, data.get() + done, length - done, offset + static_cast<off_t>(done));
+    if (count < 0 && errno != EINTR) break;
+    if (count > 0) done += static_cast<size_t>(count);
+  }
+  const int err = errno;
+  close(fd);
+  if (count < 0) return Throw(info.Env(), err, "pread", path);
+  return Napi::Buffer<char>::Copy(info.Env(), data.get(), done);
+}
+
+// attributes(path) -> the names of its extended attributes, each ended by a NUL, or undefined for
+// none: nearly every file, and a Buffer costs as much as the system call.
+Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  std::string name;
+  const int parent = tree_.Parent(path, &name);
+  if (parent < 0) return Throw(info.Env(), errno, "openat2", path);
+  // There is no listxattrat before Linux 6.13 and flistxattr refuses O_PATH: go through our own
+  // descriptor of the parent; only the last component is looked up, and it is not followed.
+  const std::string way =
+      "/proc/self/fd/" + std::to_string(parent) + "/" + (name.empty() ? "." : name);
+  char names[4096];
+  ssize_t length = llistxattr(way.c_str(), names, sizeof names);
+  if (length == 0 || (length < 0 && errno == ENOTSUP)) return info.Env().Undefined();
+  if (length > 0) return Napi::Buffer<char>::Copy(info.Env(), names, static_cast<size_t>(length));
+  if (errno != ERANGE) return Throw(info.Env(), errno, "llistxattr", path);
+  std::string many(XATTR_LIST_MAX, '\0');
+  length = llistxattr(way.c_str(), &many[0], many.size());
+  if (length < 0) return Throw(info.Env(), errno, "llistxattr", path);
+  return Napi::Buffer<char>::Copy(info.Env(), many.data(), static_cast<size_t>(length));
+}
+
+Napi::Value TreeBinding::Symlinks(const Napi::CallbackInfo& info) {
+  auto* const worker = new SymlinkWorker(info.Env(), tree_);
+  const Napi::Promise promise = worker->Promise();
+  worker->Queue();
+  return promise;
+}

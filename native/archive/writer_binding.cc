@@ -1,0 +1,148 @@
+// See writer_binding.h.
+#include "archive/writer_binding.h"
+
+#include <errno.h>
+
+#include <memory>
+#include <utility>
+
+#include "archive/archive_writer.h"
+#include "archive/root_tree.h"
+#include "archive/tree_binding.h"
+#include "error.h"
+
+namespace {
+
+// Numbers of one file record, in the order of struct ArchiveFile.
+constexpr size_t kFields = 10;
+
+const char* FailureName(ArchiveFailure failure) {
+  switch (failure) {
+    case ArchiveFailure::kDrift:
+      return "drift";
+    case ArchiveFailure::kRead:
+      return "read";
+    case ArchiveFailure::kWrite:
+      return "write";
+    case ArchiveFailure::kAborted:
+      return "aborted";
+    case ArchiveFailure::kNone:
+      break;
+  }
+  return "";
+}
+
+struct State {
+  RootTree tree;
+  ArchiveJob job;
+  Napi::Reference<Napi::Buffer<char>> head;
+};
+
+class Worker : public Napi::AsyncWorker {
+ public:
+  Worker(Napi::Env env, std::shared_ptr<State> state)
+      : Napi::AsyncWorker(env, "nfsroot-trace:archive"),
+        state_(std::move(state)),
+        deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override { WriteArchive(&state_->tree, &state_->job); }
+
+  void OnOK() override {
+    const ArchiveJob& job = state_->job;
+    state_->head.Reset();
+    if (job.failure == ArchiveFailure::kNone) {
+      deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(job.written.load())));
+      return;
+    }
+    Napi::Object error = SystemError(Env(), job.err, job.syscall, job.subject).Value();
+    error.Set("failure", FailureName(job.failure));
+    error.Set("detail", job.detail);
+    deferred_.Reject(error);
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+  Napi::Promise::Deferred deferred_;
+};
+
+class JobBinding : public Napi::ObjectWrap<JobBinding> {
+ public:
+  // new ArchiveJob(tree, fd, head, files: Float64Array)
+  explicit JobBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JobBinding>(info) {
+    const TreeBinding* const tree = TreeBinding::Unwrap(info[0].As<Napi::Object>());
+    auto head = info[2].As<Napi::Buffer<char>>();
+    const auto numbers = info[3].As<Napi::Float64Array>();
+    if (!state_->tree.OpenSame(tree->tree())) {
+      SystemError(info.Env(), errno, "fcntl").ThrowAsJavaScriptException();
+      return;
+    }
+    ArchiveJob& job = state_->job;
+    job.fd = info[1].As<Napi::Number>().Int32Value();
+    job.head = head.Data();
+    job.head_length = head.Length();
+    job.files.reserve(numbers.ElementLength() / kFields);
+    size_t before = 0;
+    for (size_t i = 0; i + kFields <= numbers.ElementLength(); i += kFields) {
+      const double* const n = numbers.Data() + i;
+      const ArchiveFile file = {static_cast<size_t>(n[0]),
+                                static_cast<size_t>(n[1]),
+                                static_cast<size_t>(n[2]),
+                                static_cast<uint64_t>(n[3]),
+                                n[4],
+                                n[5],
+                                n[6],
+                                n[7],
+                                n[8],
+                                n[9]};
+      if (file.after < before || file.after > job.head_length ||
+          file.name_start + file.name_length > job.head_length) {
+        SystemError(info.Env(), EINVAL, "archive record").ThrowAsJavaScriptException();
+        return;
+      }
+      before = file.after;
+      job.files.push_back(file);
+    }
+    state_->head = Napi::Persistent(head);
+  }
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "ArchiveJob",
+                       {
+                           InstanceMethod("run", &JobBinding::Run),
+                           InstanceMethod("written", &JobBinding::Written),
+                           InstanceMethod("abort", &JobBinding::Abort),
+                       });
+  }
+
+ private:
+  // run() -> Promise of the bytes written; once.
+  Napi::Value Run(const Napi::CallbackInfo& info) {
+    if (started_) {
+      SystemError(info.Env(), EALREADY, "archive job").ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    }
+    started_ = true;
+    auto* const worker = new Worker(info.Env(), state_);
+    const Napi::Promise promise = worker->Promise();
+    worker->Queue();
+    return promise;
+  }
+
+  Napi::Value Written(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(state_->job.written.load()));
+  }
+
+  Napi::Value Abort(const Napi::CallbackInfo& info) {
+    state_->job.abort.store(true);
+    return info.Env().Undefined();
+  }
+
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+  bool started_ = false;
+};
+
+}  // namespace
+
+Napi::Function DefineArchiveJob(Napi::Env env) { return JobBinding::Define(env); }

@@ -1,0 +1,48 @@
+/**
+ * The file side of capture: one fanotify group for every recorded root.
+ * Owns which processes' events are kept. Must not know sessions.
+ */
+import type { FileBatch } from '../common/batches.ts';
+import { FanotifyGroup, type FanotifyStats } from '../fanotify-ts/index.ts';
+
+export class FanotifySource {
+  readonly #group: FanotifyGroup;
+
+  constructor(options: { readonly serverNames: readonly string[] }) {
+    this.#group = new FanotifyGroup({
+      paths: [],
+      serverNames: options.serverNames,
+      // Local programs' reads are nobody's boot; creations and renames come from everyone.
+      keep: ['nfsd', 'server', 'traced'],
+    });
+  }
+
+  start(): void {
+    this.#group.start();
+  }
+
+  watch(path: Buffer): void {
+    this.#group.watch(path);
+  }
+
+  unwatch(path: Buffer): void {
+    this.#group.unwatch(path);
+  }
+
+  drain(): FileBatch {
+    return this.#group.drain();
+  }
+
+  /** Resolves when everything that happened before the call will be in the next drain. */
+  sync(): Promise<void> {
+    return this.#group.sync();
+  }
+
+  async stop(): Promise<FileBatch> {
+    return this.#group.stop();
+  }
+
+  status(): FanotifyStats {
+    return this.#group.stats();
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * The NFS side of the addon as TypeScript sees it (native/nfsd/nfsd_binding.cc,
+ * native/nfsd/tracepoint_binding.cc). Owns only the declarations.
+ */
+import { addon } from '../fanotify-ts/binding.ts';
+
+export interface NativeNfsdStatus {
+  readonly state: 'waiting' | 'running' | 'stopped';
+  readonly tier: 'exact' | 'reads' | null;
+  readonly runningSinceUs: number | null;
+  readonly ringBytesPerCpu: number;
+  readonly cpus: number;
+  readonly filtersRefused: number;
+  readonly events: number;
+  readonly lost: number;
+  readonly denied: number;
+  readonly joinMismatches: number;
+  readonly inFlightAtStart: number;
+  readonly zeroHashes: number;
+  readonly threadCpuUs: number;
+  readonly problem: string | null;
+}
+
+export interface NativeNfsdTrace {
+  start(): void;
+  drain(): Buffer;
+  sync(): Promise<void>;
+  stop(): Promise<void>;
+  status(): NativeNfsdStatus;
+}
+
+export interface NativeTracepointReader {
+  /** Opens and enables the events; the ring size got, in bytes for each CPU. */
+  start(): number;
+  /** Records so far, packed: u32 raw size, u32 CPU, u64 time in ns, the raw data. */
+  read(): Buffer;
+  disable(): void;
+  losses(
+    last: boolean,
+  ): { where: string; cpu: number; count: number; fromUs: number; toUs: number }[];
+  close(): void;
+}
+
+export interface ParsedTraceFormat {
+  readonly event: string;
+  readonly id: number;
+  readonly fields: readonly {
+    readonly name: string;
+    readonly offset: number;
+    readonly size: number;
+    readonly signed: boolean;
+    readonly place: 'inline' | 'data_loc' | 'rel_loc';
+  }[];
+}
+
+interface NfsdAddon {
+  readonly NfsdTrace: new (options: {
+    tracefs: string;
+    ringBytes: number;
+    tableLimit: number;
+  }) => NativeNfsdTrace;
+  readonly TracepointReader: new (
+    events: readonly { id: number; filter?: string }[],
+    ringBytes: number,
+    useCounters: boolean,
+  ) => NativeTracepointReader;
+  readonly probeNfsdEvents: (tracefs: string) => {
+    events: Record<string, boolean>;
+    tier: 'exact' | 'reads' | null;
+    live: boolean;
+  };
+  /** One encoded batch for each buffer of packed records; the calls' state lasts over all of them. */
+  readonly interpretNfsdRecords: (
+    formats: Readonly<Record<string, string>>,
+    records: readonly Buffer[],
+    tableLimit: number,
+    beganUs: number,
+  ) => Buffer[];
+  readonly parseTraceFormat: (text: string) => ParsedTraceFormat;
+  readonly clientAddress: (address: Buffer | string) => string;
+}
+
+export const nfsdAddon = addon as unknown as NfsdAddon;

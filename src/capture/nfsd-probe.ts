@@ -1,0 +1,104 @@
+/**
+ * What this machine's kernel can show of its NFS server. Owns finding tracefs and trying perf;
+ * which events make which tier is decided in native/nfsd/event_plan.cc.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import type { Tier } from '../common/words.ts';
+import { nfsdAddon } from './nfsd-binding.ts';
+
+export interface NfsdProbe {
+  /** Where tracefs is mounted; null when it is not, or not readable. */
+  readonly tracefs: string | null;
+  /** Whether tracepoints may be opened for the whole machine. */
+  readonly perf: { readonly ok: boolean; readonly reason?: string };
+  /** Every tracepoint of interest by name, and whether this kernel has it now. */
+  readonly events: Readonly<Record<string, boolean>>;
+  readonly moduleLoaded: boolean;
+  /** What the events that are there can prove; null while the nfsd module is not loaded. */
+  readonly tier: Tier | null;
+}
+
+/**
+ * stat(2), not access(2) as existsSync does: access asks for the real user and drops a non-root
+ * process's capabilities, so with CAP_DAC_READ_SEARCH alone it denies what open(2) allows.
+ */
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function mountedTracefs(): string[] {
+  try {
+    return readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter((fields) => fields[2] === 'tracefs' && fields[1] !== undefined)
+      .map((fields) => (fields[1] ?? '').replaceAll('\\040', ' '));
+  } catch {
+    return [];
+  }
+}
+
+/** The mounted tracefs whose events can be read; debugfs brings one along. */
+export function findTracefs(): string | null {
+  const candidates = ['/sys/kernel/tracing', ...mountedTracefs(), '/sys/kernel/debug/tracing'];
+  return candidates.find((folder) => exists(`${folder}/events/header_event`)) ?? null;
+}
+
+/** Any tracepoint that every kernel has and that is quiet enough to be opened for a moment. */
+function anyTracepoint(tracefs: string): number | null {
+  const wanted = ['sunrpc/svc_process', 'sched/sched_process_exit', 'module/module_load'];
+  const systems = readdirSync(`${tracefs}/events`, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .slice(0, 3)
+    .flatMap(({ name }) =>
+      readdirSync(`${tracefs}/events/${name}`).map((event) => `${name}/${event}`),
+    );
+  for (const event of [...wanted, ...systems]) {
+    try {
+      return Number(readFileSync(`${tracefs}/events/${event}/id`, 'latin1'));
+    } catch {
+      continue;
+    }
+  }
+  return null;
+}
+
+/** Opens one tracepoint on every CPU and closes it again. */
+function tryPerf(tracefs: string): NfsdProbe['perf'] {
+  try {
+    const id = anyTracepoint(tracefs);
+    if (id === null) return { ok: false, reason: `no tracepoint is readable in ${tracefs}/events` };
+    const reader = new nfsdAddon.TracepointReader([{ id }], 4096, true);
+    reader.start();
+    reader.close();
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Looks, changes nothing. `tracefs`: use this mount instead of the one that is found. */
+export function probeNfsd(tracefs?: string): NfsdProbe {
+  const folder = tracefs ?? findTracefs();
+  if (folder === null || !exists(`${folder}/events`)) {
+    return {
+      tracefs: null,
+      perf: { ok: false, reason: 'tracefs is not mounted' },
+      events: {},
+      moduleLoaded: exists('/sys/module/nfsd'),
+      tier: null,
+    };
+  }
+  const found = nfsdAddon.probeNfsdEvents(folder);
+  return {
+    tracefs: folder,
+    perf: tryPerf(folder),
+    events: found.events,
+    moduleLoaded: exists(`${folder}/events/nfsd`) && found.live,
+    tier: found.tier,
+  };
+}

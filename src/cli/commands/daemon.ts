@@ -1,0 +1,26 @@
+/** `trace daemon`: the recorder in the foreground; systemd runs this. */
+import type { Command } from 'commander';
+import { SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
+import type { Register } from '../commands.ts';
+import type { GlobalOptions } from '../context.ts';
+import { version } from '../version.ts';
+
+export const registerDaemon: Register = (program) => {
+  program
+    .command('daemon')
+    .description('the recorder, in the foreground')
+    .option('--config <file>', 'configuration (JSON)')
+    .action(async (options: { config?: string }, command: Command) => {
+      const { stateDir, socket } = command.optsWithGlobals<GlobalOptions>();
+      const { loadConfig } = await import('../../daemon/config.ts');
+      const { runDaemon } = await import('../../daemon/daemon.ts');
+      await runDaemon({
+        config: loadConfig(options.config, {
+          ...process.env,
+          ...(stateDir === undefined ? {} : { [STATE_DIR_VARIABLE]: stateDir }),
+          ...(socket === undefined ? {} : { [SOCKET_VARIABLE]: socket }),
+        }),
+        version: version(),
+      });
+    });
+};

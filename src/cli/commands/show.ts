@@ -1,0 +1,111 @@
+/** `trace show SESSION`: client, boot evidence, tier, counts, losses, marks, and the image to be. */
+import type { Command } from 'commander';
+import { TraceError } from '../../common/errors.ts';
+import { withPlan } from '../../daemon/build-image.ts';
+import { countOperations } from '../../sessions/evaluate.ts';
+import type { SessionRow, Store } from '../../store/store.ts';
+import type { Register } from '../commands.ts';
+import { size, table, time } from '../output.ts';
+import { sessionArgument } from '../session-argument.ts';
+import { lossShape, sessionShape, stateOf } from '../shapes.ts';
+
+/** What an export would hold now, or why that can't be said. */
+type Outlook =
+  | {
+      readonly entries: number;
+      readonly bytes: number;
+      readonly reasons: Readonly<Record<string, number>>;
+      readonly drift: number;
+      readonly problems: readonly string[];
+    }
+  | { readonly unknown: string };
+
+export const registerShow: Register = (program, context) => {
+  program
+    .command('show <session>')
+    .description('one session: client, boot evidence, tier, counts, loss, marks')
+    .option('--tree <dir>', 'look at the root here instead of where it was recorded')
+    .action(async (name: string, options: { tree?: string }, command: Command) => {
+      const here = context(command);
+      const { output } = here;
+      await here.withStore(async (store) => {
+        const session = sessionArgument(store, name);
+        const losses = store.losses({ sessionId: session.id });
+        const operations = countOperations(store.files(session.id));
+        const image = await outlook(store, session, options.tree);
+        output.value({
+          ...sessionShape(session),
+          operations,
+          losses: losses.map(lossShape),
+          image,
+        });
+        const rows: string[][] = [
+          ['client', session.client],
+          ['root', output.name(session.root)],
+          ['began', `${time(session.openedUs)} (${session.evidence.kind})`],
+          ['last access', time(session.lastUs)],
+          [
+            'ended',
+            session.closedUs === null
+              ? 'still open'
+              : `${time(session.closedUs)} (${session.closeReason ?? ''})`,
+          ],
+          ['state', stateOf(session)],
+          ['tier', session.tier],
+          ['files', String(session.files)],
+          ['bytes read', size(session.bytes)],
+          ['operations', countsText(operations)],
+          ...session.marks.map(({ atUs, text }) => ['mark', `${time(atUs)} ${text}`]),
+          ...losses.map(({ where, count, fromUs, toUs, detail }) => [
+            'loss',
+            `${where}: ${count}, ${time(fromUs)} to ${time(toUs)} ${detail ?? ''}`,
+          ]),
+          ...('unknown' in image
+            ? [['image', image.unknown]]
+            : [
+                [
+                  'image',
+                  `${image.entries} entries, ${size(image.bytes)}; ${countsText(image.reasons)}`,
+                ],
+                ...image.problems.map((problem) => ['problem', problem]),
+              ]),
+        ];
+        output.line(`session-${session.id}`);
+        for (const line of table(rows)) output.line(`  ${line}`);
+      });
+    });
+};
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([word, count]) => `${count} ${word}`)
+    .join(', ');
+}
+
+async function outlook(
+  store: Store,
+  { id }: SessionRow,
+  tree: string | undefined,
+): Promise<Outlook> {
+  try {
+    return await withPlan(
+      {
+        store,
+        expression: `session-${id}`,
+        acceptLoss: true,
+        tree: tree === undefined ? undefined : Buffer.from(tree),
+      },
+      ({ plan }) => ({
+        entries: plan.entries.length,
+        bytes: plan.bytes,
+        reasons: plan.countsByReason,
+        drift: plan.drift.length,
+        problems: plan.problems.map(({ message }) => message),
+      }),
+    );
+  } catch (error) {
+    if (error instanceof TraceError) return { unknown: error.message };
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+/** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
+import type { Command } from 'commander';
+import type { Register } from '../commands.ts';
+import { spawnDaemon } from '../spawn-daemon.ts';
+import { rootArgument } from '../root-argument.ts';
+
+interface StartOptions {
+  readonly root: string;
+  readonly label?: string;
+  readonly client: readonly string[];
+}
+
+export const registerStart: Register = (program, context) => {
+  program
+    .command('start')
+    .description('begin to record an exported root; answers when recording really runs')
+    .requiredOption('--root <dir>', 'the exported directory tree')
+    .option('--label <text>', 'a name for this recording')
+    .option(
+      '--client <cidr>',
+      'only this client or range (repeatable)',
+      (value: string, before: readonly string[]) => [...before, value],
+      [] as readonly string[],
+    )
+    .action(async (options: StartOptions, command: Command) => {
+      const { client, output, places } = context(command);
+      const root = rootArgument(options.root);
+      const pid = await spawnDaemon({ client, places });
+      if (pid !== null)
+        output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
+      const body = await client.start({
+        root,
+        label: options.label ?? null,
+        clients: options.client,
+      });
+      output.value({ ...body, daemon_started: pid });
+      for (const { message, hint } of body.warnings) output.warn(message, hint);
+      output.line(
+        `recording ${body.recording.root}: ${body.recording.objects} objects, tier ${body.tier}`,
+      );
+    });
+};

@@ -1,0 +1,35 @@
+/** `trace status`: what is recorded now, at which tier, and what was lost. */
+import type { Command } from 'commander';
+import type { Register } from '../commands.ts';
+import { table } from '../output.ts';
+
+export const registerStatus: Register = (program, context) => {
+  program
+    .command('status')
+    .description('what is recorded now')
+    .action(async (_, command: Command) => {
+      const { client, output } = context(command);
+      const body = await client.status();
+      output.value(body);
+      output.line(`daemon ${body.pid}, version ${body.version}, database ${body.database}`);
+      output.line(`tier ${body.tier}; NFS server's trace: ${body.nfsd.state}`);
+      output.line(
+        `events: ${body.nfsd.events} of the NFS server, ${body.fanotify.events} of files` +
+          ` (${body.fanotify.filtered} by local programs left out)`,
+      );
+      output.line(
+        `lost: ${body.nfsd.lost} of the NFS server, ${body.fanotify.lost} of files;` +
+          ` handles without a name: ${body.unresolved}`,
+      );
+      if (body.recordings.length === 0) output.line('nothing is being recorded');
+      for (const row of table(
+        body.recordings.map(({ root, objects, since, label }) => [
+          root,
+          `${objects} objects`,
+          `since ${since}`,
+          label ?? '',
+        ]),
+      ))
+        output.line(row);
+    });
+};

@@ -1,0 +1,45 @@
+/**
+ * What every command is given: where things are, how to speak, how to reach the daemon.
+ * Owns the reading of the global options.
+ */
+import { resolve } from 'node:path';
+import type { Store } from '../store/store.ts';
+import { databasePath, placesOf, type Places } from '../daemon/places.ts';
+import { ControlClient } from '../daemon/control-client.ts';
+import { Output } from './output.ts';
+
+export interface GlobalOptions {
+  readonly json?: boolean;
+  readonly stateDir?: string;
+  readonly socket?: string;
+  readonly db?: string;
+}
+
+export class Context {
+  readonly output: Output;
+  readonly places: Places;
+  readonly database: string;
+  readonly client: ControlClient;
+
+  constructor(options: GlobalOptions) {
+    this.output = new Output({ json: options.json === true });
+    const usual = placesOf(process.env);
+    this.places = {
+      stateDir: resolve(options.stateDir ?? usual.stateDir),
+      socket: resolve(options.socket ?? usual.socket),
+    };
+    this.database = options.db ?? databasePath(this.places);
+    this.client = new ControlClient({ socket: this.places.socket });
+  }
+
+  /** Runs `read` on the database, opened read-only; no daemon is needed. */
+  async withStore<T>(read: (store: Store) => T | Promise<T>): Promise<T> {
+    const { Store } = await import('../store/store.ts');
+    const store = Store.open({ path: this.database, readOnly: true });
+    try {
+      return await read(store);
+    } finally {
+      store.close();
+    }
+  }
+}

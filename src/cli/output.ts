@@ -1,0 +1,126 @@
+/**
+ * The one place that writes to a person: results on stdout, talk on stderr, errors with a hint.
+ * Owns escaping (only on a terminal), colours and JSON.
+ */
+import { writeSync } from 'node:fs';
+import { styleText } from 'node:util';
+import { TraceError } from '../common/errors.ts';
+
+/** Writes all of `data`, also to a pipe that takes it in pieces. */
+function writeAll(fd: number, data: Buffer): void {
+  for (let done = 0; done < data.length;) {
+    try {
+      done += writeSync(fd, data, done);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      else if (code === 'EPIPE') process.exit(0);
+      else throw error;
+    }
+  }
+}
+
+export class Output {
+  readonly json: boolean;
+
+  constructor(options: { readonly json: boolean }) {
+    this.json = options.json;
+  }
+
+  /** A result as text; in JSON mode nothing. */
+  line(text = ''): void {
+    if (!this.json) writeAll(1, Buffer.from(`${text}\n`));
+  }
+
+  /** A result as JSON; in text mode nothing. */
+  value(value: unknown): void {
+    if (this.json) writeAll(1, Buffer.from(`${JSON.stringify(value, null, 2)}\n`));
+  }
+
+  /** Bytes as they are. */
+  bytes(data: Buffer): void {
+    writeAll(1, data);
+  }
+
+  /** A line that ends with a path: escaped on a terminal, its own bytes elsewhere. */
+  pathLine(before: string, path: Buffer): void {
+    const shown = process.stdout.isTTY ? Buffer.from(escapeName(path)) : path;
+    writeAll(1, Buffer.concat([Buffer.from(before), shown, Buffer.from('\n')]));
+  }
+
+  /** Talk. */
+  say(text: string): void {
+    writeAll(2, Buffer.from(`${text}\n`));
+  }
+
+  warn(text: string, hint?: string): void {
+    this.say(`${paint('yellow', 'warning:')} ${text}`);
+    if (hint !== undefined) this.say(`${paint('cyan', 'hint:')} ${hint}`);
+  }
+
+  fail(error: TraceError): void {
+    if (this.json) {
+      const { code, message, hint = null, exitCode } = error;
+      writeAll(
+        1,
+        Buffer.from(`${JSON.stringify({ error: { code, message, hint, exit: exitCode } })}\n`),
+      );
+    }
+    this.say(`${paint('red', 'error:')} ${error.message}`);
+    if (error.hint !== undefined) this.say(`${paint('cyan', 'hint:')} ${error.hint}`);
+  }
+
+  /** A name for a person: control bytes and what is not UTF-8 escaped on a terminal only. */
+  name(path: Buffer): string {
+    return process.stdout.isTTY ? escapeName(path) : path.toString('utf8');
+  }
+}
+
+/** `\n` and other control bytes, and bytes that are not UTF-8, as \xHH. */
+export function escapeName(path: Buffer): string {
+  const text = path.toString('utf8');
+  const safe = Buffer.from(text, 'utf8').equals(path) ? text : path.toString('latin1');
+  const wide = safe === text;
+  return Array.from(safe, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    const control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    return control || (!wide && code > 0x7f)
+      ? `\\x${code.toString(16).padStart(2, '0')}`
+      : character;
+  }).join('');
+}
+
+function paint(colour: 'red' | 'yellow' | 'cyan', text: string): string {
+  const plain = process.env['NO_COLOR'] !== undefined || !process.stderr.isTTY;
+  return plain ? text : styleText(colour, text, { stream: process.stderr });
+}
+
+/** `1.2 MB`, decimal units. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? String(value) : value.toFixed(value < 10 ? 1 : 0)} ${units[unit] ?? ''}`;
+}
+
+/** RFC 3339 in UTC from wall-clock microseconds. */
+export function time(us: number): string {
+  return new Date(us / 1000).toISOString();
+}
+
+/** Columns aligned by their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,85 @@
+/**
+ * The stable JSON shapes of sessions, files and losses. Owns the names of the keys; documented in
+ * docs/json.md.
+ */
+import { jsonPath } from '../common/bytes.ts';
+import { operationsOf } from '../common/words.ts';
+import type { FileAccessRow, LossRow, SessionRow } from '../store/store.ts';
+import { time } from './output.ts';
+
+/** `complete`, or why not. */
+export function stateOf(session: SessionRow): string {
+  const flags = [
+    ...(session.closedUs === null ? ['open'] : []),
+    ...(session.partial ? ['partial'] : []),
+    ...(session.loss > 0 ? ['lossy'] : []),
+  ];
+  return flags.length === 0 ? 'complete' : flags.join(',');
+}
+
+export function sessionShape(session: SessionRow) {
+  return {
+    session: `session-${session.id}`,
+    id: session.id,
+    root: jsonPath(session.root),
+    client: session.client,
+    label: session.label,
+    tier: session.tier,
+    evidence: session.evidence,
+    partial: session.partial,
+    open: session.closedUs === null,
+    opened: time(session.openedUs),
+    last: time(session.lastUs),
+    closed: session.closedUs === null ? null : time(session.closedUs),
+    close_reason: session.closeReason,
+    files: session.files,
+    accesses: session.accesses,
+    bytes: session.bytes,
+    loss: session.loss,
+    marks: session.marks.map(({ atUs, text }) => ({ at: time(atUs), text })),
+  };
+}
+
+const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+  [0o120000, 'symlink'],
+  [0o020000, 'character'],
+  [0o060000, 'block'],
+  [0o010000, 'fifo'],
+  [0o140000, 'socket'],
+]);
+
+export function fileShape(file: FileAccessRow) {
+  const [first, ...others] = file.names;
+  return {
+    ...(first === undefined ? { path: null } : jsonPath(first)),
+    other_names: others.map(jsonPath),
+    type: TYPE_NAMES.get(file.type) ?? 'unknown',
+    mode: file.mode & 0o7777,
+    uid: file.uid,
+    gid: file.gid,
+    size: file.size,
+    operations: operationsOf(file.operations),
+    count: file.count,
+    bytes: file.bytes,
+    first: time(file.firstUs),
+    last: time(file.lastUs),
+    evidence: file.evidence,
+    created: file.created,
+    handle:
+      file.handle === null
+        ? null
+        : { type: file.handle.type, hex: file.handle.bytes.toString('hex') },
+  };
+}
+
+export function lossShape(loss: LossRow) {
+  return {
+    where: loss.where,
+    count: loss.count,
+    from: time(loss.fromUs),
+    to: time(loss.toUs),
+    detail: loss.detail,
+  };
+}

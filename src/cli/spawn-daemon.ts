@@ -1,0 +1,100 @@
+/**
+ * Starts a daemon in the background when none answers. Owns its log file's opening and the wait
+ * until it listens or has failed.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
+import type { ControlClient } from '../daemon/control-client.ts';
+import { SOCKET_VARIABLE, STATE_DIR_VARIABLE, type Places } from '../daemon/places.ts';
+
+const PATIENCE_MS = 60_000;
+const POLL_MS = 50;
+
+export interface SpawnOptions {
+  readonly client: ControlClient;
+  readonly places: Places;
+}
+
+/** The new daemon's pid; null if one was listening already. */
+export async function spawnDaemon({ client, places }: SpawnOptions): Promise<number | null> {
+  if (await listens(client)) return null;
+  const log = openLog(places.stateDir);
+  try {
+    const from = fstatSync(log).size;
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL('./bin.cjs', import.meta.url)), 'daemon'],
+      {
+        detached: true,
+        stdio: ['ignore', log, log],
+        cwd: '/',
+        env: {
+          ...process.env,
+          [STATE_DIR_VARIABLE]: places.stateDir,
+          [SOCKET_VARIABLE]: places.socket,
+        },
+      },
+    );
+    let failed = false;
+    child.once('error', () => {
+      failed = true;
+    });
+    const hasFailed = () => failed || child.exitCode !== null || child.signalCode !== null;
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
+      await delay(POLL_MS);
+      if (hasFailed()) throw failure(log, from, child.exitCode ?? EXIT.bug);
+      if (await listens(client)) {
+        child.unref();
+        return child.pid ?? null;
+      }
+    }
+    child.kill('SIGTERM');
+    throw failure(log, from, EXIT.unavailable);
+  } finally {
+    closeSync(log);
+  }
+}
+
+async function listens(client: ControlClient): Promise<boolean> {
+  try {
+    await client.status();
+    return true;
+  } catch (error) {
+    if (error instanceof TraceError && error.code === 'daemon-not-running') return false;
+    throw error;
+  }
+}
+
+function openLog(stateDir: string): number {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o750 });
+    return openSync(`${stateDir}/daemon.log`, 'a+', 0o640);
+  } catch (cause) {
+    throw new TraceError({
+      code: 'state-dir',
+      message: `cannot write in ${stateDir}: ${(cause as Error).message}`,
+      hint: 'run it as root, or name another folder with --state-dir',
+      exit: 'cannotCreate',
+      cause,
+    });
+  }
+}
+
+/** What the daemon said last, as this command's own error. */
+function failure(log: number, from: number, code: number): TraceError {
+  const text = Buffer.alloc(Math.max(0, fstatSync(log).size - from));
+  readSync(log, text, 0, text.length, from);
+  const lines = text.toString('utf8').trim().split('\n');
+  const said = lines.findLast((line) => line.startsWith('error: '))?.slice('error: '.length);
+  const hint = lines.findLast((line) => line.startsWith('hint: '))?.slice('hint: '.length);
+  const names = Object.keys(EXIT) as ExitName[];
+  return new TraceError({
+    code: 'daemon-failed',
+    message: said ?? `the daemon did not start: ${lines.at(-1) ?? 'it said nothing'}`,
+    exit: names.find((name) => EXIT[name] === code && code !== EXIT.ok) ?? 'unavailable',
+    ...(hint === undefined ? { hint: 'see daemon.log in the state folder' } : { hint }),
+  });
+}

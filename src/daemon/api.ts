@@ -1,0 +1,80 @@
+/**
+ * What goes over the control socket: one shape for each request, checked where it arrives.
+ * Owns the shapes; paths travel as base64, because they are bytes.
+ */
+import { z } from 'zod';
+
+const path = z
+  .base64()
+  .max(8192)
+  .transform((text) => Buffer.from(text, 'base64'));
+
+export const startRequest = z.strictObject({
+  root: path,
+  label: z.string().max(200).nullable(),
+  clients: z.array(z.string().max(100)).max(1000),
+});
+
+export const stopRequest = z.strictObject({ root: path.nullable() });
+
+export const markRequest = z.strictObject({ text: z.string().min(1).max(1000) });
+
+export const newSessionRequest = z.strictObject({
+  client: z.string().min(1).max(100),
+  root: path.nullable(),
+});
+
+export const imageRequest = z.strictObject({
+  expression: z.string().min(1).max(10_000),
+  acceptLoss: z.boolean(),
+});
+
+/** How an error travels. */
+export interface ErrorBody {
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint?: string;
+    readonly exit: string;
+  };
+}
+
+export interface RecordingBody {
+  readonly root_base64: string;
+  readonly root: string;
+  readonly recording: number;
+  readonly label: string | null;
+  readonly objects: number;
+  readonly since: string;
+}
+
+export interface StartBody {
+  readonly recording: RecordingBody;
+  readonly tier: string;
+  readonly warnings: readonly { readonly message: string; readonly hint: string }[];
+}
+
+export interface StopBody {
+  readonly stopped: readonly { readonly root: string; readonly sessions: readonly string[] }[];
+}
+
+export interface StatusBody {
+  readonly pid: number;
+  readonly version: string;
+  readonly database: string;
+  readonly tier: string;
+  readonly nfsd: { readonly state: string; readonly events: number; readonly lost: number };
+  readonly fanotify: {
+    readonly events: number;
+    readonly filtered: number;
+    readonly lost: number;
+  };
+  readonly unresolved: number;
+  readonly recordings: readonly RecordingBody[];
+  readonly last_commit: string;
+}
+
+export interface MarkBody {
+  readonly text: string;
+  readonly sessions: readonly string[];
+}

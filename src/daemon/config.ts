@@ -1,0 +1,69 @@
+/**
+ * The daemon's configuration: a JSON file, every key optional, every unknown key an error.
+ * Owns the defaults.
+ */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { TraceError } from '../common/errors.ts';
+import { DEFAULT_PLACES, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from './places.ts';
+
+const schema = z.strictObject({
+  /** Folder of the database and the log. */
+  stateDir: z.string().startsWith('/').default(DEFAULT_PLACES.stateDir),
+  /** Unix socket that the command line talks to. */
+  socket: z.string().startsWith('/').default(DEFAULT_PLACES.socket),
+  /** Time between two commits, milliseconds. */
+  flushMs: z.number().int().min(50).max(60_000).default(1000),
+  /** Silence after which a session ends, minutes. */
+  quietMinutes: z.number().positive().default(15),
+  /** Ring for each processor for the kernel's NFS trace, bytes (a power of two times 4096). */
+  traceRingBytes: z.number().int().min(4096).optional(),
+  /** Names (`comm`) of NFS servers of user space. */
+  serverNames: z.array(z.string().min(1).max(15)).default(['ganesha.nfsd', 'unfsd']),
+  /** TCP ports of NFS servers of user space, to see which clients are connected. */
+  serverPorts: z.array(z.number().int().min(1).max(65_535)).default([2049]),
+});
+
+export type Config = Readonly<z.infer<typeof schema>>;
+
+/** The configuration from a file; without one, the defaults. Environment variables win over it. */
+export function loadConfig(path: string | undefined, env: NodeJS.ProcessEnv): Config {
+  const values: Record<string, unknown> = path === undefined ? {} : parseFile(path);
+  for (const [key, variable] of [
+    ['stateDir', STATE_DIR_VARIABLE],
+    ['socket', SOCKET_VARIABLE],
+  ] as const)
+    if (env[variable] !== undefined) values[key] = env[variable];
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new TraceError({
+    code: 'bad-config',
+    message: `${path ?? 'the environment'}: ${issue?.path.join('.') || 'configuration'}: ${issue?.message ?? 'is not valid'}`,
+    hint: `known keys: ${Object.keys(schema.shape).join(', ')}`,
+    exit: 'config',
+  });
+}
+
+function parseFile(path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new TraceError({
+      code: 'bad-config',
+      message: `cannot read the configuration ${path}: ${(cause as Error).message}`,
+      hint: 'it must be a JSON object; see docs/configuration.md',
+      exit: 'config',
+      cause,
+    });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TraceError({
+      code: 'bad-config',
+      message: `the configuration ${path} is not a JSON object`,
+      hint: 'see docs/configuration.md',
+      exit: 'config',
+    });
+  return { ...value };
+}

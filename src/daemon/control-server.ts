@@ -1,0 +1,161 @@
+/**
+ * The control socket: HTTP over a Unix socket that only root and the socket's group can open.
+ * Owns the routes, the reading of requests and the wording of errors on the wire.
+ * Must not contain business rules: each route is one call.
+ */
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import type { z } from 'zod';
+import { TraceError } from '../common/errors.ts';
+import {
+  imageRequest,
+  markRequest,
+  newSessionRequest,
+  startRequest,
+  stopRequest,
+  type ErrorBody,
+  type MarkBody,
+  type StartBody,
+  type StatusBody,
+  type StopBody,
+} from './api.ts';
+
+/** What the routes call. */
+export interface ControlService {
+  status(): StatusBody;
+  start(request: z.infer<typeof startRequest>): Promise<StartBody>;
+  stop(root: Buffer | null): Promise<StopBody>;
+  mark(text: string): Promise<MarkBody>;
+  newSession(client: string, root: Buffer | null): Promise<MarkBody>;
+  image(request: z.infer<typeof imageRequest>, output: Response): Promise<void>;
+  shutdown(): void;
+}
+
+export class ControlServer {
+  readonly #path: string;
+  readonly #server: Server;
+
+  constructor(options: { readonly socket: string; readonly service: ControlService }) {
+    this.#path = options.socket;
+    this.#server = createServer(routes(options.service));
+  }
+
+  /** Refuses if another daemon answers there, and clears what a dead one left. */
+  async claim(): Promise<void> {
+    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
+    if (await answers(this.#path))
+      throw new TraceError({
+        code: 'daemon-running',
+        message: `another daemon already listens on ${this.#path}`,
+        hint: 'see `trace status`',
+        exit: 'busy',
+      });
+    rmSync(this.#path, { force: true });
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#path, resolve);
+    });
+    chmodSync(this.#path, 0o660);
+  }
+
+  async stop(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeIdleConnections();
+    });
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function routes(service: ControlService): express.Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(express.json({ limit: '256kb' }));
+  app.get('/v1/status', (_, response) => void response.json(service.status()));
+  app.post('/v1/start', async (request, response) => {
+    response.json(await service.start(read(startRequest, request)));
+  });
+  app.post('/v1/stop', async (request, response) => {
+    response.json(await service.stop(read(stopRequest, request).root));
+  });
+  app.post('/v1/mark', async (request, response) => {
+    response.json(await service.mark(read(markRequest, request).text));
+  });
+  app.post('/v1/sessions', async (request, response) => {
+    const { client, root } = read(newSessionRequest, request);
+    response.json(await service.newSession(client, root));
+  });
+  app.post('/v1/image', async (request, response) => {
+    await service.image(read(imageRequest, request), response);
+  });
+  app.post('/v1/shutdown', (_, response) => {
+    response.json({});
+    service.shutdown();
+  });
+  app.use((request: Request) => {
+    throw new TraceError({
+      code: 'no-such-route',
+      message: `the daemon has no ${request.method} ${request.path}`,
+      hint: 'command line and daemon may be of different versions',
+      exit: 'notFound',
+    });
+  });
+  app.use(sendError);
+  return app;
+}
+
+function read<T extends z.ZodType>(schema: T, request: Request): z.infer<T> {
+  const result = schema.safeParse(request.body);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new TraceError({
+    code: 'bad-request',
+    message: `${issue?.path.join('.') || 'request'}: ${issue?.message ?? 'is not valid'}`,
+    exit: 'usage',
+  });
+}
+
+/** Express knows an error handler by its four parameters. */
+function sendError(error: unknown, _: Request, response: Response, next: NextFunction): void {
+  if (response.headersSent) {
+    // The status line is out; a broken connection is the only way left to say "failed".
+    response.destroy();
+    next();
+    return;
+  }
+  const known =
+    error instanceof TraceError
+      ? error
+      : new TraceError({
+          code: 'internal',
+          message: error instanceof Error ? error.message : String(error),
+          hint: 'this is a bug; the daemon goes on',
+          exit: 'bug',
+          cause: error,
+        });
+  const body: ErrorBody = {
+    error: {
+      code: known.code,
+      message: known.message,
+      exit: known.exit,
+      ...(known.hint === undefined ? {} : { hint: known.hint }),
+    },
+  };
+  response.status(known.exit === 'bug' ? 500 : 400).json(body);
+}

@@ -1,0 +1,31 @@
+/**
+ * Where the daemon keeps its things, as both sides of the socket must know it.
+ * Owns the well-known paths and the environment variables that move them.
+ */
+export interface Places {
+  /** Folder of the database and the log. */
+  readonly stateDir: string;
+  /** Unix socket that the command line talks to. */
+  readonly socket: string;
+}
+
+export const STATE_DIR_VARIABLE = 'NFSROOT_TRACE_STATE_DIR';
+export const SOCKET_VARIABLE = 'NFSROOT_TRACE_SOCKET';
+
+export const DEFAULT_PLACES: Places = {
+  stateDir: '/var/lib/nfsroot-trace',
+  socket: '/run/nfsroot-trace/control.sock',
+};
+
+/** The places that the environment names; the usual ones where it names none. */
+export function placesOf(env: NodeJS.ProcessEnv): Places {
+  return {
+    stateDir: env[STATE_DIR_VARIABLE] ?? DEFAULT_PLACES.stateDir,
+    socket: env[SOCKET_VARIABLE] ?? DEFAULT_PLACES.socket,
+  };
+}
+
+/** The database of a state folder. */
+export function databasePath({ stateDir }: Pick<Places, 'stateDir'>): string {
+  return `${stateDir}/trace.db`;
+}

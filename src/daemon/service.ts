@@ -1,0 +1,162 @@
+/**
+ * What the control socket's routes call: each a translation between the wire and the recorder.
+ * Owns the words of warnings. Must not touch HTTP beyond writing an image to a stream.
+ */
+import { randomUUID } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { TraceError } from '../common/errors.ts';
+import { exportedDirectories, isWithin } from '../recording/exports.ts';
+import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
+import type { Store } from '../store/store.ts';
+import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody } from './api.ts';
+import type { ControlService } from './control-server.ts';
+import { buildImage } from './build-image.ts';
+
+export interface ServiceOptions {
+  readonly recorder: Recorder;
+  readonly store: Store;
+  readonly stateDir: string;
+  readonly version: string;
+  readonly shutdown: () => void;
+}
+
+export class Service implements ControlService {
+  readonly #options: ServiceOptions;
+
+  constructor(options: ServiceOptions) {
+    this.#options = options;
+  }
+
+  status(): StatusBody {
+    const { recorder, store, version } = this.#options;
+    const { tier, nfsd, fanotify, recordings, unresolved, lastCommitUs } = recorder.status();
+    return {
+      pid: process.pid,
+      version,
+      database: store.path,
+      tier,
+      nfsd: { state: nfsd.state, events: nfsd.events, lost: nfsd.lost },
+      fanotify: {
+        events: fanotify.eventsRead,
+        filtered: fanotify.filtered,
+        lost: fanotify.overflows + fanotify.tableDrops,
+      },
+      unresolved,
+      recordings: recordings.map(bodyOf),
+      last_commit: rfc3339(lastCommitUs),
+    };
+  }
+
+  async start(request: {
+    readonly root: Buffer;
+    readonly label: string | null;
+    readonly clients: readonly string[];
+  }): Promise<StartBody> {
+    const { recorder } = this.#options;
+    const { root: path, label, clients } = request;
+    const recording = await recorder.startRoot({ path, label, clients });
+    return {
+      recording: bodyOf(recording),
+      tier: recorder.status().tier,
+      warnings: this.#warnings(path),
+    };
+  }
+
+  async stop(root: Buffer | null): Promise<StopBody> {
+    const { recorder } = this.#options;
+    const running = recorder.status().recordings;
+    const chosen = root === null ? running : running.filter(({ path }) => path.equals(root));
+    if (root !== null && chosen.length === 0)
+      throw new TraceError({
+        code: 'not-recorded',
+        message: `${root.toString()} is not being recorded`,
+        hint: 'see `trace status`',
+        exit: 'notFound',
+      });
+    const stopped: StopBody['stopped'][number][] = [];
+    for (const { rootId, path } of chosen) {
+      const sessions = await recorder.stopRoot(rootId);
+      stopped.push({ root: path.toString(), sessions: sessions.map(nameOf) });
+    }
+    return { stopped };
+  }
+
+  async mark(text: string): Promise<MarkBody> {
+    return { text, sessions: (await this.#options.recorder.mark(text)).map(nameOf) };
+  }
+
+  async newSession(client: string, root: Buffer | null): Promise<MarkBody> {
+    const { recorder } = this.#options;
+    const rootId = root === null ? null : recorder.rootIdOf(root);
+    if (rootId === undefined)
+      throw new TraceError({
+        code: 'not-recorded',
+        message: `${root?.toString() ?? ''} is not being recorded`,
+        hint: 'see `trace status`',
+        exit: 'notFound',
+      });
+    const ended = await recorder.beginSession(client, rootId);
+    return { text: client, sessions: ended.map(nameOf) };
+  }
+
+  /** Builds into a nameless file first, so that a failure is an answer and not half an image. */
+  async image(
+    request: { readonly expression: string; readonly acceptLoss: boolean },
+    output: Writable,
+  ): Promise<void> {
+    const { recorder, store, stateDir } = this.#options;
+    await recorder.flush();
+    const path = `${stateDir}/.image-${randomUUID()}`;
+    const file = await open(path, 'wx+', 0o600);
+    try {
+      await rm(path);
+      await buildImage({ ...request, store, output: file.fd });
+      await pipeline(file.createReadStream({ start: 0, autoClose: false }), output);
+    } finally {
+      await file.close();
+    }
+  }
+
+  shutdown(): void {
+    this.#options.shutdown();
+  }
+
+  #warnings(path: Buffer): StartBody['warnings'] {
+    const warnings: StartBody['warnings'][number][] = [];
+    const { nfsd, untraced } = this.#options.recorder.status();
+    const exported = exportedDirectories();
+    if (!exported.some((outer) => isWithin(path, outer) || isWithin(outer, path)))
+      warnings.push({
+        message: `${path.toString()} is not exported by the kernel's NFS server`,
+        hint: 'add it to /etc/exports and run `exportfs -ra`; recording goes on and sees it then',
+      });
+    if (untraced !== null) warnings.push({ message: untraced.message, hint: untraced.hint ?? '' });
+    if (nfsd.state === 'waiting')
+      warnings.push({
+        message: "the kernel's NFS server is not running",
+        hint: 'recording goes on, and traces it from the moment its module is loaded',
+      });
+    return warnings;
+  }
+}
+
+function bodyOf({ path, recordingId, label, objects, startedUs }: RecordingStatus): RecordingBody {
+  return {
+    root: path.toString(),
+    root_base64: path.toString('base64'),
+    recording: recordingId,
+    label,
+    objects,
+    since: rfc3339(startedUs),
+  };
+}
+
+function nameOf(session: number): string {
+  return `session-${session}`;
+}
+
+function rfc3339(us: number): string {
+  return new Date(us / 1000).toISOString();
+}

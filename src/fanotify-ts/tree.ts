@@ -1,0 +1,267 @@
+/**
+ * The face of the native root tree: safe reading of one directory tree by relative byte paths.
+ * Owns the meaning of its errors. Must not know what a path is wanted for.
+ *
+ * No call follows a symbolic link, not even in the middle of a path, and none leaves the file
+ * system mount that the root is on (openat2(2), Linux 5.6). Paths are relative, without a leading
+ * slash and without `.`, `..` or empty components; the empty path is the root itself.
+ */
+import { constants as fs } from 'node:fs';
+import { constants } from 'node:os';
+
+import { TraceError } from '../common/errors.ts';
+import { addon } from './binding.ts';
+import { isSystemError } from './system-error.ts';
+
+export type FileType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
+
+/** What statx(2) says about one name, links not followed. */
+export interface TreeStat {
+  readonly type: FileType;
+  /** Permission bits with set-id and sticky bits (07777). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Whole seconds since 1970, negative before; and the nanoseconds within it. */
+  readonly mtime: number;
+  readonly mtimeNsec: number;
+  readonly ctime: number;
+  readonly ctimeNsec: number;
+  readonly nlink: number;
+  /** Device and inode: which object this is while the tree is mounted. */
+  readonly dev: number;
+  readonly ino: bigint;
+  /** Device number of a character or block node. */
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  /** Another file system is mounted over this path: what is seen is not what the root has here. */
+  readonly foreign: boolean;
+}
+
+export interface TreeLink {
+  readonly path: Buffer;
+  readonly target: Buffer;
+}
+
+/** The addon's class; errors are {@link isSystemError} ones. */
+export interface RootTreeHandle {
+  open(path: Buffer): void;
+  close(): void;
+  /** Fills 15 numbers (native/archive/tree_binding.cc) and returns 0, or returns an errno. */
+  stat(path: Buffer, fields: Float64Array): number;
+  readLink(path: Buffer): Buffer;
+  list(path: Buffer): Buffer;
+  read(path: Buffer, offset: number, length: number): Buffer;
+  attributes(path: Buffer): Buffer | undefined;
+  symlinks(): Promise<Buffer>;
+}
+
+const RootTree = addon['RootTree'] as new () => RootTreeHandle;
+
+const { ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG, EACCES, EPERM, ENOSYS, EINVAL } =
+  constants.errno;
+/** ELOOP: a link in the middle of the path; EXDEV: below another mount. */
+const NOT_THERE = new Set([ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG]);
+
+const TYPES: ReadonlyMap<number, FileType> = new Map([
+  [fs.S_IFREG, 'file'],
+  [fs.S_IFDIR, 'directory'],
+  [fs.S_IFLNK, 'symlink'],
+  [fs.S_IFCHR, 'character'],
+  [fs.S_IFBLK, 'block'],
+  [fs.S_IFIFO, 'fifo'],
+  [fs.S_IFSOCK, 'socket'],
+] as const);
+
+/** One root, opened once; close it, since it keeps directories of the root open. */
+export class NativeTree {
+  /** The path it was opened by, for messages. */
+  readonly path: Buffer;
+  /** For the addon's other classes. */
+  readonly handle: RootTreeHandle;
+  readonly #fields = new Float64Array(15);
+  readonly #inode = new BigUint64Array(this.#fields.buffer, 14 * 8, 1);
+
+  private constructor(path: Buffer, handle: RootTreeHandle) {
+    this.path = path;
+    this.handle = handle;
+  }
+
+  /**
+   * Opens the directory `path`; links in `path` itself are followed.
+   * Throws `root-not-found`, `root-not-readable` or `kernel-too-old`.
+   */
+  static open(path: Buffer | string): NativeTree {
+    const bytes = typeof path === 'string' ? Buffer.from(path) : path;
+    const handle = new RootTree();
+    try {
+      handle.open(bytes);
+    } catch (cause) {
+      throw openError(cause, bytes);
+    }
+    return new NativeTree(bytes, handle);
+  }
+
+  close(): void {
+    this.handle.close();
+  }
+
+  /** Null when nothing of this root is there: no such name, or only by way of a link or mount. */
+  lstat(path: Buffer): TreeStat | null {
+    const errno = this.handle.stat(path, this.#fields);
+    if (errno !== 0) {
+      if (NOT_THERE.has(errno)) return null;
+      throw this.#error('look at', path, { errno });
+    }
+    const field = (index: number) => this.#fields[index] ?? 0;
+    const type = TYPES.get(field(0));
+    if (type === undefined) throw this.#error('look at', path, { errno: EINVAL });
+    return {
+      type,
+      mode: field(1),
+      uid: field(2),
+      gid: field(3),
+      size: field(4),
+      mtime: field(5),
+      mtimeNsec: field(6),
+      ctime: field(7),
+      ctimeNsec: field(8),
+      nlink: field(9),
+      dev: field(10),
+      ino: this.#inode[0] ?? 0n,
+      rdevMajor: field(11),
+      rdevMinor: field(12),
+      foreign: field(13) !== 0,
+    };
+  }
+
+  /** The bytes that a symbolic link holds. */
+  readlink(path: Buffer): Buffer {
+    return this.#call('read the link', path, () => this.handle.readLink(path));
+  }
+
+  /** The names in a directory, `.` and `..` left out, in bytewise order. */
+  list(path: Buffer): Buffer[] {
+    return this.#call('list', path, () => splitNul(this.handle.list(path)));
+  }
+
+  /** Up to `length` bytes from `offset` of a regular file; never opens any other type. */
+  read(path: Buffer, offset: number, length: number): Buffer {
+    return this.#call('read', path, () => this.handle.read(path, offset, length));
+  }
+
+  /** Names of the extended attributes, in bytewise order; none where there is no support. */
+  attributes(path: Buffer): string[] {
+    const flat = this.#call('list attributes of', path, () => this.handle.attributes(path));
+    return flat === undefined
+      ? []
+      : splitNul(flat)
+          .map((name) => name.toString('latin1'))
+          .sort();
+  }
+
+  /**
+   * Every symbolic link of the root, in bytewise order of the paths; one walk on a worker thread.
+   * Throws `root-not-readable` for a directory that may not be read: links would be missing.
+   */
+  async symlinks(): Promise<TreeLink[]> {
+    let flat: Buffer;
+    try {
+      flat = await this.handle.symlinks();
+    } catch (cause) {
+      const subject = isSystemError(cause) ? cause.subject : undefined;
+      throw this.#error('list', subject ?? Buffer.alloc(0), cause);
+    }
+    const parts = splitNul(flat);
+    const links: TreeLink[] = [];
+    for (let i = 0; i + 1 < parts.length; i += 2) {
+      const [path, target] = [parts[i], parts[i + 1]];
+      if (path !== undefined && target !== undefined) links.push({ path, target });
+    }
+    return links;
+  }
+
+  #call<T>(doing: string, path: Buffer, call: () => T): T {
+    try {
+      return call();
+    } catch (cause) {
+      throw this.#error(doing, path, cause);
+    }
+  }
+
+  #error(doing: string, path: Buffer, cause: unknown): TraceError {
+    const errno = (cause as { errno?: unknown }).errno;
+    const where = `${path.length === 0 ? '/' : path.toString()} in the root ${this.path.toString()}`;
+    if (errno === EACCES || errno === EPERM)
+      return new TraceError({
+        code: 'root-not-readable',
+        message: `may not ${doing} ${where}`,
+        hint: 'run this as a user who may read the whole root, or let the daemon do it',
+        exit: 'permission',
+        cause,
+      });
+    if (typeof errno === 'number' && NOT_THERE.has(errno))
+      return new TraceError({
+        code: 'not-in-root',
+        message: `cannot ${doing} ${where}: it is not there`,
+        exit: 'notFound',
+        cause,
+      });
+    return new TraceError({
+      code: 'root-unreadable',
+      message: `cannot ${doing} ${where}: ${describe(cause)}`,
+      exit: 'io',
+      cause,
+    });
+  }
+}
+
+function describe(cause: unknown): string {
+  if (cause instanceof Error) return cause.message;
+  const errno = (cause as { errno?: unknown }).errno;
+  const name = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0];
+  return name ?? `error ${String(errno)}`;
+}
+
+function openError(cause: unknown, path: Buffer): TraceError {
+  const errno = isSystemError(cause) ? cause.errno : 0;
+  const shown = path.toString();
+  if (errno === ENOSYS)
+    return new TraceError({
+      code: 'kernel-too-old',
+      message: 'this kernel has no openat2, which reading a root safely needs',
+      hint: 'use Linux 5.6 or newer',
+      exit: 'unavailable',
+      cause,
+    });
+  if (errno === EACCES || errno === EPERM)
+    return new TraceError({
+      code: 'root-not-readable',
+      message: `may not enter the root ${shown}`,
+      hint: 'run this as a user who may read the whole root, or let the daemon do it',
+      exit: 'permission',
+      cause,
+    });
+  return new TraceError({
+    code: 'root-not-found',
+    message:
+      errno === ENOTDIR
+        ? `the root ${shown} is not a directory`
+        : `cannot open the root ${shown}: ${describe(cause)}`,
+    hint: 'give the exported directory, for example /nfsroots/sarge',
+    exit: 'notFound',
+    cause,
+  });
+}
+
+function splitNul(flat: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let start = 0; start < flat.length;) {
+    const end = flat.indexOf(0, start);
+    parts.push(flat.subarray(start, end));
+    start = end + 1;
+  }
+  return parts;
+}

@@ -1,0 +1,127 @@
+/**
+ * Turns a plan into the bytes of its archive, all but the files' data. Owns the archive's layout:
+ * the order of records, their names and their ends. Must not read files or write anything.
+ */
+import { TraceError } from '../common/errors.ts';
+import { ARCHIVE_FILE_FIELDS, type ArchiveContent } from '../fanotify-ts/archive-content.ts';
+import {
+  CpioFieldError,
+  HEADER_BYTES,
+  headerLength,
+  paddingOf,
+  trailer,
+  trailerLength,
+  writeHeader,
+} from './cpio.ts';
+import type { PlanEntry } from './plan-types.ts';
+import type { FileType } from './tree.ts';
+
+export interface EncodedArchive extends ArchiveContent {
+  /** Length of the whole archive. */
+  readonly bytes: number;
+}
+
+const TYPE_BITS: Readonly<Record<FileType, number>> = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  character: 0o020000,
+  block: 0o060000,
+  fifo: 0o010000,
+  socket: 0o140000,
+};
+
+const ROOT_NAME = Buffer.from('.');
+
+/**
+ * The archive of entries that are sorted and have their parents. Throws `does-not-fit` for what
+ * newc cannot hold: a file of 4 GiB, a name over 4095 bytes, a link over 4096.
+ */
+export function encodeArchive(entries: readonly PlanEntry[]): EncodedArchive {
+  const withData = entries.filter(hasData);
+  const total = archiveLength(entries);
+  const dataBytes = withData.reduce((sum, { size }) => sum + size + paddingOf(size), 0);
+  const head = Buffer.alloc(total - dataBytes);
+  const files = new Float64Array(withData.length * ARCHIVE_FILE_FIELDS);
+  let at = 0;
+  let field = 0;
+  for (const entry of entries) {
+    const name = nameOf(entry);
+    const start = at;
+    at = header(head, at, entry, name);
+    if (entry.target !== null) {
+      entry.target.copy(head, at);
+      at += entry.target.length + paddingOf(entry.target.length);
+    }
+    if (!hasData(entry)) continue;
+    const { stat } = entry;
+    files.set(
+      [
+        at,
+        start + HEADER_BYTES,
+        name.length,
+        entry.size,
+        stat.dev,
+        Number(stat.ino),
+        stat.mtime,
+        stat.mtimeNsec,
+        stat.ctime,
+        stat.ctimeNsec,
+      ],
+      field,
+    );
+    field += ARCHIVE_FILE_FIELDS;
+  }
+  trailer(at + dataBytes).copy(head, at);
+  return { head, files, bytes: total };
+}
+
+/** Bytes of the archive of these entries. */
+export function archiveLength(entries: readonly PlanEntry[]): number {
+  let length = 0;
+  for (const entry of entries) {
+    const size = bodyLength(entry);
+    length += headerLength(nameOf(entry).length) + size + paddingOf(size);
+  }
+  return length + trailerLength(length);
+}
+
+function nameOf(entry: PlanEntry): Buffer {
+  return entry.path.length === 0 ? ROOT_NAME : entry.path;
+}
+
+function bodyLength(entry: PlanEntry): number {
+  return entry.target?.length ?? (hasData(entry) ? entry.size : 0);
+}
+
+type FileEntry = PlanEntry & { readonly stat: NonNullable<PlanEntry['stat']> };
+
+function hasData(entry: PlanEntry): entry is FileEntry {
+  return entry.type === 'file' && entry.carriesData && entry.size > 0 && entry.stat !== null;
+}
+
+function header(head: Buffer, at: number, entry: PlanEntry, name: Buffer): number {
+  try {
+    return writeHeader(head, at, {
+      inode: entry.inode,
+      mode: TYPE_BITS[entry.type] | entry.mode,
+      uid: entry.uid,
+      gid: entry.gid,
+      nlink: entry.nlink,
+      mtime: entry.mtime,
+      size: bodyLength(entry),
+      rdevMajor: entry.rdevMajor,
+      rdevMinor: entry.rdevMinor,
+      name,
+    });
+  } catch (cause) {
+    if (!(cause instanceof CpioFieldError)) throw cause;
+    throw new TraceError({
+      code: 'does-not-fit',
+      message: cause.message,
+      hint: 'leave it out of the image, or have the client mount it from elsewhere',
+      exit: 'data',
+      cause,
+    });
+  }
+}

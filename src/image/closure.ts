@@ -1,0 +1,120 @@
+/**
+ * Grows a set of paths until everything that reaching them needs is in it: all parents, the links
+ * on the way, where links lead, and every link of the root that leads to what is in. Owns the set
+ * while it grows. Must not know sessions or the archive's format.
+ *
+ * Each path and each link is handled once, so the cost is linear in the root's links plus the set.
+ */
+import type { TableNode } from './tables.ts';
+import { parentOf, type Resolver } from './resolve.ts';
+import type { TreeStat } from './tree.ts';
+
+/** Why something is in an image; `about` is the byte string of the path that asked for it. */
+export interface DraftReason {
+  readonly kind: ReasonKind;
+  readonly about: string | null;
+}
+
+/**
+ * `read` ... `stat`: the session did it. `parent-of`: directory of `about`. `way-to`: a link on the
+ * recorded path `about`. `symlink-to`: a link that leads to `about`. `target-of`: where the link
+ * `about` leads. `device-table`, `skeleton`, `init`: what every boot needs.
+ */
+export type ReasonKind =
+  | 'read'
+  | 'readlink'
+  | 'readdir'
+  | 'write'
+  | 'stat'
+  | 'way-to'
+  | 'parent-of'
+  | 'symlink-to'
+  | 'target-of'
+  | 'device-table'
+  | 'skeleton'
+  | 'init';
+
+export interface Draft {
+  readonly path: string;
+  /** Null for what comes from a table. */
+  readonly stat: TreeStat | null;
+  readonly node: TableNode | null;
+  readonly reasons: DraftReason[];
+}
+
+export type AddResult = 'in' | 'missing' | 'left-out';
+
+export class Closure {
+  readonly drafts = new Map<string, Draft>();
+  /** Sockets that something asked for: a server makes its own. */
+  readonly sockets = new Set<string>();
+  readonly #resolver: Resolver;
+  readonly #excluded: ReadonlySet<string>;
+  readonly #leadingTo = new Map<string, string[]>();
+  readonly #waiting: string[] = [];
+
+  constructor(resolver: Resolver, excluded: ReadonlySet<string>) {
+    this.#resolver = resolver;
+    this.#excluded = excluded;
+  }
+
+  /** Adds one path that has no link on its way. An excluded one comes in only as a parent. */
+  add(path: string, reason: DraftReason): AddResult {
+    const known = this.drafts.get(path);
+    if (known !== undefined) {
+      // The first child says enough about a directory; /usr/lib would carry thousands.
+      if (!known.reasons.some((one) => one.kind === reason.kind && reason.kind === 'parent-of'))
+        known.reasons.push(reason);
+      return 'in';
+    }
+    if (reason.kind !== 'parent-of' && this.#excluded.has(path)) return 'left-out';
+    const stat = this.#resolver.lstat(path);
+    if (stat === null) return 'missing';
+    if (stat.type === 'socket') {
+      this.sockets.add(path);
+      return 'left-out';
+    }
+    this.#enter({ path, stat, node: null, reasons: [reason] });
+    return 'in';
+  }
+
+  /** Adds something that the root does not have. */
+  addNode(path: string, node: TableNode, reason: DraftReason): void {
+    this.#enter({ path, stat: null, node, reasons: [reason] });
+  }
+
+  /** Runs to the fixed point. */
+  close(): void {
+    for (const link of this.#resolver.links()) {
+      const end = this.#resolver.follow(link).path;
+      if (end === null) continue;
+      const others = this.#leadingTo.get(end);
+      if (others === undefined) this.#leadingTo.set(end, [link]);
+      else others.push(link);
+    }
+    for (let path = this.#waiting.pop(); path !== undefined; path = this.#waiting.pop())
+      this.#follow(path);
+  }
+
+  #enter(draft: Draft): void {
+    this.drafts.set(draft.path, draft);
+    this.#waiting.push(draft.path);
+  }
+
+  #follow(path: string): void {
+    if (path !== '') {
+      const parent = parentOf(path);
+      const reason: DraftReason = { kind: 'parent-of', about: path };
+      // Only below a table's node can a parent be missing from the tree.
+      if (this.add(parent, reason) === 'missing')
+        this.addNode(parent, { path: parent, type: 'directory', mode: 0o755 }, reason);
+    }
+    if (this.#resolver.target(path) !== undefined) {
+      const { path: end, through } = this.#resolver.follow(path);
+      for (const link of through) this.add(link, { kind: 'target-of', about: path });
+      if (end !== null) this.add(end, { kind: 'target-of', about: path });
+    }
+    for (const link of this.#leadingTo.get(path) ?? [])
+      this.add(link, { kind: 'symlink-to', about: path });
+  }
+}

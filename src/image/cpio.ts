@@ -1,0 +1,209 @@
+/**
+ * The newc archive format ("070701"), the only one Linux's initramfs unpacker takes besides its
+ * checksum variant. Pure functions over bytes. Must not import anything of ours, read files or
+ * know why a record is in an archive.
+ *
+ * A record: 110 bytes of header (magic and thirteen fields of 8 hexadecimal digits), the name with
+ * its NUL, zeros to a multiple of 4, the data, zeros to a multiple of 4.
+ */
+
+export const HEADER_BYTES = 110;
+/** NUL included; the kernel skips records with longer names without a message (PATH_MAX). */
+export const MAX_NAME_BYTES = 4096;
+/** The kernel skips longer symbolic links without a message. */
+export const MAX_LINK_BYTES = 4096;
+const TRAILER_NAME = Buffer.from('TRAILER!!!');
+/** GNU cpio's block: readers of tapes and `cpio` itself want whole ones. */
+const BLOCK_BYTES = 512;
+
+/** One record's header. Every number is unsigned and below 2^32. */
+export interface CpioHeader {
+  readonly inode: number;
+  /** Type and permission bits, as in st_mode. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly nlink: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+  /** Bytes of data that follow: a file's content or a symbolic link's target. */
+  readonly size: number;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly name: Buffer;
+}
+
+/** A value that the format has no room for. */
+export class CpioFieldError extends Error {
+  override readonly name = 'CpioFieldError';
+  readonly field: string;
+  readonly path: Buffer;
+
+  constructor(field: string, value: number, path: Buffer) {
+    super(`${field} ${value} of ${path.toString()} does not fit into a newc archive`);
+    this.field = field;
+    this.path = path;
+  }
+}
+
+/** Bytes that are not a newc archive. */
+export class CpioFormatError extends Error {
+  override readonly name = 'CpioFormatError';
+  /** Where in the archive. */
+  readonly offset: number;
+
+  constructor(offset: number, message: string) {
+    super(`${message} at byte ${offset}`);
+    this.offset = offset;
+  }
+}
+
+/** Zeros that follow `length` bytes up to a multiple of 4. */
+export function paddingOf(length: number): number {
+  return -length & 3;
+}
+
+/** Bytes of a record's header, name and padding; its data starts there. */
+export function headerLength(nameLength: number): number {
+  const length = HEADER_BYTES + nameLength + 1;
+  return length + paddingOf(length);
+}
+
+/** Capitals, as GNU cpio and the kernel's gen_init_cpio write them; readers take both. */
+const DIGITS = Buffer.from('0123456789ABCDEF');
+
+/**
+ * Writes header, name and padding to `target` from `at`; returns the offset after them.
+ * Throws {@link CpioFieldError} for a number that is negative, not whole or over 32 bits (a file
+ * of 4 GiB), a name over 4095 bytes, or a symbolic link over 4096.
+ */
+export function writeHeader(target: Buffer, at: number, header: CpioHeader): number {
+  const { name } = header;
+  if (name.length === 0 || name.length >= MAX_NAME_BYTES)
+    throw new CpioFieldError('name length', name.length, name);
+  if ((header.mode & 0o170000) === 0o120000 && header.size > MAX_LINK_BYTES)
+    throw new CpioFieldError('link length', header.size, name);
+  target.write('070701', at, 'latin1');
+  let to = at + 6;
+  const put = (field: string, value: number): void => {
+    if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
+      throw new CpioFieldError(field, value, name);
+    for (let shift = 28; shift >= 0; shift -= 4) target[to++] = DIGITS[(value >>> shift) & 15] ?? 0;
+  };
+  put('inode', header.inode);
+  put('mode', header.mode);
+  put('uid', header.uid);
+  put('gid', header.gid);
+  put('nlink', header.nlink);
+  put('mtime', header.mtime);
+  put('size', header.size);
+  put('device', 0);
+  put('device', 0);
+  put('rdev major', header.rdevMajor);
+  put('rdev minor', header.rdevMinor);
+  put('name length', name.length + 1);
+  put('checksum', 0);
+  name.copy(target, to);
+  const end = at + headerLength(name.length);
+  target.fill(0, to + name.length, end);
+  return end;
+}
+
+/** Length of {@link trailer} after `offset` bytes of archive. */
+export function trailerLength(offset: number): number {
+  const end = offset + headerLength(TRAILER_NAME.length);
+  return end + (-end & (BLOCK_BYTES - 1)) - offset;
+}
+
+/** The end record, and zeros that make the whole archive a multiple of 512 bytes. */
+export function trailer(offset: number): Buffer {
+  const bytes = Buffer.alloc(trailerLength(offset));
+  writeHeader(bytes, 0, {
+    inode: 0,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    nlink: 1,
+    mtime: 0,
+    size: 0,
+    rdevMajor: 0,
+    rdevMinor: 0,
+    name: TRAILER_NAME,
+  });
+  return bytes;
+}
+
+/** A header as it was read. */
+export interface CpioRecord extends CpioHeader {
+  readonly devMajor: number;
+  readonly devMinor: number;
+  /** Where the header and the data start in the archive. */
+  readonly offset: number;
+  readonly dataOffset: number;
+}
+
+/** Random access to an archive. */
+export interface CpioSource {
+  readonly size: number;
+  /** Exactly these bytes, or fewer at the end. */
+  read(offset: number, length: number): Buffer;
+}
+
+export function bufferSource(bytes: Buffer): CpioSource {
+  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
+}
+
+/**
+ * The records of an archive or of several that follow each other, as the kernel takes them: end
+ * records and zeros between archives are passed over. Throws {@link CpioFormatError}.
+ */
+export function* readRecords(source: CpioSource): Generator<CpioRecord> {
+  let offset = 0;
+  while (offset < source.size) {
+    const head = source.read(offset, HEADER_BYTES);
+    if (head[0] === 0) {
+      // Padding: the kernel looks for the next magic at each multiple of 4.
+      offset += 4;
+      continue;
+    }
+    if (offset % 4 !== 0) throw new CpioFormatError(offset, 'record not on a multiple of 4');
+    const magic = head.toString('latin1', 0, 6);
+    if (magic !== '070701' && magic !== '070702')
+      throw new CpioFormatError(offset, `no newc record but ${JSON.stringify(magic)}`);
+    if (head.length < HEADER_BYTES) throw new CpioFormatError(offset, 'header cut off');
+    const field = (index: number): number => {
+      const text = head.toString('latin1', 6 + index * 8, 14 + index * 8);
+      if (!/^[0-9a-fA-F]{8}$/.test(text))
+        throw new CpioFormatError(offset, `field ${JSON.stringify(text)} is not hexadecimal`);
+      return Number.parseInt(text, 16);
+    };
+    const nameSize = field(11);
+    if (nameSize === 0 || nameSize > MAX_NAME_BYTES)
+      throw new CpioFormatError(offset, `name of ${nameSize} bytes`);
+    const raw = source.read(offset + HEADER_BYTES, nameSize);
+    if (raw.length < nameSize) throw new CpioFormatError(offset, 'name cut off');
+    if (raw[nameSize - 1] !== 0) throw new CpioFormatError(offset, 'name without an end');
+    const name = raw.subarray(0, raw.indexOf(0));
+    const size = field(6);
+    const dataOffset = offset + headerLength(nameSize - 1);
+    if (dataOffset + size > source.size) throw new CpioFormatError(offset, 'data cut off');
+    const record: CpioRecord = {
+      inode: field(0),
+      mode: field(1),
+      uid: field(2),
+      gid: field(3),
+      nlink: field(4),
+      mtime: field(5),
+      size,
+      devMajor: field(7),
+      devMinor: field(8),
+      rdevMajor: field(9),
+      rdevMinor: field(10),
+      name,
+      offset,
+      dataOffset,
+    };
+    offset = dataOffset + size + paddingOf(size);
+    if (!name.equals(TRAILER_NAME)) yield record;
+  }
+}

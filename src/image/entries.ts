@@ -1,0 +1,98 @@
+/**
+ * Turns a closed set of paths into the entries of an image. Owns their times, modes and what the
+ * format loses. Must not choose what is in.
+ */
+import type { Closure, Draft } from './closure.ts';
+import { numberEntries } from './numbering.ts';
+import type { NotCarried, PlanEntry, Problem } from './plan-types.ts';
+import { toBytes } from './resolve.ts';
+import type { TableNode } from './tables.ts';
+import type { Tree } from './tree.ts';
+
+/** The largest number of a newc field. */
+const MAX_FIELD = 0xffffffff;
+
+export interface EntryOptions {
+  /** In bytewise order of the paths. */
+  readonly drafts: readonly Draft[];
+  readonly tree: Tree;
+  readonly mountPoints: readonly TableNode[];
+  /** No time is later than this. */
+  readonly mtimeMax: number | undefined;
+}
+
+export function toEntries({ drafts, tree, mountPoints, mtimeMax }: EntryOptions): PlanEntry[] {
+  const latest = Math.min(mtimeMax ?? MAX_FIELD, MAX_FIELD);
+  const modes = new Map(mountPoints.map((node) => [node.path, node.mode]));
+  const numbers = numberEntries(drafts);
+  return drafts.map((draft) => {
+    const { stat, node } = draft;
+    const path = toBytes(draft.path);
+    const type = stat?.type ?? node?.type ?? 'directory';
+    const target =
+      type !== 'symlink'
+        ? null
+        : node?.target === undefined
+          ? tree.readlink(path)
+          : Buffer.from(node.target);
+    // Of a mount point that is in use now, the mode is another file system's.
+    const own = stat?.foreign === true ? (modes.get(draft.path) ?? stat.mode) : stat?.mode;
+    const number = numbers.get(draft.path);
+    return {
+      path,
+      type,
+      mode: own ?? node?.mode ?? 0o755,
+      uid: stat?.uid ?? 0,
+      gid: stat?.gid ?? 0,
+      size: target?.length ?? (type === 'file' ? (stat?.size ?? 0) : 0),
+      // The root's own time changes whenever anything is put beside its directories, a recorder's
+      // passing probe included, and nothing reads it.
+      mtime: draft.path === '' ? 0 : Math.max(0, Math.min(stat?.mtime ?? 0, latest)),
+      nlink: number?.nlink ?? 1,
+      inode: number?.inode ?? 1,
+      carriesData: type === 'file' && (number?.last ?? true),
+      rdevMajor:
+        type === 'character' || type === 'block' ? (stat?.rdevMajor ?? node?.major ?? 0) : 0,
+      rdevMinor:
+        type === 'character' || type === 'block' ? (stat?.rdevMinor ?? node?.minor ?? 0) : 0,
+      target,
+      reasons: draft.reasons.map((reason) => ({
+        kind: reason.kind,
+        about: reason.about === null ? null : toBytes(reason.about),
+      })),
+      stat,
+    };
+  });
+}
+
+/** Attributes that newc has no room for and that a boot can miss. */
+export function findNotCarried(
+  drafts: readonly Draft[],
+  closure: Closure,
+  tree: Tree,
+  problems: Problem[],
+): NotCarried[] {
+  const rows: NotCarried[] = [...closure.sockets].map((path) => ({
+    path: toBytes(path),
+    what: 'socket',
+  }));
+  for (const { path, stat } of drafts) {
+    if (stat === null) continue;
+    let names: string[];
+    try {
+      names = tree.attributes(toBytes(path));
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'not-in-root') throw error;
+      problems.push({
+        code: 'attributes-unknown',
+        message: `extended attributes cannot be listed here (first: /${path})`,
+        hint: 'mount /proc where this runs to have capabilities and ACLs reported',
+      });
+      break;
+    }
+    // trusted.* shows to root alone and is the file system's own (overlayfs).
+    for (const what of names)
+      if (!what.startsWith('trusted.')) rows.push({ path: toBytes(path), what });
+  }
+  return rows;
+}

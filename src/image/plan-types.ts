@@ -1,0 +1,102 @@
+/**
+ * What goes into a plan and what comes out of it. Owns the shapes only.
+ */
+import type { ReasonKind } from './closure.ts';
+import type { TableNode } from './tables.ts';
+import type { FileType, Tree, TreeStat } from './tree.ts';
+
+/** One object of a session, by one of its names. */
+export interface SessionFile {
+  /** Relative, without a leading slash; empty = the root itself. May pass through links. */
+  readonly path: Buffer;
+  /** Bits of src/common/words.ts. */
+  readonly operations: number;
+  /** The session itself made it: run-time state, left out with its directory kept. */
+  readonly created?: boolean;
+  /** As the recorder first saw it; what differs now is drift. */
+  readonly seen?: { readonly type: FileType; readonly size: number; readonly mtime: number };
+}
+
+export interface PlanOptions {
+  readonly files: readonly SessionFile[];
+  readonly tree: Tree;
+  /** Operations that select a file; all by default. */
+  readonly operations?: number;
+  readonly mountPoints?: readonly TableNode[];
+  readonly devices?: readonly TableNode[];
+  /** No time in the image is later than this (seconds since 1970). */
+  readonly mtimeMax?: number;
+}
+
+export interface Reason {
+  readonly kind: ReasonKind;
+  /** The path that asked for it, null when nothing else did. */
+  readonly about: Buffer | null;
+}
+
+export interface PlanEntry {
+  /** Empty = the root itself. */
+  readonly path: Buffer;
+  readonly type: FileType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes: content of a file, target of a link, else 0. */
+  readonly size: number;
+  /** Seconds, 0 ... 2^32-1. */
+  readonly mtime: number;
+  /** Names that this file has in this image. */
+  readonly nlink: number;
+  /** Derived from the path, so that a changed root changes as little of an image as it can. */
+  readonly inode: number;
+  /** Of several names of one file only the last carries the data, as cpio's tools do it. */
+  readonly carriesData: boolean;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly target: Buffer | null;
+  /** The first is the strongest; counts go by it. */
+  readonly reasons: readonly Reason[];
+  /** The tree's own words; null for what a table gave. */
+  readonly stat: TreeStat | null;
+}
+
+export interface Drift {
+  readonly path: Buffer;
+  readonly what: 'vanished' | 'mounted-over' | 'changed' | 'changed-type';
+}
+
+export interface LeftOut {
+  readonly path: Buffer;
+  /**
+   * `created`, `removed`: by the session itself. `listing`: only looked up in a directory that was
+   * listed. `operations`: not selected by the operations asked for.
+   */
+  readonly why: 'created' | 'removed' | 'listing' | 'operations';
+}
+
+export interface NotCarried {
+  readonly path: Buffer;
+  /** The extended attribute's name, or `socket`. */
+  readonly what: string;
+}
+
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface ImagePlan {
+  /** In bytewise order of the paths, so parents come first. */
+  readonly entries: readonly PlanEntry[];
+  readonly drift: readonly Drift[];
+  readonly leftOut: readonly LeftOut[];
+  readonly notCarried: readonly NotCarried[];
+  readonly problems: readonly Problem[];
+  /** Entries by their first reason. */
+  readonly countsByReason: Readonly<Partial<Record<ReasonKind, number>>>;
+  /** Bytes of file content in the image. */
+  readonly contentBytes: number;
+  /** Bytes of the archive, its end included. */
+  readonly bytes: number;
+}

@@ -1,0 +1,72 @@
+/**
+ * Decides what goes into an image and as what: a pure function of plain rows and a tree.
+ * Owns selection, what is left out and why, hard links, times and numbers of every entry. Must not
+ * know NFS, SQL, sessions, the caller's identity, the clock, or the archive's bytes.
+ */
+import { compareBytes } from '../common/bytes.ts';
+import { archiveLength } from './archive.ts';
+import { Closure, type ReasonKind } from './closure.ts';
+import { findNotCarried, toEntries } from './entries.ts';
+import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
+import { Resolver } from './resolve.ts';
+import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
+import { addInit, addTable } from './skeleton.ts';
+import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
+
+export type * from './plan-types.ts';
+
+/** Throws only what the tree throws: an unreadable root must not become a smaller image. */
+export async function planImage(options: PlanOptions): Promise<ImagePlan> {
+  const { tree, mountPoints = MOUNT_POINTS, devices = DEVICE_NODES } = options;
+  const resolver = new Resolver(tree, await tree.symlinks());
+  const drift: Drift[] = [];
+  const leftOut: LeftOut[] = [];
+  const problems: Problem[] = [];
+
+  const found = findFiles(options.files, resolver, drift);
+  const excluded = new Set(found.filter((file) => file.created).map((file) => file.path));
+  const closure = new Closure(resolver, excluded);
+  select({
+    found,
+    resolver,
+    closure,
+    drift,
+    leftOut,
+    excluded,
+    mask: options.operations ?? ALL_OPERATIONS,
+  });
+  closure.add('', { kind: 'skeleton', about: null });
+  addTable({ nodes: mountPoints, kind: 'skeleton', resolver, closure, problems });
+  addTable({ nodes: devices, kind: 'device-table', resolver, closure, problems });
+  addInit(resolver, closure, problems);
+  closure.close();
+
+  const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const entries = toEntries({ drafts, tree, mountPoints, mtimeMax: options.mtimeMax });
+  for (const draft of drafts)
+    if (draft.stat?.foreign === true)
+      problems.push({
+        code: 'mounted-over',
+        message: `another file system is mounted on ${draft.path} of the root`,
+        hint: 'what the root has there cannot be seen; unmount it and export again',
+      });
+  const notCarried = findNotCarried(drafts, closure, tree, problems);
+  const countsByReason: Partial<Record<ReasonKind, number>> = {};
+  let contentBytes = 0;
+  for (const entry of entries) {
+    const kind = entry.reasons[0]?.kind;
+    if (kind !== undefined) countsByReason[kind] = (countsByReason[kind] ?? 0) + 1;
+    if (entry.type === 'file' && entry.carriesData) contentBytes += entry.size;
+  }
+  const byPath = (a: { path: Buffer }, b: { path: Buffer }) => compareBytes(a.path, b.path);
+  return {
+    entries,
+    drift: drift.sort(byPath),
+    leftOut: leftOut.sort(byPath),
+    notCarried: notCarried.sort(byPath),
+    problems,
+    countsByReason,
+    contentBytes,
+    bytes: archiveLength(entries),
+  };
+}

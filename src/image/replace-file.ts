@@ -1,0 +1,142 @@
+/**
+ * Writes a file so that it is always the old one or the whole new one: beside it, synced, renamed.
+ * Owns the temporary file and the moment at which it becomes the target. Must not know what is
+ * written.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants as fsConstants } from 'node:fs';
+import { access, type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { TraceError } from '../common/errors.ts';
+import { outputError } from '../fanotify-ts/archive-writer.ts';
+
+/**
+ * A new file is readable by its owner only, since an image holds whatever the root holds,
+ * /etc/shadow included; one that replaces a file keeps that file's permission bits.
+ */
+const NEW_MODE = 0o600;
+
+/**
+ * Gives `write` an open file and makes it `output` when that has succeeded; a device or fifo is
+ * written to as it is. A link is followed.
+ * Throws TraceErrors: `output-not-writable`, `output-full`, `output-failed`; or what `write` throws.
+ */
+export async function replaceFile<T>(
+  output: string,
+  write: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const target = await inspect(output);
+  if (!target.special) return replace(target, write);
+  const handle = await opened(output, () => open(output, 'w'));
+  try {
+    return await write(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+interface Target {
+  /** Links resolved, so that the file they lead to is replaced and not the link. */
+  readonly path: string;
+  readonly mode: number;
+  /** Something that is written into, not replaced: a device, a fifo. */
+  readonly special: boolean;
+}
+
+async function inspect(output: string): Promise<Target> {
+  try {
+    const path = await realpath(output);
+    const found = await stat(path);
+    if (found.isDirectory()) throw notWritable(output, 'it is a directory');
+    if (!found.isFile()) return { path, mode: NEW_MODE, special: true };
+    await access(path, fsConstants.W_OK);
+    return { path, mode: found.mode & 0o777, special: false };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
+      return { path: output, mode: NEW_MODE, special: false };
+    throw cause instanceof TraceError ? cause : createError(cause, output);
+  }
+}
+
+async function replace<T>(
+  { path, mode }: Target,
+  write: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const directory = dirname(path);
+  const temporary = join(directory, `.nfsroot-trace-${randomBytes(8).toString('hex')}.partial`);
+  const handle = await opened(path, () => open(temporary, 'wx', 0o600));
+  let result: T;
+  try {
+    try {
+      result = await write(handle);
+      await written(async () => {
+        await handle.chmod(mode);
+        await handle.sync();
+      });
+    } finally {
+      await handle.close();
+    }
+    await opened(path, () => rename(temporary, path));
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(directory);
+  return result;
+}
+
+/** Makes the new name last through a power cut; file systems that cannot do it are let be. */
+async function syncDirectory(directory: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(directory, 'r');
+    await handle.sync();
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    if (Math.abs(errno ?? 0) === constants.errno.EIO) throw outputError({ errno });
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function opened<T>(output: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw createError(cause, output);
+  }
+}
+
+async function written(action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (cause) {
+    throw outputError(cause as NodeJS.ErrnoException);
+  }
+}
+
+function createError(cause: unknown, output: string): TraceError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return outputError(cause as NodeJS.ErrnoException);
+  const why =
+    code === 'ENOENT'
+      ? 'its folder does not exist'
+      : code === 'EACCES' || code === 'EPERM'
+        ? 'permission denied'
+        : code === 'EROFS'
+          ? 'the file system is read-only'
+          : message;
+  return notWritable(output, why, cause);
+}
+
+function notWritable(output: string, why: string, cause?: unknown): TraceError {
+  return new TraceError({
+    code: 'output-not-writable',
+    message: `cannot write ${output}: ${why}`,
+    hint: 'give another path with -o, or -o - for standard output',
+    exit: 'cannotCreate',
+    cause,
+  });
+}

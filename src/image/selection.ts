@@ -1,0 +1,156 @@
+/**
+ * Which of a session's files go into an image, and why the others do not. Owns selection and drift.
+ * Must not know tables, the archive, or how a set is closed.
+ */
+import { operationBit } from '../common/words.ts';
+import type { Closure, ReasonKind } from './closure.ts';
+import type { Drift, LeftOut, SessionFile } from './plan-types.ts';
+import type { TreeStat } from './tree.ts';
+import { fromBytes, parentOf, type Resolver, toBytes } from './resolve.ts';
+
+const LOOKUP = operationBit('lookup');
+const READDIR = operationBit('readdir');
+const REMOVE = operationBit('remove');
+const WRITTEN = operationBit('write') | operationBit('create') | operationBit('setattr');
+export const ALL_OPERATIONS = 0xffffffff;
+
+/** What the session did to a file, strongest first. */
+const SESSION_REASONS: readonly (readonly [ReasonKind, number])[] = [
+  ['read', operationBit('read')],
+  ['readlink', operationBit('readlink')],
+  ['readdir', READDIR],
+  ['write', WRITTEN | REMOVE],
+  ['stat', ALL_OPERATIONS],
+];
+
+/** A recorded file with its way through links gone, rows of one object merged. */
+export interface Found {
+  readonly path: string;
+  readonly through: readonly string[];
+  operations: number;
+  created: boolean;
+  readonly seen: SessionFile['seen'];
+}
+
+/** Rows to objects: links on the way resolved, in bytewise order. */
+export function findFiles(
+  files: readonly SessionFile[],
+  resolver: Resolver,
+  drift: Drift[],
+): Found[] {
+  const found = new Map<string, Found>();
+  for (const file of files) {
+    const { path, through } = resolver.resolve('', fromBytes(file.path), false);
+    if (path === null) {
+      drift.push({ path: file.path, what: 'vanished' });
+      continue;
+    }
+    const known = found.get(path);
+    const created = file.created === true;
+    if (known === undefined)
+      found.set(path, { path, through, operations: file.operations, created, seen: file.seen });
+    else {
+      known.operations |= file.operations;
+      known.created &&= created;
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+export interface Selection {
+  readonly found: readonly Found[];
+  readonly resolver: Resolver;
+  readonly closure: Closure;
+  readonly drift: Drift[];
+  readonly leftOut: LeftOut[];
+  /** Paths that the session made. */
+  readonly excluded: ReadonlySet<string>;
+  readonly mask: number;
+}
+
+/** Puts the chosen files into the closure and says what became of the others. */
+export function select({
+  found,
+  resolver,
+  closure,
+  drift,
+  leftOut,
+  excluded,
+  mask,
+}: Selection): void {
+  const listed = new Set(
+    found.filter((file) => (file.operations & READDIR) !== 0).map((file) => file.path),
+  );
+  const chosen: Found[] = [];
+  for (const file of found) {
+    const path = toBytes(file.path);
+    const stat = resolver.lstat(file.path);
+    const leave = (why: LeftOut['why']) => leftOut.push({ path, why });
+    if (file.created) {
+      leave('created');
+      keepDirectory(file.path, { resolver, closure, excluded });
+      continue;
+    }
+    if ((file.operations & mask) === 0) {
+      leave('operations');
+      continue;
+    }
+    if (stat === null) {
+      if ((file.operations & REMOVE) !== 0) leave('removed');
+      else
+        drift.push({ path, what: isBelowMount(file.path, resolver) ? 'mounted-over' : 'vanished' });
+      continue;
+    }
+    // A name that was asked for on its own is a file whose existence counted; one that came up
+    // while its directory was gone through (ls -l over NFSv3 without READDIRPLUS) is not.
+    if (
+      file.operations === LOOKUP &&
+      stat.type !== 'directory' &&
+      listed.has(parentOf(file.path))
+    ) {
+      leave('listing');
+      continue;
+    }
+    const change = changeOf(file, stat);
+    if (change !== null) drift.push({ path, what: change });
+    const kind = SESSION_REASONS.find(([, bits]) => (file.operations & bits) !== 0)?.[0] ?? 'stat';
+    closure.add(file.path, { kind, about: null });
+    chosen.push(file);
+  }
+  // After all of them, so that a link that was read says so first.
+  for (const file of chosen)
+    for (const link of file.through) closure.add(link, { kind: 'way-to', about: file.path });
+}
+
+/** How a file differs from what the recorder saw; what the session itself wrote does not count. */
+function changeOf({ seen, operations }: Found, stat: TreeStat): Drift['what'] | null {
+  if (seen === undefined) return null;
+  if (seen.type !== stat.type) return 'changed-type';
+  const same = seen.size === stat.size && seen.mtime === stat.mtime;
+  return stat.type !== 'file' || same || (operations & WRITTEN) !== 0 ? null : 'changed';
+}
+
+interface Keeping {
+  readonly resolver: Resolver;
+  readonly closure: Closure;
+  readonly excluded: ReadonlySet<string>;
+}
+
+/** The nearest directory that is not the session's own above a file that the session made. */
+function keepDirectory(path: string, { resolver, closure, excluded }: Keeping): void {
+  let directory = parentOf(path);
+  while (
+    directory !== '' &&
+    (excluded.has(directory) || resolver.lstat(directory)?.type !== 'directory')
+  )
+    directory = parentOf(directory);
+  closure.add(directory, { kind: 'parent-of', about: path });
+}
+
+function isBelowMount(path: string, resolver: Resolver): boolean {
+  for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
+    const stat = resolver.lstat(at);
+    if (stat !== null) return stat.foreign;
+  }
+  return false;
+}

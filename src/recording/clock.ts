@@ -1,0 +1,29 @@
+/**
+ * The two clocks of a recording. Sensors and the session machine use CLOCK_MONOTONIC, so that a
+ * step of the wall clock neither splits nor merges sessions; the store keeps wall-clock times for
+ * people. Owns the translation, measured anew at each flush.
+ */
+import { monotonicUs } from '../fanotify-ts/system.ts';
+
+/** CLOCK_MONOTONIC now, microseconds. */
+export function nowUs(): number {
+  return monotonicUs();
+}
+
+/** Wall clock now, microseconds since 1970. */
+export function wallNowUs(): number {
+  return Date.now() * 1000;
+}
+
+/** A translation from monotonic to wall-clock microseconds that holds at the moment of the call. */
+export function wallTranslation(): (monotonic: number) => number {
+  const offset = wallNowUs() - nowUs();
+  return (monotonic) => Math.round(monotonic + offset);
+}
+
+/** The way back, for times that the store kept; never later than now. */
+export function monotonicOf(): (wall: number) => number {
+  const offset = wallNowUs() - nowUs();
+  const now = nowUs();
+  return (wall) => Math.min(now, wall - offset);
+}

@@ -1,0 +1,52 @@
+/**
+ * The last hop: batches wait here until the store has taken them, so that a full disk loses
+ * nothing while memory lasts. Owns the bound and the count of what it had to drop.
+ */
+import type { Store } from '../store/store.ts';
+import type { IngestBatch } from '../store/types.ts';
+
+/** About a quarter of an hour of flushes, a second each. */
+const LONGEST = 1000;
+
+export class CommitQueue {
+  readonly #store: Pick<Store, 'ingest'>;
+  readonly #waiting: IngestBatch[] = [];
+  #dropped: { count: number; fromUs: number } | null = null;
+
+  constructor(store: Pick<Store, 'ingest'>) {
+    this.#store = store;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Commits everything that waits, oldest first; throws what the store throws, losing nothing. */
+  commit(batch: IngestBatch): void {
+    this.#waiting.push(batch);
+    if (this.#waiting.length > LONGEST) this.#dropAccesses();
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      this.#store.ingest(next);
+      this.#waiting.shift();
+    }
+    if (this.#dropped === null) return;
+    const { count, fromUs } = this.#dropped;
+    this.#store.ingest({
+      atUs: batch.atUs,
+      losses: [
+        { recordingId: null, sessionId: null, where: 'writer', count, fromUs, toUs: batch.atUs },
+      ],
+    });
+    this.#dropped = null;
+  }
+
+  /** Sessions, files and names are kept: later batches refer to them. */
+  #dropAccesses(): void {
+    const index = this.#waiting.findIndex(({ accesses = [] }) => accesses.length > 0);
+    const batch = this.#waiting[index];
+    if (batch === undefined) return;
+    const count = (this.#dropped?.count ?? 0) + (batch.accesses?.length ?? 0);
+    this.#dropped = { count, fromUs: this.#dropped?.fromUs ?? batch.atUs };
+    this.#waiting[index] = { ...batch, accesses: [] };
+  }
+}

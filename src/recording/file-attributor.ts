@@ -1,0 +1,138 @@
+/**
+ * File events become sightings where fanotify is the only witness (tier `sole-client`: NFS servers
+ * of user space, or a kernel server without a trace), and the second witness where it is not.
+ * Must not tie an event to a client by time: with more than one client nobody is named.
+ */
+import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
+import type { FileBatch, FileEvent } from '../common/batches.ts';
+import { operationBit } from '../common/words.ts';
+import {
+  FAN_ACCESS,
+  FAN_ATTRIB,
+  FAN_CLOSE_WRITE,
+  FAN_CREATE,
+  FAN_MODIFY,
+  FAN_MOVED_TO,
+  FAN_OPEN,
+} from '../fanotify-ts/masks.ts';
+import type { BatchBuilder } from './batch-builder.ts';
+import type { ClientFilter } from './client-filter.ts';
+import { connectedClients } from './connected-clients.ts';
+import type { RootRecording } from './root-recording.ts';
+import type { WitnessBench } from './witness-bench.ts';
+
+/** The client of a session whose accesses could be anybody's. */
+export const UNATTRIBUTED = 'unattributed';
+
+export interface FileAttributorOptions {
+  readonly roots: ReadonlyMap<number, RootRecording>;
+  readonly sessions: BootSessions;
+  readonly witnesses: WitnessBench;
+  readonly nextFileId: () => number;
+  readonly serverPorts: readonly number[];
+}
+
+export class FileAttributor {
+  readonly #options: FileAttributorOptions;
+  readonly #ports: ReadonlySet<number>;
+  #order = 0;
+
+  constructor(options: FileAttributorOptions) {
+    this.#options = options;
+    this.#ports = new Set(options.serverPorts);
+  }
+
+  /** @param traced the kernel server's trace is (or will be) the record of its clients */
+  attribute(
+    batch: FileBatch,
+    options: {
+      readonly traced: boolean;
+      readonly builder: BatchBuilder;
+      readonly toWall: (us: number) => number;
+    },
+  ): SessionEffect[] {
+    const effects: SessionEffect[] = [];
+    let connected: readonly string[] | null = null;
+    for (const event of batch.events) {
+      if (event.pidClass !== 'nfsd' && event.pidClass !== 'server') continue;
+      for (const root of this.#options.roots.values()) {
+        const object = root.objectOfEvent(event);
+        if (object < 0) continue;
+        if (event.pidClass === 'nfsd' && options.traced) {
+          if ((event.mask & FAN_ACCESS) !== 0 && !root.isDirectory(object))
+            this.#options.witnesses.file(root, object);
+          continue;
+        }
+        const bits = operationsOfMask(event.mask, root.isDirectory(object));
+        if (bits === 0) continue;
+        connected ??= connectedClients(this.#ports);
+        const client = clientOf(connected, root.options.clients);
+        if (client === null) continue;
+        effects.push(...this.#sight({ root, object, event, bits, client, batch }, options));
+      }
+    }
+    return effects;
+  }
+
+  #sight(
+    seen: {
+      readonly root: RootRecording;
+      readonly object: number;
+      readonly event: FileEvent;
+      readonly bits: number;
+      readonly client: string;
+      readonly batch: FileBatch;
+    },
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+  ): SessionEffect[] {
+    const { root, object, event, bits, client, batch } = seen;
+    const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
+    const { sessionId, effects } = this.#options.sessions.access({
+      client,
+      rootId: root.options.rootId,
+      recordingId: root.options.recordingId,
+      firstUs: batch.untilUs,
+      lastUs: batch.untilUs,
+      readsInit: (event.mask & FAN_ACCESS) !== 0 && root.isInit(object),
+    });
+    this.#order += 1;
+    builder.add({
+      sessionId,
+      fileId,
+      operations: bits,
+      count: event.count,
+      bytes: 0,
+      firstUs: toWall(batch.untilUs),
+      lastUs: toWall(batch.untilUs),
+      order: this.#order,
+      evidence: 'sole-client',
+      created: root.isCreated(object),
+    });
+    return effects;
+  }
+}
+
+/**
+ * Whose event it was: the only client that is connected, or the one that the operator named; null
+ * if the recording is not about that client.
+ * @param connected clients connected to a server now; none if they are out of sight (another
+ *   network namespace) or have gone
+ */
+export function clientOf(connected: readonly string[], clients: ClientFilter): string | null {
+  const [only] = connected;
+  if (connected.length === 1 && only !== undefined) return clients.accepts(only) ? only : null;
+  const named = clients.single;
+  if (named === null) return UNATTRIBUTED;
+  return connected.length === 0 || connected.includes(named) ? named : UNATTRIBUTED;
+}
+
+/** FAN_* bits as operation bits; an open stands for the access check that it is. */
+function operationsOfMask(mask: number, directory: boolean): number {
+  let bits = 0;
+  if ((mask & FAN_ACCESS) !== 0) bits |= operationBit(directory ? 'readdir' : 'read');
+  if ((mask & FAN_OPEN) !== 0) bits |= operationBit('access');
+  if ((mask & (FAN_MODIFY | FAN_CLOSE_WRITE)) !== 0) bits |= operationBit('write');
+  if ((mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) bits |= operationBit('create');
+  if ((mask & FAN_ATTRIB) !== 0) bits |= operationBit('setattr');
+  return bits;
+}

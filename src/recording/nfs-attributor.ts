@@ -1,0 +1,215 @@
+/**
+ * Rows of the NFS server's trace become sightings: which object (by hash), which boot session.
+ * Owns the treatment of hashes that nothing explains. Must not know SQL or fanotify.
+ */
+import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
+import { operationOf } from '../attribution/operations.ts';
+import type { NfsBatch, NfsMarker, NfsRow } from '../common/batches.ts';
+import { TraceError } from '../common/errors.ts';
+import { nowUs } from './clock.ts';
+import { operationBit } from '../common/words.ts';
+import type { BatchBuilder } from './batch-builder.ts';
+import type { ExportTable } from './export-table.ts';
+import type { RootRecording } from './root-recording.ts';
+import type { WitnessBench } from './witness-bench.ts';
+
+export interface NfsAttributorOptions {
+  readonly roots: ReadonlyMap<number, RootRecording>;
+  readonly exports: ExportTable;
+  readonly sessions: BootSessions;
+  readonly witnesses: WitnessBench;
+  readonly nextFileId: () => number;
+  /** Makes every root's index follow what fanotify has seen up to now. */
+  readonly refreshNames: () => Promise<void>;
+}
+
+/** Unknown handles make the roots be walked again: at most this often, and this share of time. */
+const LEAST_WALK_GAP_US = 5_000_000;
+const WALK_SHARE = 20;
+/** Bounds on what clients can make us keep. */
+const MOST_HELD = 100_000;
+const MOST_HOPELESS = 100_000;
+/** Held rows come before everything in the batch that they are taken up with. */
+const BEFORE_ALL = -1;
+
+interface Hit {
+  readonly root: RootRecording;
+  readonly object: number;
+}
+
+export class NfsAttributor {
+  readonly #options: NfsAttributorOptions;
+  /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
+  readonly #hopeless = new Set<number>();
+  /** Rows that wait for the next walk of the roots. */
+  #held: readonly NfsRow[] = [];
+  #nextWalkUs = 0;
+  #unresolved = 0;
+  #outside = 0;
+
+  constructor(options: NfsAttributorOptions) {
+    this.#options = options;
+  }
+
+  /** Calls whose file handle nothing explained, since start. */
+  get unresolved(): number {
+    return this.#unresolved;
+  }
+
+  /** Calls on other exports than the recorded roots, since start. */
+  get outside(): number {
+    return this.#outside;
+  }
+
+  /** @param options.whole nothing may be held back for a later walk of the roots */
+  async attribute(
+    batch: NfsBatch,
+    options: {
+      readonly builder: BatchBuilder;
+      readonly toWall: (us: number) => number;
+      readonly whole: boolean;
+    },
+  ): Promise<SessionEffect[]> {
+    const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
+    this.#held = [];
+    const rows = [...held, ...batch.rows];
+    if (rows.length === 0 && batch.markers.length === 0) return [];
+    // A boot in between would put held rows into the wrong session.
+    const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
+    const open = await this.#explain({ ...batch, rows }, mustWalk);
+    const effects: SessionEffect[] = [];
+    const unknown: NfsRow[] = [];
+    for (const item of inOrder(rows, batch.markers))
+      if ('verifier' in item) this.#mark(item, effects);
+      else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
+    // Last, so that the session which its client's other calls have opened gets the loss.
+    for (const row of unknown) this.#noteUnknown(row, options);
+    this.#held = rows.filter(({ hash }) => open.has(hash));
+    return effects;
+  }
+
+  /**
+   * Makes sure that every hash that can be explained is, before anything is attributed. The
+   * hashes that only a walk could explain, which must wait because the last one is too recent.
+   */
+  async #explain(batch: NfsBatch, mustWalk: boolean): Promise<ReadonlySet<number>> {
+    const { exports, roots, refreshNames } = this.#options;
+    const open = new Set(batch.rows.map((row) => row.hash));
+    for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
+    const drop = (): boolean => {
+      for (const hash of open)
+        if (this.#hopeless.has(hash) || exports.isOutside(hash) || this.#hits(hash).length > 0)
+          open.delete(hash);
+      return open.size === 0;
+    };
+    if (drop()) return open;
+    if (exports.refresh()) this.#hopeless.clear();
+    if (drop()) return open;
+    await refreshNames();
+    if (drop()) return open;
+    const began = nowUs();
+    if (!mustWalk && began < this.#nextWalkUs) return open;
+    try {
+      await exports.walkOutside();
+      for (const root of roots.values()) await root.rewalk();
+    } catch (error) {
+      // A root that can't be listed now explains nothing: what it would have named becomes loss.
+      if (!(error instanceof TraceError)) throw error;
+    }
+    const ended = nowUs();
+    this.#nextWalkUs = ended + Math.max(LEAST_WALK_GAP_US, WALK_SHARE * (ended - began));
+    if (drop()) return open;
+    // A bound, so that no client can make this grow: what is not remembered is looked for again.
+    for (const hash of open) if (this.#hopeless.size < MOST_HOPELESS) this.#hopeless.add(hash);
+    open.clear();
+    return open;
+  }
+
+  #hits(hash: number): Hit[] {
+    const hits: Hit[] = [];
+    for (const root of this.#options.roots.values())
+      for (const object of root.objectsOfHash(hash)) hits.push({ root, object });
+    return hits;
+  }
+
+  #mark(marker: NfsMarker, effects: SessionEffect[]): void {
+    const { sessions, roots, exports } = this.#options;
+    // Without a hash (tier `reads`) nobody knows which root it was.
+    if (marker.kind !== 'fsinfo' || marker.hash === 0) {
+      effects.push(...sessions.marker(marker, null));
+      return;
+    }
+    for (const [rootId, root] of roots)
+      if (root.isRootHash(marker.hash) || exports.holds(marker.hash, root.path))
+        effects.push(...sessions.marker(marker, rootId));
+  }
+
+  /** False if nothing explains the row's hash. */
+  #row(
+    row: NfsRow,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+    effects: SessionEffect[],
+  ): boolean {
+    // A refused call (verify-error) used nothing; a call without a client is counted as loss by
+    // the sensor already.
+    if (row.kind === 'verify-error' || row.client === '') return true;
+    const hits = this.#hits(row.hash);
+    if (hits.length === 0) return false;
+    for (const { root, object } of hits) {
+      const { rootId, recordingId, clients } = root.options;
+      // A READ at the end of a file moves nothing and makes no file event.
+      if (row.kind === 'read' && row.bytes > 0) this.#options.witnesses.trace(root, object);
+      if (!clients.accepts(row.client)) continue;
+      const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
+      const { sessionId, effects: opened } = this.#options.sessions.access({
+        client: row.client,
+        rootId,
+        recordingId,
+        firstUs: row.firstUs,
+        lastUs: row.lastUs,
+        readsInit: row.kind === 'read' && row.minOffset === 0 && root.isInit(object),
+      });
+      effects.push(...opened);
+      builder.add({
+        sessionId,
+        fileId,
+        operations: operationBit(operationOf(row)),
+        count: row.count,
+        bytes: row.bytes,
+        firstUs: toWall(row.firstUs),
+        lastUs: toWall(row.lastUs),
+        order: row.order,
+        evidence: 'nfsd',
+        created: root.isCreated(object),
+      });
+    }
+    return true;
+  }
+
+  #noteUnknown(
+    row: NfsRow,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+  ): void {
+    if (this.#options.exports.isOutside(row.hash)) {
+      this.#outside += row.count;
+      return;
+    }
+    this.#unresolved += row.count;
+    const loss = {
+      where: 'unresolved-handle',
+      count: row.count,
+      fromUs: toWall(row.firstUs),
+      toUs: toWall(row.lastUs),
+      detail: `NFS file handle with hash 0x${row.hash.toString(16).padStart(8, '0')}`,
+    };
+    const sessions = this.#options.sessions.open.filter(({ client }) => client === row.client);
+    for (const { id, recordingId } of sessions)
+      builder.losses.push({ ...loss, recordingId, sessionId: id });
+  }
+}
+
+/** Markers open the epoch they carry; within an epoch rows come by first event. */
+function inOrder(rows: readonly NfsRow[], markers: readonly NfsMarker[]): (NfsRow | NfsMarker)[] {
+  const orderOf = (entry: NfsRow | NfsMarker) => ('order' in entry ? entry.order : -1);
+  return [...markers, ...rows].sort((a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b));
+}

@@ -1,0 +1,274 @@
+/**
+ * Every statement that only reads, prepared once, and the shaping of rows. Owns the rule which
+ * names belong to a session; must not change the database.
+ */
+import type { Database, Statement } from 'better-sqlite3';
+import { compareBytes } from '../common/bytes.ts';
+import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
+import { evidenceOf } from './evidence.ts';
+import { NamesOfSession } from './names.ts';
+import type {
+  FileAccessRow,
+  KnownFile,
+  LossRow,
+  MarkRow,
+  NextIds,
+  RecordingRow,
+  RootRow,
+  SessionRow,
+} from './types.ts';
+
+const S_IFMT = 0o170000;
+
+const SESSION = `SELECT s.id, r.root_id AS rootId, root.path AS root, s.recording_id AS recordingId,
+    r.label, c.address AS client, s.tier, s.evidence, s.detail, s.partial, s.opened_us AS openedUs,
+    s.last_us AS lastUs, s.closed_us AS closedUs, s.close_reason AS closeReason,
+    (SELECT count(*) FROM access WHERE session_id = s.id) AS files,
+    (SELECT coalesce(sum(count), 0) FROM access WHERE session_id = s.id) AS accesses,
+    (SELECT coalesce(sum(bytes), 0) FROM access WHERE session_id = s.id) AS bytes,
+    (SELECT coalesce(sum(count), 0) FROM loss WHERE session_id = s.id) AS loss
+  FROM session s JOIN recording r ON r.id = s.recording_id
+    JOIN root ON root.id = r.root_id JOIN client c ON c.id = s.client_id`;
+
+const RECORDING = `SELECT r.id, r.root_id AS rootId, root.path AS root, r.label, r.clients, r.tier,
+    r.started_us AS startedUs, r.stopped_us AS stoppedUs,
+    coalesce((SELECT max(last_us) FROM session WHERE recording_id = r.id), r.started_us) AS lastUs
+  FROM recording r JOIN root ON root.id = r.root_id`;
+
+const LOSS = `SELECT id, recording_id AS recordingId, session_id AS sessionId, place AS "where",
+    count, from_us AS fromUs, to_us AS toUs, detail FROM loss`;
+
+const SQL = {
+  state: 'SELECT batch_us, last_session, last_file FROM state',
+  roots: 'SELECT id, path FROM root ORDER BY path',
+  active: `${RECORDING} WHERE r.stopped_us IS NULL ORDER BY r.id`,
+  sessions: `${SESSION} WHERE (@rootId IS NULL OR r.root_id = @rootId)
+    AND (@client IS NULL OR c.address = @client) AND (@sinceUs IS NULL OR s.last_us >= @sinceUs)
+    ORDER BY s.id`,
+  session: `${SESSION} WHERE s.id = ?`,
+  open: `SELECT s.id, c.address AS client, r.root_id AS rootId, s.recording_id AS recordingId,
+      s.evidence, s.detail, s.partial, s.opened_us AS openedUs, s.last_us AS lastUs
+    FROM session s JOIN recording r ON r.id = s.recording_id JOIN client c ON c.id = s.client_id
+    WHERE s.closed_us IS NULL ORDER BY s.id`,
+  identities: `SELECT address, owner_name AS ownerName, verifier FROM identity
+    ORDER BY address, owner_name`,
+  known: `SELECT f.id, f.handle_type AS type, f.handle AS bytes, n.path
+    FROM file f LEFT JOIN name n ON n.file_id = f.id AND n.until_batch IS NULL
+    WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
+  files: `SELECT f.id AS fileId, f.mode, f.uid, f.gid, f.size, f.nlink, f.dev,
+      CAST(f.mtime_ns AS TEXT) AS mtimeNs, CAST(f.inode AS TEXT) AS inode,
+      f.handle_type AS handleType, f.handle, a.operations, a.count, a.bytes,
+      a.first_us AS firstUs, a.last_us AS lastUs, a.first_order AS firstOrder, a.evidence,
+      a.created
+    FROM access a JOIN file f ON f.id = a.file_id
+    WHERE a.session_id = @id AND (@operations IS NULL OR (a.operations & @operations) <> 0)
+    ORDER BY a.file_id`,
+  names: `SELECT n.file_id AS fileId, n.path, n.since_batch AS since, n.until_batch AS "until",
+      max(coalesce(s.closed_batch, (SELECT batch FROM state)), a.last_batch) AS lastBatch,
+      a.first_batch AS firstBatch
+    FROM session s JOIN access a ON a.session_id = s.id JOIN name n ON n.file_id = a.file_id
+    WHERE s.id = @id AND (@operations IS NULL OR (a.operations & @operations) <> 0)`,
+  losses: `${LOSS} WHERE origin_id IS NULL ORDER BY id`,
+  lossesOf: `${LOSS} WHERE session_id = ? ORDER BY from_us, id`,
+  marks: `SELECT id, session_id AS sessionId, at_us AS atUs, text FROM mark WHERE session_id = ?
+    ORDER BY at_us, id`,
+} as const;
+
+interface StateColumns {
+  readonly batch_us: number;
+  readonly last_session: number;
+  readonly last_file: number;
+}
+
+interface EvidenceColumns {
+  readonly evidence: BootEvidence['kind'];
+  readonly detail: string | null;
+  readonly partial: number;
+}
+
+type SessionColumns = Omit<SessionRow, 'evidence' | 'partial' | 'marks'> & EvidenceColumns;
+type OpenColumns = Omit<OpenSession, 'evidence' | 'partial'> & EvidenceColumns;
+type RecordingColumns = Omit<RecordingRow, 'clients'> & { readonly clients: string };
+
+interface FileColumns {
+  readonly fileId: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly nlink: number;
+  readonly dev: number;
+  readonly mtimeNs: string;
+  readonly inode: string;
+  readonly handleType: number | null;
+  readonly handle: Buffer | null;
+  readonly operations: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+  readonly firstOrder: number;
+  readonly evidence: number;
+  readonly created: number;
+}
+
+export interface NameColumns {
+  readonly fileId: number;
+  readonly path: Buffer;
+  readonly since: number;
+  readonly until: number | null;
+  /** First batch with an access of the session to the file. */
+  readonly firstBatch: number;
+  /** Last batch of the session's life. */
+  readonly lastBatch: number;
+}
+
+type Statements = { readonly [K in keyof typeof SQL]: Statement };
+
+export class Reader {
+  readonly #db: Database;
+  readonly #sql: Statements;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#sql = Object.fromEntries(
+      Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
+    ) as unknown as Statements;
+  }
+
+  /** Everything that `work` reads is of one moment, whatever is committed meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#db.transaction(work).deferred();
+  }
+
+  nextIds(): NextIds {
+    const { last_session, last_file } = this.#state();
+    return { session: last_session + 1, file: last_file + 1 };
+  }
+
+  lastIngestUs(): number | null {
+    const { batch_us } = this.#state();
+    return batch_us === 0 ? null : batch_us;
+  }
+
+  roots(): RootRow[] {
+    return this.#sql.roots.all() as RootRow[];
+  }
+
+  activeRecordings(): RecordingRow[] {
+    const rows = this.#sql.active.all() as RecordingColumns[];
+    return rows.map((row) => ({ ...row, clients: JSON.parse(row.clients) as string[] }));
+  }
+
+  openSessions(): OpenSession[] {
+    return (this.#sql.open.all() as OpenColumns[]).map(({ detail, ...row }) => ({
+      ...row,
+      evidence: evidenceFrom(row.evidence, detail),
+      partial: row.partial !== 0,
+    }));
+  }
+
+  identities(): ClientIdentity[] {
+    return this.#sql.identities.all() as ClientIdentity[];
+  }
+
+  *knownFiles(rootId: number): Generator<KnownFile> {
+    interface Row {
+      readonly id: number;
+      readonly type: number;
+      readonly bytes: Buffer;
+      readonly path: Buffer | null;
+    }
+    let current: { id: number; handle: KnownFile['handle']; names: Buffer[] } | undefined;
+    for (const row of this.#sql.known.iterate(rootId) as Iterable<Row>) {
+      if (current?.id !== row.id) {
+        if (current !== undefined) yield current;
+        current = { id: row.id, handle: { type: row.type, bytes: row.bytes }, names: [] };
+      }
+      if (row.path !== null) current.names.push(row.path);
+    }
+    if (current !== undefined) yield current;
+  }
+
+  sessions(filter: {
+    readonly rootId: number | null;
+    readonly client: string | null;
+    readonly sinceUs: number | null;
+  }): SessionRow[] {
+    return (this.#sql.sessions.all(filter) as SessionColumns[]).map((row) => this.#session(row));
+  }
+
+  session(id: number): SessionRow | undefined {
+    const row = this.#sql.session.get(id) as SessionColumns | undefined;
+    return row === undefined ? undefined : this.#session(row);
+  }
+
+  files(id: number, operations: number | null): FileAccessRow[] {
+    const { names, rows } = this.snapshot(() => ({
+      names: this.#names(id, operations),
+      rows: this.#sql.files.all({ id, operations }) as FileColumns[],
+    }));
+    return rows
+      .map((row) => fileRow(row, names.of(row.fileId)))
+      .sort((a, b) => compareFirstNames(a.names[0], b.names[0]) || a.fileId - b.fileId);
+  }
+
+  list(id: number): Buffer[] {
+    // The root itself has the empty name: nothing that a list of paths could show.
+    return this.#names(id, null)
+      .paths()
+      .filter((path) => path.length > 0);
+  }
+
+  losses(sessionId: number | null): LossRow[] {
+    const rows = sessionId === null ? this.#sql.losses.all() : this.#sql.lossesOf.all(sessionId);
+    return rows as LossRow[];
+  }
+
+  marks(sessionId: number): MarkRow[] {
+    return this.#sql.marks.all(sessionId) as MarkRow[];
+  }
+
+  #state(): StateColumns {
+    return this.#sql.state.get() as StateColumns;
+  }
+
+  #names(id: number, operations: number | null): NamesOfSession {
+    return new NamesOfSession(this.#sql.names.all({ id, operations }) as NameColumns[]);
+  }
+
+  #session({ detail, ...row }: SessionColumns): SessionRow {
+    return {
+      ...row,
+      evidence: evidenceFrom(row.evidence, detail),
+      partial: row.partial !== 0,
+      marks: this.marks(row.id),
+    };
+  }
+}
+
+function evidenceFrom(kind: BootEvidence['kind'], detail: string | null): BootEvidence {
+  if (detail === null) return { kind };
+  return { kind, detail: JSON.parse(detail) as NonNullable<BootEvidence['detail']> };
+}
+
+function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {
+  const { handleType, handle, firstOrder, ...same } = row;
+  return {
+    ...same,
+    type: row.mode & S_IFMT,
+    mtimeNs: BigInt(row.mtimeNs),
+    inode: BigInt.asUintN(64, BigInt(row.inode)),
+    handle: handle === null || handleType === null ? null : { type: handleType, bytes: handle },
+    order: firstOrder,
+    evidence: evidenceOf(row.evidence),
+    created: row.created !== 0,
+    names,
+  };
+}
+
+/** Objects without a name come last. */
+function compareFirstNames(a: Buffer | undefined, b: Buffer | undefined): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+  return compareBytes(a, b);
+}

@@ -1,0 +1,198 @@
+/**
+ * The database of recordings and sessions: the only door to SQL. Owns the connection and turns
+ * its failures into the one error type. Must not know the daemon, the command line or images.
+ */
+import type { ClientIdentity, OpenSession } from '../common/boots.ts';
+import { TraceError } from '../common/errors.ts';
+import type { Tier } from '../common/words.ts';
+import { storeError } from './errors.ts';
+import { openDatabase, type OpenOptions, type OpenedDatabase } from './open-database.ts';
+import { Reader } from './reader.ts';
+import { Writer } from './writer.ts';
+import type {
+  FileAccessRow,
+  IngestBatch,
+  KnownFile,
+  LossRow,
+  MarkRow,
+  NextIds,
+  RecordingRow,
+  RootRow,
+  SessionRow,
+} from './types.ts';
+
+export type * from './types.ts';
+
+export class Store {
+  readonly path: string;
+  readonly #opened: OpenedDatabase;
+  readonly #reader: Reader;
+  readonly #writer: Writer | null;
+
+  /**
+   * Opens the database; without `readOnly` creates and migrates it first.
+   * @throws TraceError `database-missing`, `-newer`, `-older`, `-foreign`, `-damaged`,
+   *   `-unreadable`, `-busy`, `-io`
+   */
+  static open(options: OpenOptions): Store {
+    const opened = openDatabase(options);
+    try {
+      return new Store(opened, options.readOnly === true);
+    } catch (error) {
+      opened.close();
+      throw storeError(error, opened.db.name);
+    }
+  }
+
+  private constructor(opened: OpenedDatabase, readOnly: boolean) {
+    this.path = opened.db.name;
+    this.#opened = opened;
+    this.#reader = new Reader(opened.db);
+    this.#writer = readOnly ? null : new Writer(opened.db);
+  }
+
+  close(): void {
+    if (this.#opened.db.open) this.#try(() => this.#opened.close());
+  }
+
+  /** Everything that `work` reads is of one moment, whatever is committed meanwhile. */
+  snapshot<T>(work: () => T): T {
+    return this.#try(() => this.#reader.snapshot(work));
+  }
+
+  /** First unused numbers. A number is never used twice, also when its rows are gone. */
+  nextIds(): NextIds {
+    return this.#try(() => this.#reader.nextIds());
+  }
+
+  /** When the last batch was committed: a gap after a crash begins here. */
+  lastIngestUs(): number | null {
+    return this.#try(() => this.#reader.lastIngestUs());
+  }
+
+  ensureRoot(path: Buffer): number {
+    return this.#write((writer) => writer.ensureRoot(path));
+  }
+
+  roots(): RootRow[] {
+    return this.#try(() => this.#reader.roots());
+  }
+
+  startRecording(recording: {
+    readonly rootId: number;
+    readonly label: string | null;
+    readonly clients: readonly string[];
+    readonly tier: Tier;
+    readonly atUs: number;
+  }): number {
+    return this.#write((writer) => writer.startRecording(recording));
+  }
+
+  /** Ends a recording, and makes all that was committed safe against a power cut. */
+  stopRecording(id: number, atUs: number): void {
+    this.#write((writer) => {
+      writer.stopRecording(id, atUs);
+      writer.sync();
+    });
+  }
+
+  /** The tier of sessions that open from now on. */
+  setTier(recordingId: number, tier: Tier): void {
+    this.#write((writer) => writer.setTier(recordingId, tier));
+  }
+
+  activeRecordings(): RecordingRow[] {
+    return this.#try(() => this.#reader.activeRecordings());
+  }
+
+  /** Sessions to go on with after a restart. */
+  openSessions(): OpenSession[] {
+    return this.#try(() => this.#reader.openSessions());
+  }
+
+  identities(): ClientIdentity[] {
+    return this.#try(() => this.#reader.identities());
+  }
+
+  /** Files of a root that are known by a handle. No other call may come before its end. */
+  knownFiles(rootId: number): Iterable<KnownFile> {
+    return this.#reader.knownFiles(rootId);
+  }
+
+  /** Writes one flush in one transaction: all of it or, with an error, nothing. */
+  ingest(batch: IngestBatch): void {
+    this.#write((writer) => writer.ingest(batch));
+  }
+
+  /** A named moment in the sessions given, or in every open one. Returns their numbers. */
+  addMark(mark: {
+    readonly text: string;
+    readonly atUs: number;
+    readonly sessionIds?: readonly number[];
+  }): number[] {
+    return this.#write((writer) => writer.addMark(mark));
+  }
+
+  /** Sessions by number. `sinceUs`: those with an access at or after that time. */
+  sessions(
+    filter: { readonly rootId?: number; readonly client?: string; readonly sinceUs?: number } = {},
+  ): SessionRow[] {
+    const { rootId = null, client = null, sinceUs = null } = filter;
+    return this.#try(() => this.#reader.sessions({ rootId, client, sinceUs }));
+  }
+
+  session(id: number): SessionRow | undefined {
+    return this.#try(() => this.#reader.session(id));
+  }
+
+  /**
+   * What a session touched, in bytewise order of the first name; objects without a name last.
+   * @param options.operations only accesses with one of these operation bits
+   */
+  files(sessionId: number, options: { readonly operations?: number } = {}): FileAccessRow[] {
+    return this.#try(() => this.#reader.files(sessionId, options.operations ?? null));
+  }
+
+  /** Every name of everything a session touched but the root itself, once, in bytewise order. */
+  list(sessionId: number): Buffer[] {
+    return this.#try(() => this.#reader.list(sessionId));
+  }
+
+  /** A session's losses; without one, each loss once, however many sessions it hit. */
+  losses(filter: { readonly sessionId?: number } = {}): LossRow[] {
+    return this.#try(() => this.#reader.losses(filter.sessionId ?? null));
+  }
+
+  marks(sessionId: number): MarkRow[] {
+    return this.#try(() => this.#reader.marks(sessionId));
+  }
+
+  /** @param row.options plain JSON; `digest` of the image's bytes */
+  recordExport(row: {
+    readonly expression: string;
+    readonly options: unknown;
+    readonly digest: string;
+    readonly atUs: number;
+  }): void {
+    this.#write((writer) => writer.recordExport(row));
+  }
+
+  #write<T>(work: (writer: Writer) => T): T {
+    const writer = this.#writer;
+    if (writer === null)
+      throw new TraceError({
+        code: 'database-read-only',
+        message: `the database ${this.path} was opened to read`,
+        exit: 'bug',
+      });
+    return this.#try(() => work(writer));
+  }
+
+  #try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw storeError(error, this.path);
+    }
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * What goes into the store and what comes out. Owns only types. Times are wall-clock microseconds
+ * since 1970; paths are bytes relative to their root, as the handle index gives them.
+ */
+import type { FileHandle } from '../common/batches.ts';
+import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
+import type { Evidence, Tier } from '../common/words.ts';
+
+/** A file at its first sight. */
+export interface NewFile {
+  /** From {@link NextIds.file} on, never used before. */
+  readonly id: number;
+  readonly rootId: number;
+  /** null when it is not known by a handle (an imported list). */
+  readonly handle: FileHandle | null;
+  readonly dev: number;
+  readonly inode: bigint;
+  readonly generation?: number | null;
+  /** With the S_IFMT bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly nlink: number;
+  readonly names: readonly Buffer[];
+}
+
+export interface NameChange {
+  readonly fileId: number;
+  readonly path: Buffer;
+  readonly change: 'added' | 'removed';
+}
+
+/** Adds to the (session, file) row: bits and evidence are united, counts summed, times widened. */
+export interface AccessUpdate {
+  readonly sessionId: number;
+  readonly fileId: number;
+  /** Operation bits (src/common/words.ts). */
+  readonly operations: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+  readonly order: number;
+  readonly evidence: Evidence;
+  /** The session itself created the file. */
+  readonly created?: boolean;
+}
+
+/**
+ * A loss with a session is that session's. Without one it is every session's that was open in the
+ * recording between the two times; without a recording too, every active recording's.
+ */
+export interface LossUpdate {
+  readonly recordingId: number | null;
+  readonly sessionId: number | null;
+  readonly where: string;
+  readonly count: number;
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly detail?: string | null;
+}
+
+/** A session as the machine opened it; `tier` is the recording's when it is not given. */
+export type SessionOpened = OpenSession & { readonly tier?: Tier };
+
+export interface SessionClosed {
+  readonly id: number;
+  readonly reason: string;
+  readonly atUs: number;
+}
+
+/** One flush, one transaction. Written in the order of the fields below. */
+export interface IngestBatch {
+  readonly atUs: number;
+  readonly opened?: readonly SessionOpened[];
+  /** Sessions whose evidence or `partial` turned out differently. */
+  readonly revised?: readonly OpenSession[];
+  readonly identities?: readonly ClientIdentity[];
+  readonly files?: readonly NewFile[];
+  readonly names?: readonly NameChange[];
+  readonly accesses?: readonly AccessUpdate[];
+  readonly closed?: readonly SessionClosed[];
+  readonly losses?: readonly LossUpdate[];
+}
+
+export interface NextIds {
+  readonly session: number;
+  readonly file: number;
+}
+
+/** What the daemon needs of a file to know it again after a restart. */
+export interface KnownFile {
+  readonly id: number;
+  readonly handle: FileHandle;
+  /** Names that still hold. */
+  readonly names: readonly Buffer[];
+}
+
+export interface RootRow {
+  readonly id: number;
+  readonly path: Buffer;
+}
+
+export interface RecordingRow {
+  readonly id: number;
+  readonly rootId: number;
+  readonly root: Buffer;
+  readonly label: string | null;
+  readonly clients: readonly string[];
+  readonly tier: Tier;
+  readonly startedUs: number;
+  readonly stoppedUs: number | null;
+  /** Last access of any of its sessions; its start if there is none. */
+  readonly lastUs: number;
+}
+
+export interface SessionRow {
+  readonly id: number;
+  readonly rootId: number;
+  readonly root: Buffer;
+  readonly recordingId: number;
+  readonly label: string | null;
+  readonly client: string;
+  readonly tier: Tier;
+  readonly evidence: BootEvidence;
+  readonly partial: boolean;
+  readonly openedUs: number;
+  readonly lastUs: number;
+  /** null while it is open. */
+  readonly closedUs: number | null;
+  readonly closeReason: string | null;
+  /** Objects touched. */
+  readonly files: number;
+  /** Operations seen. */
+  readonly accesses: number;
+  /** Bytes that READ and WRITE moved. */
+  readonly bytes: number;
+  /** Sum of its losses' counts. */
+  readonly loss: number;
+  readonly marks: readonly MarkRow[];
+}
+
+export interface MarkRow {
+  readonly id: number;
+  readonly sessionId: number;
+  readonly atUs: number;
+  readonly text: string;
+}
+
+export interface LossRow {
+  readonly id: number;
+  readonly recordingId: number | null;
+  readonly sessionId: number | null;
+  readonly where: string;
+  readonly count: number;
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly detail: string | null;
+}
+
+/** One object that a session touched; metadata as first seen. */
+export interface FileAccessRow {
+  readonly fileId: number;
+  /** S_IFMT part of `mode`. */
+  readonly type: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly nlink: number;
+  readonly dev: number;
+  readonly inode: bigint;
+  readonly handle: FileHandle | null;
+  readonly operations: number;
+  readonly count: number;
+  readonly bytes: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+  readonly order: number;
+  readonly evidence: readonly Evidence[];
+  readonly created: boolean;
+  /** Names that held while the session ran, bytewise order; empty if none was ever known. */
+  readonly names: readonly Buffer[];
+}

@@ -1,0 +1,298 @@
+/**
+ * Every statement that changes the database, prepared once. Owns the meaning of a batch; must not
+ * open files or know who calls.
+ */
+import type { Database, Statement } from 'better-sqlite3';
+import type { ClientIdentity } from '../common/boots.ts';
+import type { Tier } from '../common/words.ts';
+import { evidenceBit } from './evidence.ts';
+import type {
+  AccessUpdate,
+  IngestBatch,
+  LossUpdate,
+  NameChange,
+  NewFile,
+  SessionClosed,
+  SessionOpened,
+} from './types.ts';
+
+const SQL = {
+  nextBatch: 'UPDATE state SET batch = batch + 1, batch_us = ? RETURNING batch',
+  lastIds: 'UPDATE state SET last_session = max(last_session, ?), last_file = max(last_file, ?)',
+  root: 'INSERT INTO root (path) VALUES (?) ON CONFLICT DO NOTHING',
+  rootId: 'SELECT id FROM root WHERE path = ?',
+  recording: `INSERT INTO recording (root_id, label, clients, tier, started_us)
+    VALUES (@rootId, @label, @clients, @tier, @atUs) RETURNING id`,
+  stopRecording: 'UPDATE recording SET stopped_us = ? WHERE id = ? AND stopped_us IS NULL',
+  tier: 'UPDATE recording SET tier = ? WHERE id = ?',
+  client: 'INSERT INTO client (address) VALUES (?) ON CONFLICT DO NOTHING',
+  open: `INSERT INTO session (id, recording_id, client_id, tier, evidence, detail, partial,
+      opened_us, last_us, opened_batch)
+    SELECT @id, @recordingId, client.id, coalesce(@tier, recording.tier), @evidence, @detail,
+      @partial, @openedUs, @lastUs, @batch
+    FROM recording, client WHERE recording.id = @recordingId AND client.address = @client`,
+  // A loss that was known before the session was, but reaches into it.
+  inheritLosses: `INSERT INTO loss (recording_id, session_id, origin_id, place, count, from_us, to_us, detail)
+    SELECT recording_id, @id, id, place, count, from_us, to_us, detail FROM loss
+    WHERE session_id IS NULL AND recording_id = @recordingId AND to_us >= @openedUs`,
+  revise: 'UPDATE session SET evidence = ?, detail = ?, partial = ? WHERE id = ?',
+  close: `UPDATE session SET closed_us = ?, close_reason = ?, closed_batch = ?
+    WHERE id = ? AND closed_us IS NULL`,
+  lastAccess: 'UPDATE session SET last_us = ? WHERE id = ? AND last_us < ?',
+  identity: 'INSERT OR REPLACE INTO identity (address, owner_name, verifier) VALUES (?, ?, ?)',
+  file: `INSERT INTO file (id, root_id, handle_type, handle, dev, inode, generation, mode, uid, gid,
+      size, mtime_ns, nlink)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (root_id, handle_type, handle) DO NOTHING`,
+  sameFile: 'SELECT id FROM file WHERE root_id = ? AND handle_type = ? AND handle = ?',
+  addName: `INSERT INTO name (file_id, path, since_batch) SELECT @fileId, @path, @batch
+    WHERE NOT EXISTS (SELECT 1 FROM name
+      WHERE file_id = @fileId AND path = @path AND until_batch IS NULL)`,
+  // A name that comes back within one batch never went.
+  restoreName: `UPDATE name SET until_batch = NULL
+    WHERE file_id = ? AND path = ? AND until_batch = ?`,
+  removeName: `UPDATE name SET until_batch = ?
+    WHERE file_id = ? AND path = ? AND until_batch IS NULL`,
+  access: `INSERT INTO access VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET
+      operations = operations | excluded.operations,
+      count = count + excluded.count,
+      bytes = bytes + excluded.bytes,
+      first_us = min(first_us, excluded.first_us),
+      last_us = max(last_us, excluded.last_us),
+      first_order = min(first_order, excluded.first_order),
+      evidence = evidence | excluded.evidence,
+      created = created | excluded.created,
+      last_batch = excluded.last_batch`,
+  loss: `INSERT INTO loss (recording_id, session_id, place, count, from_us, to_us, detail)
+    VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+  spreadLoss: `INSERT INTO loss (recording_id, session_id, origin_id, place, count, from_us, to_us, detail)
+    SELECT recording_id, id, @origin, @where, @count, @fromUs, @toUs, @detail FROM session
+    WHERE recording_id = @recordingId AND opened_us <= @toUs
+      AND (closed_us IS NULL OR closed_us >= @fromUs)`,
+  recordingsAt: `SELECT id FROM recording
+    WHERE started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
+  mark: 'INSERT INTO mark (session_id, at_us, text) VALUES (?, ?, ?) RETURNING id',
+  openIds: 'SELECT id FROM session WHERE closed_us IS NULL ORDER BY id',
+  export: 'INSERT INTO export (expression, options, digest, at_us) VALUES (?, ?, ?, ?)',
+} as const;
+
+type Statements = { readonly [K in keyof typeof SQL]: Statement };
+
+export class Writer {
+  readonly #db: Database;
+  readonly #sql: Statements;
+  readonly #ingest: (batch: IngestBatch) => void;
+  /**
+   * Numbers given to files that the store knew already: one that had left the root and came back
+   * after a restart. They stand for the first number.
+   */
+  readonly #aliases = new Map<number, number>();
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#sql = Object.fromEntries(
+      Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
+    ) as unknown as Statements;
+    const ingest = db.transaction((batch: IngestBatch) => this.#write(batch));
+    this.#ingest = (batch) => ingest.immediate(batch);
+  }
+
+  ingest(batch: IngestBatch): void {
+    this.#ingest(batch);
+  }
+
+  ensureRoot(path: Buffer): number {
+    this.#sql.root.run(path);
+    return (this.#sql.rootId.get(path) as { id: number }).id;
+  }
+
+  startRecording(recording: {
+    readonly rootId: number;
+    readonly label: string | null;
+    readonly clients: readonly string[];
+    readonly tier: Tier;
+    readonly atUs: number;
+  }): number {
+    const row = { ...recording, clients: JSON.stringify(recording.clients) };
+    return (this.#sql.recording.get(row) as { id: number }).id;
+  }
+
+  stopRecording(id: number, atUs: number): void {
+    this.#sql.stopRecording.run(atUs, id);
+  }
+
+  setTier(recordingId: number, tier: Tier): void {
+    this.#sql.tier.run(tier, recordingId);
+  }
+
+  addMark(mark: {
+    readonly text: string;
+    readonly atUs: number;
+    readonly sessionIds?: readonly number[];
+  }): number[] {
+    return this.#db
+      .transaction(() => {
+        const sessions =
+          mark.sessionIds ?? (this.#sql.openIds.all() as { id: number }[]).map(({ id }) => id);
+        for (const id of sessions) this.#sql.mark.run(id, mark.atUs, mark.text);
+        return [...sessions];
+      })
+      .immediate();
+  }
+
+  recordExport(row: {
+    readonly expression: string;
+    readonly options: unknown;
+    readonly digest: string;
+    readonly atUs: number;
+  }): void {
+    this.#sql.export.run(row.expression, JSON.stringify(row.options), row.digest, row.atUs);
+  }
+
+  /** Makes everything committed so far outlive a power cut. */
+  sync(): void {
+    this.#db.pragma('wal_checkpoint(PASSIVE)');
+  }
+
+  #write(batch: IngestBatch): void {
+    const { batch: number } = this.#sql.nextBatch.get(batch.atUs) as { batch: number };
+    const opened = batch.opened ?? [];
+    const files = batch.files ?? [];
+    for (const session of opened) this.#open(session, number);
+    for (const { id, evidence, partial } of batch.revised ?? [])
+      this.#sql.revise.run(evidence.kind, detailText(evidence.detail), Number(partial), id);
+    for (const identity of batch.identities ?? []) this.#identity(identity);
+    for (const file of files) this.#file(file, number);
+    for (const change of batch.names ?? []) this.#name(change, number);
+    this.#accesses(batch.accesses ?? [], number);
+    for (const session of batch.closed ?? []) this.#close(session, number);
+    for (const loss of batch.losses ?? []) this.#loss(loss);
+    if (opened.length > 0 || files.length > 0)
+      this.#sql.lastIds.run(highest(opened), highest(files));
+  }
+
+  #open(session: SessionOpened, batch: number): void {
+    const { id, recordingId, client, evidence, openedUs, lastUs } = session;
+    this.#sql.client.run(client);
+    const row = {
+      id,
+      recordingId,
+      client,
+      tier: session.tier ?? null,
+      evidence: evidence.kind,
+      detail: detailText(evidence.detail),
+      partial: Number(session.partial),
+      openedUs,
+      lastUs,
+      batch,
+    };
+    if (this.#sql.open.run(row).changes !== 1)
+      throw new Error(`session ${id} belongs to recording ${recordingId}, which does not exist`);
+    this.#sql.inheritLosses.run({ id, recordingId, openedUs });
+  }
+
+  #close({ id, reason, atUs }: SessionClosed, batch: number): void {
+    this.#sql.close.run(atUs, reason, batch, id);
+  }
+
+  #identity({ address, ownerName, verifier }: ClientIdentity): void {
+    this.#sql.identity.run(address, ownerName, verifier);
+  }
+
+  #file(file: NewFile, batch: number): void {
+    const { handle } = file;
+    const { changes } = this.#sql.file.run(
+      file.id,
+      file.rootId,
+      handle?.type ?? null,
+      handle?.bytes ?? null,
+      file.dev,
+      // Overlay file systems use all 64 bits; SQLite's integers are signed.
+      BigInt.asIntN(64, file.inode),
+      file.generation ?? null,
+      file.mode,
+      file.uid,
+      file.gid,
+      file.size,
+      file.mtimeNs,
+      file.nlink,
+    );
+    if (changes === 0) {
+      const first = this.#sql.sameFile.get(file.rootId, handle?.type, handle?.bytes);
+      this.#aliases.set(file.id, (first as { id: number }).id);
+    }
+    for (const path of file.names) this.#name({ fileId: file.id, path, change: 'added' }, batch);
+  }
+
+  #fileId(id: number): number {
+    return this.#aliases.get(id) ?? id;
+  }
+
+  #name({ fileId: id, path, change }: NameChange, batch: number): void {
+    const fileId = this.#fileId(id);
+    if (change === 'removed') this.#sql.removeName.run(batch, fileId, path);
+    else if (this.#sql.restoreName.run(fileId, path, batch).changes === 0)
+      this.#sql.addName.run({ fileId, path, batch });
+  }
+
+  #accesses(accesses: readonly AccessUpdate[], batch: number): void {
+    const last = new Map<number, number>();
+    // In the order of the key, so that each page of the tree is visited once.
+    const sorted = [...accesses].sort((a, b) => a.sessionId - b.sessionId || a.fileId - b.fileId);
+    for (const a of sorted) {
+      this.#sql.access.run(
+        a.sessionId,
+        this.#fileId(a.fileId),
+        a.operations,
+        a.count,
+        a.bytes,
+        a.firstUs,
+        a.lastUs,
+        a.order,
+        evidenceBit(a.evidence),
+        a.created === true ? 1 : 0,
+        batch,
+        batch,
+      );
+      const before = last.get(a.sessionId);
+      if (before === undefined || before < a.lastUs) last.set(a.sessionId, a.lastUs);
+    }
+    for (const [id, lastUs] of last) this.#sql.lastAccess.run(lastUs, id, lastUs);
+  }
+
+  #loss(loss: LossUpdate): void {
+    if (loss.sessionId !== null || loss.recordingId !== null) {
+      this.#oneLoss(loss);
+      return;
+    }
+    const { fromUs, toUs } = loss;
+    const recordings = this.#sql.recordingsAt.all({ fromUs, toUs }) as { id: number }[];
+    if (recordings.length === 0) this.#oneLoss(loss);
+    for (const { id } of recordings) this.#oneLoss({ ...loss, recordingId: id });
+  }
+
+  #oneLoss(loss: LossUpdate): void {
+    const { recordingId, sessionId, where, count, fromUs, toUs } = loss;
+    const detail = loss.detail ?? null;
+    const { id: origin } = this.#sql.loss.get(
+      recordingId,
+      sessionId,
+      where,
+      count,
+      fromUs,
+      toUs,
+      detail,
+    ) as { id: number };
+    if (sessionId === null && recordingId !== null)
+      this.#sql.spreadLoss.run({ origin, recordingId, where, count, fromUs, toUs, detail });
+  }
+}
+
+function detailText(detail: unknown): string | null {
+  return detail === undefined ? null : JSON.stringify(detail);
+}
+
+function highest(rows: readonly { readonly id: number }[]): number {
+  return rows.reduce((highest, { id }) => Math.max(highest, id), 0);
+}

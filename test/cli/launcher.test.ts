@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { afterEach, beforeEach } from 'node:test';
+import ts from 'typescript';
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+let place = '';
+
+/** A place with no more of the built program than its launcher. */
+beforeEach(() => {
+  place = mkdtempSync(join(tmpdir(), 'nfsroot-trace-launcher-'));
+  for (const name of ['bin.cjs', 'load.cjs']) {
+    cpSync(join(REPOSITORY, 'dist/cli', name), join(place, 'dist/cli', name));
+  }
+  const links = { recursive: true, verbatimSymlinks: true };
+  cpSync(join(REPOSITORY, 'scripts/bin'), join(place, 'scripts/bin'), links);
+});
+afterEach(() => rmSync(place, { recursive: true }));
+
+const trace = (...nodeOptions: string[]) =>
+  spawnSync(process.execPath, [...nodeOptions, join(place, 'dist/cli/bin.cjs')], {
+    encoding: 'utf8',
+  });
+
+function makeAddon(): void {
+  mkdirSync(join(place, 'build/Release'), { recursive: true });
+  writeFileSync(join(place, 'build/Release/nfsroot_trace.node'), '');
+}
+
+test('a Node that is too old: one line, a hint, status 78', () => {
+  const old = join(place, 'old.cjs');
+  writeFileSync(old, "Object.defineProperty(process.versions, 'node', { value: '18.20.4' });");
+  const { status, stderr } = trace('--require', old);
+  assert.match(stderr, /^error: trace needs Node 22 or newer, this is 18\.20\.4\nhint: .*\n$/);
+  assert.equal(status, 78);
+});
+
+test('the launcher holds nothing that Node 8 cannot parse or load', () => {
+  const source = readFileSync(join(REPOSITORY, 'src/cli/bin.cts'), 'utf8');
+  const to = (target: ts.ScriptTarget) =>
+    ts.transpileModule(source, {
+      compilerOptions: { target, module: ts.ModuleKind.CommonJS, removeComments: true },
+    }).outputText;
+  // Node 8 is ECMAScript 2017: what compiles to the same text for both has nothing newer.
+  assert.equal(to(ts.ScriptTarget.ES2017), to(ts.ScriptTarget.ES2023));
+  assert.doesNotMatch(to(ts.ScriptTarget.ES2017), /\bimport\(|require\('node:/);
+});
+
+test('the addon is not built: a hint, status 78', () => {
+  const { status, stderr } = trace();
+  assert.match(stderr, /^error: trace's native addon is not built\nhint: run scripts\/build .*\n$/);
+  assert.equal(status, 78);
+});
+
+test('a part is missing: which, a hint, status 78', () => {
+  makeAddon();
+  const { status, stderr } = trace();
+  assert.match(stderr, /^error: a part of trace does not load: .*main\.js.*\nhint: .*\n$/);
+  assert.equal(status, 78);
+});
+
+test('a failure while loading is told as a bug, status 70', () => {
+  makeAddon();
+  writeFileSync(join(place, 'dist/cli/main.js'), "throw new Error('why');");
+  const { status, stderr } = trace();
+  assert.match(stderr, /^error: trace did not start: Error: why\n/);
+  assert.equal(status, 70);
+});
+
+test("the repository's trace says so when nothing is built", () => {
+  rmSync(join(place, 'dist'), { recursive: true });
+  const { status, stderr } = spawnSync(join(place, 'scripts/bin/nfsroot-trace'), {
+    encoding: 'utf8',
+  });
+  assert.equal(stderr, 'error: trace is not built\nhint: run scripts/build\n');
+  assert.equal(status, 78);
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import {
+  bufferSource,
+  CpioFieldError,
+  CpioFormatError,
+  type CpioHeader,
+  headerLength,
+  readRecords,
+  trailer,
+  writeHeader,
+} from '../../src/image/cpio.ts';
+
+const header = (more: Partial<CpioHeader> = {}): CpioHeader => ({
+  inode: 0x12345678,
+  mode: 0o100755,
+  uid: 1000,
+  gid: 0xfffffffe,
+  nlink: 1,
+  mtime: 1_700_000_000,
+  size: 3,
+  rdevMajor: 0,
+  rdevMinor: 0,
+  name: Buffer.from('bin/x'),
+  ...more,
+});
+
+function encode(one: CpioHeader): Buffer {
+  const bytes = Buffer.alloc(headerLength(one.name.length), 0xaa);
+  assert.equal(writeHeader(bytes, 0, one), bytes.length);
+  return bytes;
+}
+
+function record(one: CpioHeader, data: string): Buffer {
+  const body = Buffer.alloc((data.length + 3) & ~3);
+  body.write(data, 'latin1');
+  return Buffer.concat([encode({ ...one, size: data.length }), body]);
+}
+
+const names = (bytes: Buffer): string[] =>
+  [...readRecords(bufferSource(bytes))].map((one) => one.name.toString('latin1'));
+
+describe('newc records', () => {
+  it('are written byte for byte as the format says', () => {
+    assert.equal(
+      encode(header()).toString('latin1'),
+      '070701' +
+        '12345678' +
+        '000081ED' +
+        '000003E8' +
+        'FFFFFFFE' +
+        '00000001' +
+        '6553F100' +
+        '00000003' +
+        '00000000'.repeat(4) +
+        '00000006' +
+        '00000000' +
+        'bin/x\0',
+    );
+  });
+
+  it('pad name and header together to 4 bytes', () => {
+    for (let length = 1; length < 9; length++) {
+      const bytes = encode(header({ name: Buffer.alloc(length, 'n') }));
+      assert.equal(bytes.length % 4, 0);
+      assert.ok(bytes.length - 110 - length >= 1 && bytes.length - 110 - length <= 4);
+      assert.ok(bytes.subarray(110 + length).every((byte) => byte === 0));
+    }
+  });
+
+  it('end with a trailer on a multiple of 512', () => {
+    for (const offset of [0, 4, 384, 388, 392, 512]) {
+      const end = trailer(offset);
+      assert.equal((offset + end.length) % 512, 0);
+      assert.equal(end.toString('latin1', 110, 121), 'TRAILER!!!\0');
+    }
+  });
+
+  for (const [field, change] of [
+    ['size', { size: 2 ** 32 }],
+    ['mtime', { mtime: -1 }],
+    ['mtime', { mtime: 2 ** 32 }],
+    ['uid', { uid: 2 ** 32 }],
+    ['nlink', { nlink: 1.5 }],
+    ['inode', { inode: Number.NaN }],
+    ['rdev minor', { rdevMinor: 2 ** 33 }],
+    ['name length', { name: Buffer.alloc(4096, 'n') }],
+    ['name length', { name: Buffer.alloc(0) }],
+    ['link length', { mode: 0o120777, size: 4097 }],
+  ] as const)
+    it(`refuse a ${field} of ${JSON.stringify(Object.values(change)[0]).slice(0, 20)}`, () => {
+      assert.throws(
+        () => encode(header(change)),
+        (error: unknown) => error instanceof CpioFieldError && error.field === field,
+      );
+    });
+
+  it('take the largest values that fit', () => {
+    encode(header({ size: 0xffffffff, mtime: 0xffffffff, name: Buffer.alloc(4095, 'n') }));
+    encode(header({ mode: 0o120777, size: 4096 }));
+  });
+});
+
+describe('reading', () => {
+  it('gives back what was written', () => {
+    const one = header({ rdevMajor: 8, rdevMinor: 17, size: 3 });
+    const bytes = Buffer.concat([record(one, 'abc'), trailer(0)]);
+    const [read] = [...readRecords(bufferSource(bytes))];
+    assert.ok(read);
+    const { offset, dataOffset, devMajor, devMinor, ...rest } = read;
+    assert.deepEqual(rest, one);
+    assert.deepEqual([offset, devMajor, devMinor], [0, 0, 0]);
+    assert.equal(bytes.toString('latin1', dataOffset, dataOffset + 3), 'abc');
+  });
+
+  it('goes on behind an end record and padding, as the kernel does', () => {
+    const first = record(header({ name: Buffer.from('one') }), 'x');
+    const second = record(header({ name: Buffer.from('two') }), 'yy');
+    const bytes = Buffer.concat([first, trailer(first.length), Buffer.alloc(8), second]);
+    assert.deepEqual(names(bytes), ['one', 'two']);
+  });
+
+  it('takes a name that carries more than one NUL', () => {
+    const padded = record(header({ name: Buffer.from('a\0\0\0\0') }), 'x');
+    assert.deepEqual(names(padded), ['a']);
+  });
+
+  it('says where an archive is broken', () => {
+    const good = record(header(), 'abc');
+    const broken = (at: number, text: string): Buffer => {
+      const copy = Buffer.from(good);
+      copy.write(text, at, 'latin1');
+      return copy;
+    };
+    for (const [bytes, message] of [
+      [Buffer.from('not an archive'), /no newc record/],
+      [broken(0, '070707'), /no newc record but "070707"/],
+      [broken(54, 'zzzzzzzz'), /not hexadecimal/],
+      [broken(94, '00000000'), /name of 0 bytes/],
+      [broken(94, '00001001'), /name of 4097 bytes/],
+      [broken(94, '00000005'), /name without an end/],
+      [good.subarray(0, 60), /header cut off/],
+      [good.subarray(0, 113), /name cut off/],
+      [good.subarray(0, 117), /data cut off/],
+      [Buffer.concat([good, Buffer.from('x')]), /no newc record/],
+    ] as const)
+      assert.throws(() => names(bytes), {
+        constructor: CpioFormatError,
+        message,
+      });
+  });
+});
