@@ -241,11 +241,12 @@ install_modules() {
   printf '%s' "$2" >"$1"
 }
 
-# build_addon: build/Release/nfsroot_trace.node as native/ wants it.
+# build_addon: build/Release/nfsroot_trace.node as native/ wants it. Node-API's ABI is the same for
+# every Node, so another Node is no reason to compile again.
 build_addon() {
   need_modules
   local stamp=$REPO/build/addon-stamp wanted
-  wanted="$(fingerprint native binding.gyp package-lock.json) $(node --version) $NODE_ROOT"
+  wanted="$(fingerprint native binding.gyp package-lock.json) $(uname -m)"
   [[ -f $REPO/build/Release/nfsroot_trace.node ]] && is_fresh "$stamp" "$wanted" && return 0
   need_debian "${BUILD_PACKAGES[@]}"
   with_lock "$REPO/build/lock" compile_addon "$stamp" "$wanted" || exit
