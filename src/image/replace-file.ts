@@ -40,7 +40,7 @@ export async function replaceFile<T>(
   if (!target.special) return replace(target, write);
   const handle = await opened(output, () => open(output, 'w'));
   try {
-    return await write(handle);
+    return await written(() => write(handle));
   } finally {
     await handle.close();
   }
@@ -82,7 +82,7 @@ async function replace<T>(
   let result: T;
   try {
     try {
-      result = await write(handle);
+      result = await written(() => write(handle));
       await written(async () => {
         await handle.chmod(mode);
         await handle.sync();
@@ -121,11 +121,14 @@ async function opened<T>(output: string, action: () => Promise<T>): Promise<T> {
   }
 }
 
-async function written(action: () => Promise<void>): Promise<void> {
+/** A system call that fails in here is the output's; errors with a story of their own stay. */
+async function written<T>(action: () => Promise<T>): Promise<T> {
   try {
-    await action();
+    return await action();
   } catch (cause) {
-    throw outputError(cause as NodeJS.ErrnoException);
+    throw cause instanceof Error && 'errno' in cause && 'syscall' in cause
+      ? outputError(cause as NodeJS.ErrnoException)
+      : cause;
   }
 }
 

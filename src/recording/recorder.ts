@@ -116,12 +116,18 @@ export class Recorder {
 
   /** Starts the sensors and resumes every recording that the store says was running. */
   async start(): Promise<void> {
+    const { store, onNotice } = this.#options;
     this.#sensors.start();
     const { untraced } = this.#sensors.status();
-    if (untraced !== null) this.#options.onNotice(noticeOfTier(untraced));
-    await this.#exclusively(async () => {
-      for (const recording of this.#options.store.activeRecordings()) await this.#resume(recording);
-    });
+    if (untraced !== null) onNotice(noticeOfTier(untraced));
+    try {
+      await this.#exclusively(async () => {
+        for (const recording of store.activeRecordings()) await this.#resume(recording);
+      });
+    } catch (error) {
+      await this.#sensors.stop();
+      throw error;
+    }
   }
 
   /** Begins to record a root; answers when events are really being taken. */
@@ -356,12 +362,14 @@ export class Recorder {
 
   async #open(root: RootRecording): Promise<void> {
     root.open();
+    let watched = false;
     try {
       // Watched before it is walked: what changes meanwhile is seen by one or the other.
       this.#sensors.watch(root.path);
+      watched = true;
       await root.rewalk();
     } catch (error) {
-      this.#sensors.unwatch(root.path);
+      if (watched) this.#sensors.unwatch(root.path);
       root.close();
       throw error;
     }

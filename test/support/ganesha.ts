@@ -71,7 +71,7 @@ export class Ganesha {
   }
 
   /** The prefix of a command that is to run in the server's network. */
-  get inside(): string[] {
+  get inside(): [string, ...string[]] {
     return ['nsenter', `--net=/proc/${this.#child.pid ?? 0}/ns/net`];
   }
 

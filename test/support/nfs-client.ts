@@ -14,7 +14,7 @@ export type NfsVersion = 3 | 4;
 
 export interface NfsClientOptions {
   /** A command that runs the rest of the line. */
-  readonly prefix: readonly string[];
+  readonly prefix: readonly [string, ...string[]];
   readonly server: string;
   readonly ports: { readonly nfs: number; readonly mount: number };
   readonly directory: string;
@@ -35,7 +35,7 @@ export class NfsClient {
 
   static async connect(options: NfsClientOptions): Promise<NfsClient> {
     const { prefix, server, ports, directory, version } = options;
-    const [program = '', ...args] = [
+    const [program, ...args] = [
       ...prefix,
       // Debian's own, which is there wherever the addon was built.
       '/usr/bin/python3',
@@ -91,9 +91,9 @@ export class NfsClient {
   }
 
   async #answer(): Promise<Buffer[]> {
-    const { value, done } = await this.#lines.next();
-    assert.notEqual(done, true, 'the NFS client ended');
-    const answer = JSON.parse(value as string) as Answer;
+    const next = await this.#lines.next();
+    assert.ok(next.done !== true, 'the NFS client ended');
+    const answer = JSON.parse(next.value) as Answer;
     if ('error' in answer) throw new Error(`NFS client: ${answer.error}`);
     return answer.ok.map((text) => Buffer.from(text, 'base64'));
   }

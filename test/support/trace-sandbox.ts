@@ -88,8 +88,11 @@ export class TraceSandbox {
 
   /** The whole command line of `trace ARGS`. */
   command(args: readonly string[], prefix: readonly string[] = []): [string, ...string[]] {
-    const [first = process.execPath, ...others] = [...prefix, process.execPath];
-    return [first, ...others, BIN, ...args];
+    const [first, ...others] = prefix;
+    const own = [BIN, ...args];
+    return first === undefined
+      ? [process.execPath, ...own]
+      : [first, ...others, process.execPath, ...own];
   }
 
   async run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
@@ -114,7 +117,7 @@ export class TraceSandbox {
       stderr: Buffer.concat(err).toString(),
       text: stdout.toString(),
       get json(): unknown {
-        return JSON.parse(stdout.toString());
+        return JSON.parse(stdout.toString()) as unknown;
       },
     };
   }
@@ -154,10 +157,7 @@ export class TraceSandbox {
   ): Promise<Daemon> {
     const file = this.at('config.json');
     writeFileSync(file, JSON.stringify({ flushMs: 100, ...config }));
-    const child = this.#spawn(
-      this.command(['daemon', '--config', file], options.prefix),
-      options,
-    );
+    const child = this.#spawn(this.command(['daemon', '--config', file], options.prefix), options);
     const { err } = collect(child);
     const log = (): string => Buffer.concat(err).toString();
     const ended = once(child, 'close');
@@ -175,7 +175,9 @@ export class TraceSandbox {
       child,
       log,
       stop: () => end('SIGTERM'),
-      kill: async () => void (await end('SIGKILL')),
+      kill: async () => {
+        await end('SIGKILL');
+      },
     };
   }
 
@@ -209,8 +211,7 @@ export class TraceSandbox {
       // Behind the node and the script that the caller wrote.
       `exec setpriv --reuid=65534 --regid=65534 --clear-groups '${here}'/node/"\${node##*/}" '${here}/repository'"\${bin#${REPOSITORY}}" "$@"`,
     ].join(' && ');
-    for (const name of ['repository', 'node'])
-      mkdirSync(join(here, name), { recursive: true });
+    for (const name of ['repository', 'node']) mkdirSync(join(here, name), { recursive: true });
     return ['unshare', '--mount', 'sh', '-c', script, 'sh', REPOSITORY, dirname(process.execPath)];
   }
 
