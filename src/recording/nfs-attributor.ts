@@ -5,6 +5,7 @@
 import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
 import { operationOf } from '../attribution/operations.ts';
 import type { NfsBatch, NfsMarker, NfsRow } from '../common/batches.ts';
+import { TraceError } from '../common/errors.ts';
 import { nowUs } from './clock.ts';
 import { operationBit } from '../common/words.ts';
 import type { BatchBuilder } from './batch-builder.ts';
@@ -77,9 +78,12 @@ export class NfsAttributor {
     const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
     const open = await this.#explain({ ...batch, rows }, mustWalk);
     const effects: SessionEffect[] = [];
+    const unknown: NfsRow[] = [];
     for (const item of inOrder(rows, batch.markers))
       if ('verifier' in item) this.#mark(item, effects);
-      else if (!open.has(item.hash)) this.#row(item, options, effects);
+      else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
+    // Last, so that the session which its client's other calls have opened gets the loss.
+    for (const row of unknown) this.#noteUnknown(row, options);
     this.#held = rows.filter(({ hash }) => open.has(hash));
     return effects;
   }
@@ -105,8 +109,13 @@ export class NfsAttributor {
     if (drop()) return open;
     const began = nowUs();
     if (!mustWalk && began < this.#nextWalkUs) return open;
-    await exports.walkOutside();
-    for (const root of roots.values()) await root.rewalk();
+    try {
+      await exports.walkOutside();
+      for (const root of roots.values()) await root.rewalk();
+    } catch (error) {
+      // A root that can't be listed now explains nothing: what it would have named becomes loss.
+      if (!(error instanceof TraceError)) throw error;
+    }
     const ended = nowUs();
     this.#nextWalkUs = ended + Math.max(LEAST_WALK_GAP_US, WALK_SHARE * (ended - began));
     if (drop()) return open;
@@ -135,19 +144,17 @@ export class NfsAttributor {
         effects.push(...sessions.marker(marker, rootId));
   }
 
+  /** False if nothing explains the row's hash. */
   #row(
     row: NfsRow,
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     effects: SessionEffect[],
-  ): void {
+  ): boolean {
     // A refused call (verify-error) used nothing; a call without a client is counted as loss by
     // the sensor already.
-    if (row.kind === 'verify-error' || row.client === '') return;
+    if (row.kind === 'verify-error' || row.client === '') return true;
     const hits = this.#hits(row.hash);
-    if (hits.length === 0) {
-      this.#noteUnknown(row, builder, toWall);
-      return;
-    }
+    if (hits.length === 0) return false;
     for (const { root, object } of hits) {
       const { rootId, recordingId, clients } = root.options;
       // A READ at the end of a file moves nothing and makes no file event.
@@ -176,9 +183,13 @@ export class NfsAttributor {
         created: root.isCreated(object),
       });
     }
+    return true;
   }
 
-  #noteUnknown(row: NfsRow, builder: BatchBuilder, toWall: (us: number) => number): void {
+  #noteUnknown(
+    row: NfsRow,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+  ): void {
     if (this.#options.exports.isOutside(row.hash)) {
       this.#outside += row.count;
       return;

@@ -116,12 +116,18 @@ export class Recorder {
 
   /** Starts the sensors and resumes every recording that the store says was running. */
   async start(): Promise<void> {
+    const { store, onNotice } = this.#options;
     this.#sensors.start();
     const { untraced } = this.#sensors.status();
-    if (untraced !== null) this.#options.onNotice(noticeOfTier(untraced));
-    await this.#exclusively(async () => {
-      for (const recording of this.#options.store.activeRecordings()) await this.#resume(recording);
-    });
+    if (untraced !== null) onNotice(noticeOfTier(untraced));
+    try {
+      await this.#exclusively(async () => {
+        for (const recording of store.activeRecordings()) await this.#resume(recording);
+      });
+    } catch (error) {
+      await this.#sensors.stop();
+      throw error;
+    }
   }
 
   /** Begins to record a root; answers when events are really being taken. */
@@ -140,19 +146,26 @@ export class Recorder {
       // Nothing is written before the root has been opened: a refused start leaves no trace.
       const root = new RootRecording({ path: request.path });
       await this.#open(root);
-      const rootId = store.ensureRoot(request.path);
       const startedUs = wallNowUs();
-      const recordingId = store.startRecording({
-        rootId,
-        label: request.label,
-        clients: [...request.clients],
-        tier: this.#sensors.tier,
-        atUs: startedUs,
-      });
-      root.begin(
-        { rootId, recordingId, clients, label: request.label, startedUs },
-        store.knownFiles(rootId),
-      );
+      let rootId: number;
+      try {
+        rootId = store.ensureRoot(request.path);
+        const recordingId = store.startRecording({
+          rootId,
+          label: request.label,
+          clients: [...request.clients],
+          tier: this.#sensors.tier,
+          atUs: startedUs,
+        });
+        root.begin(
+          { rootId, recordingId, clients, label: request.label, startedUs },
+          store.knownFiles(rootId),
+        );
+      } catch (error) {
+        this.#sensors.unwatch(root.path);
+        root.close();
+        throw error;
+      }
       this.#adopt(root);
       this.#sessions.openRoot(rootId, nowUs());
       return describe(root);
@@ -213,11 +226,14 @@ export class Recorder {
   /** Last flush, then the sensors stop. Recordings stay active in the store and resume later. */
   stop(): Promise<void> {
     return this.#exclusively(async () => {
-      await this.#flush(true);
-      await this.#sensors.stop();
-      for (const root of [...this.#roots.values()]) root.close();
-      this.#roots.clear();
-      this.#exports.close();
+      try {
+        await this.#flush(true);
+      } finally {
+        await this.#sensors.stop();
+        for (const root of [...this.#roots.values()]) root.close();
+        this.#roots.clear();
+        this.#exports.close();
+      }
     });
   }
 
@@ -346,12 +362,14 @@ export class Recorder {
 
   async #open(root: RootRecording): Promise<void> {
     root.open();
+    let watched = false;
     try {
       // Watched before it is walked: what changes meanwhile is seen by one or the other.
       this.#sensors.watch(root.path);
+      watched = true;
       await root.rewalk();
     } catch (error) {
-      this.#sensors.unwatch(root.path);
+      if (watched) this.#sensors.unwatch(root.path);
       root.close();
       throw error;
     }

@@ -66,7 +66,9 @@ export class ReferenceRecorder {
       ].join('\n'),
       { timeoutMs: 120_000 },
     );
-    for (const [line, count] of stats.matchAll(/^(?:overrun|commit overrun|dropped events): (\d+)$/gm)) {
+    for (const [line, count] of stats.matchAll(
+      /^(?:overrun|commit overrun|dropped events): (\d+)$/gm,
+    )) {
       if (Number(count) !== 0) throw new Error(`the reference trace itself is not whole: ${line}`);
     }
     const text = await readFile(outside, 'latin1');
@@ -122,7 +124,9 @@ export function parseReferenceTrace(text: string): ReferenceTrace {
 export async function namesByHash(server: LabServer): Promise<ReadonlyMap<number, Buffer[]>> {
   const script = await readFile(path.join(import.meta.dirname, 'guest/walk-handles.pl'), 'utf8');
   await server.writeFile('/run/walk-handles.pl', script);
-  const walk = await server.must(`perl /run/walk-handles.pl ${VICTIM_ROOT}`, { timeoutMs: 120_000 });
+  const walk = await server.must(`perl /run/walk-handles.pl ${VICTIM_ROOT}`, {
+    timeoutMs: 120_000,
+  });
   const exports = await server.must('cat /proc/net/rpc/nfsd.fh/content');
   const [, type = '', words = ''] =
     new RegExp(`^\\S+ (\\d+) 0x(\\S+) ${VICTIM_ROOT}$`, 'm').exec(exports) ?? [];

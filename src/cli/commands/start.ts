@@ -1,5 +1,7 @@
 /** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
 import type { Command } from 'commander';
+import { bytesOf } from '../../common/bytes.ts';
+import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
 import { spawnDaemon } from '../spawn-daemon.ts';
 import { rootArgument } from '../root-argument.ts';
@@ -25,6 +27,7 @@ export const registerStart: Register = (program, context) => {
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
       const root = rootArgument(options.root);
+      checkStart({ root, clients: options.client });
       const pid = await spawnDaemon({ client, places });
       if (pid !== null)
         output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
@@ -36,7 +39,7 @@ export const registerStart: Register = (program, context) => {
       output.value({ ...body, daemon_started: pid });
       for (const { message, hint } of body.warnings) output.warn(message, hint);
       output.line(
-        `recording ${body.recording.root}: ${body.recording.objects} objects, tier ${body.tier}`,
+        `recording ${output.name(bytesOf(body.recording.root))}: ${body.recording.objects} objects, tier ${body.tier}`,
       );
     });
 };
