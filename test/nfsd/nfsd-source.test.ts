@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import {
   closeSync,
   mkdirSync,
@@ -66,7 +67,29 @@ test('without tracefs starting fails, and says what to do', () => {
   assert.equal(error.exitCode, 77);
   assert.match(error.hint ?? '', /mount -t tracefs/);
   assert.equal(probeNfsd('/nonexistent').tracefs, null);
+  assert.match(probeNfsd('/nonexistent').perf.reason ?? '', /not mounted on \/nonexistent/);
 });
+
+test(
+  'a tracefs that may not be read is not one that is not mounted',
+  { skip: lacks('root', 'perf') },
+  () => {
+    const module = new URL('../../src/capture/nfsd-source.ts', import.meta.url).pathname;
+    // Loads all it needs as root, then is nobody.
+    const script = `
+    const { NfsdSource } = await import(${JSON.stringify(module)});
+    process.setgroups([]); process.setgid(65534); process.setuid(65534);
+    try { new NfsdSource().start(); } catch ({ code, message, hint }) { console.log([code, message, hint].join('|')); }`;
+    const { stdout } = spawnSync(
+      process.execPath,
+      ['--input-type=module-typescript', '-e', script],
+      {
+        encoding: 'utf8',
+      },
+    );
+    assert.match(stdout, /^no-tracefs\|.*cannot be read\|give the daemon CAP_DAC_READ_SEARCH/);
+  },
+);
 
 test('a source that was never started is empty and stops', async () => {
   const source = new NfsdSource();
