@@ -82,7 +82,7 @@ class NfsInterpreter {
   FieldRef common_type_;
   FieldRef common_pid_;
   bool has_verify_ = false;
-  bool verify_names_client_ = false;
+  const bool client_from_call_;
   size_t row_limit_;
   uint64_t began_ns_;
 

@@ -5,7 +5,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants as fsConstants } from 'node:fs';
-import { access, type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import {
+  access,
+  type FileHandle,
+  lstat,
+  open,
+  realpath,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -47,16 +56,19 @@ interface Target {
 
 async function inspect(output: string): Promise<Target> {
   try {
-    const path = await realpath(output);
-    const found = await stat(path);
+    // Not realpath first: of a pipe behind /dev/stdout it says that there is none.
+    const found = await stat(output);
     if (found.isDirectory()) throw notWritable(output, 'it is a directory');
-    if (!found.isFile()) return { path, mode: NEW_MODE, special: true };
+    if (!found.isFile()) return { path: output, mode: NEW_MODE, special: true };
+    const path = await realpath(output);
     await access(path, fsConstants.W_OK);
     return { path, mode: found.mode & 0o777, special: false };
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
-      return { path: output, mode: NEW_MODE, special: false };
-    throw cause instanceof TraceError ? cause : createError(cause, output);
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw cause instanceof TraceError ? cause : createError(cause, output);
+    const dangling = await lstat(output).catch(() => null);
+    if (dangling !== null) throw notWritable(output, 'it is a link that leads nowhere');
+    return { path: output, mode: NEW_MODE, special: false };
   }
 }
 

@@ -33,6 +33,7 @@ const NOTHING: readonly string[] = [];
 export class Resolver {
   readonly #tree: Tree;
   readonly #links: Map<string, string>;
+  readonly #mounted = new Set<string>();
   readonly #plain = new Map<string, boolean>();
   readonly #stats = new Map<string, TreeStat | null>();
 
@@ -41,13 +42,35 @@ export class Resolver {
     this.#links = new Map(links.map((link) => [fromBytes(link.path), fromBytes(link.target)]));
   }
 
+  /**
+   * Null also for what another file system is mounted over, but for directories: a file bound over
+   * the root's own is the server's, and has no business in an image.
+   */
   lstat(path: string): TreeStat | null {
     let stat = this.#stats.get(path);
     if (stat === undefined) {
       stat = this.#tree.lstat(toBytes(path));
+      if (stat?.foreign === true) {
+        this.#mounted.add(path);
+        if (stat.type !== 'directory') stat = null;
+      }
       this.#stats.set(path, stat);
     }
     return stat;
+  }
+
+  /** The mount points met so far, in bytewise order. */
+  mounted(): string[] {
+    return [...this.#mounted].sort();
+  }
+
+  /** Whether something is mounted on this path or above it. */
+  isMountedOver(path: string): boolean {
+    for (let at = path; at !== ''; at = parentOf(at)) {
+      this.lstat(at);
+      if (this.#mounted.has(at)) return true;
+    }
+    return false;
   }
 
   /** A link's target, undefined for anything else. */

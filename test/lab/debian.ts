@@ -1,0 +1,75 @@
+/**
+ * Debian's packages without installing them, and Debian roots. Owns how the lab asks apt.
+ * The mirror is the one that apt itself uses, read when it is needed.
+ */
+import { chown, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { command } from './command.ts';
+
+/** The suite that the lab's kernel, tools and victim are taken from. */
+export const SUITE = 'bookworm';
+
+/** URI of the archive that apt takes {@link SUITE} from. */
+export async function mirror(): Promise<string> {
+  const targets = await command(['apt-get', 'indextargets', '--format', '$(CODENAME) $(REPO_URI)']);
+  for (const line of targets.split('\n')) {
+    const [codename, uri] = line.split(' ');
+    if (codename === SUITE && uri !== undefined) return uri;
+  }
+  throw new Error(`apt knows no source for ${SUITE}; add one and run apt-get update`);
+}
+
+/**
+ * Downloads packages with apt and unpacks them into one folder, merged-/usr (so that the folder
+ * can lie over a root whose /bin, /sbin and /lib are links).
+ */
+export async function unpackPackages(packages: readonly string[], folder: string): Promise<void> {
+  const download = await mkdtemp(path.join(folder, 'download-'));
+  // apt drops its rights to _apt, where there is one, and warns if that user cannot write here.
+  const apt = await command(['id', '-u', '_apt']).catch(() => '0');
+  await chown(download, Number(apt), 0);
+  await command(['apt-get', 'download', ...packages], { cwd: download });
+  for (const file of await readdir(download)) {
+    await command(['dpkg-deb', '-x', path.join(download, file), folder]);
+  }
+  await rm(download, { recursive: true });
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+    const from = path.join(folder, name);
+    const moved = path.join(folder, `usr/${name}`);
+    const found = await readdir(from).catch(() => null);
+    if (found === null) continue;
+    await command(['mkdir', '-p', moved]);
+    await command(['cp', '-a', `${from}/.`, moved]);
+    await rm(from, { recursive: true });
+  }
+}
+
+/** Name of the package with the suite's current kernel, e.g. `linux-image-6.1.0-56-amd64`. */
+export async function currentKernelPackage(): Promise<string> {
+  const depends = await command(['apt-cache', 'depends', 'linux-image-amd64']);
+  const found = /^\s*Depends: (linux-image-6\.1\.\S+)$/m.exec(depends)?.[1];
+  if (found === undefined) {
+    throw new Error(
+      `apt has no 6.1 kernel for linux-image-amd64; is ${SUITE} its suite?\n${depends}`,
+    );
+  }
+  return found;
+}
+
+/** A minimal Debian with the given packages. The folder must not exist yet. */
+export async function debianRoot(folder: string, include: readonly string[]): Promise<void> {
+  const proxy = /"(.+)"/.exec(await command(['apt-config', 'dump', 'Acquire::http::Proxy']))?.[1];
+  const work = `${folder}.debootstrap`;
+  await command(
+    [
+      'debootstrap',
+      '--variant=minbase',
+      `--include=${include.join(',')}`,
+      SUITE,
+      work,
+      await mirror(),
+    ],
+    { timeoutMs: 1_800_000, ...(proxy === undefined ? {} : { env: { http_proxy: proxy } }) },
+  );
+  await rename(work, folder);
+}

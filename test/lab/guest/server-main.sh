@@ -1,0 +1,53 @@
+#!/bin/sh
+# First process of the lab's NFS server after its initramfs: network, tracefs, victim's root,
+# exports, kernel NFS server, then the agent that takes orders from outside.
+# Owns the server's set-up. Never exits, and collects whatever processes are left to it.
+. /lab/lab.env
+export PATH="$LAB_NODE_FOLDER:$LAB_REPOSITORY/scripts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+export HOME=/root LANG=C.UTF-8
+cd /
+ulimit -n 65536
+hostname nfs-server
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /var/lib/nfs
+mkdir -p /var/lib/nfs/v4recovery /var/lib/nfs/rpc_pipefs /run/rpc_pipefs
+touch /var/lib/nfs/etab /var/lib/nfs/rmtab
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
+
+modprobe bridge
+ip link set lo up
+ip link add br0 type bridge
+ip addr add "$LAB_SERVER_ADDRESS/24" dev br0
+for nic in /sys/class/net/eth* /sys/class/net/en*; do
+	[ -e "$nic" ] || continue
+	ip link set "${nic##*/}" master br0 up
+done
+ip link set br0 up
+
+mkdir -p /nfsroots
+mount -t tmpfs -o mode=755 tmpfs /nfsroots
+mkdir -p /nfsroots/sarge
+mount -t ext4 /dev/vda /nfsroots/sarge || echo "lab: failed: no victim root"
+
+# The pseudo root cannot lie on an overlay, hence the tmpfs above.
+cat >/etc/exports <<EXPORTS
+/nfsroots *(fsid=0,crossmnt,ro,no_root_squash,no_subtree_check,insecure)
+/nfsroots/sarge *(ro,no_root_squash,no_subtree_check,insecure)
+EXPORTS
+modprobe nfsd
+mount -t nfsd nfsd /proc/fs/nfsd
+rpcbind -w
+exportfs -ra
+# Short lease and grace: nothing here has state from before, and a killed victim comes back at once.
+rpc.nfsd -G 10 -L 10 8 || echo "lab: failed: rpc.nfsd failed"
+rpc.mountd || echo "lab: failed: rpc.mountd failed"
+echo "lab: server up at $(cut -d' ' -f1 /proc/uptime) s"
+
+while :; do
+	(cd "${LAB_REPOSITORY:-/}" && exec "$LAB_NODE_FOLDER/node" /lab/agent.ts)
+	echo "lab: agent ended with $?"
+	sleep 1
+done

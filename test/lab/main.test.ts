@@ -1,0 +1,77 @@
+/** The customer's three lines on a real NFS server: record a boot, export it, boot the image. */
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { lacks } from '../capabilities.ts';
+import { compare } from './compare.ts';
+import type { BootReport } from './exercised-machine.ts';
+import { withImageBoot } from './image-boot.ts';
+import { Product, type Session } from './product.ts';
+import { namesByHash, ReferenceRecorder } from './reference-trace.ts';
+import { LabServer } from './server.ts';
+import { Victim } from './victim.ts';
+
+describe('main job', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
+  const server = new LabServer();
+  const product = new Product(server);
+  const reference = new ReferenceRecorder(server);
+
+  before(async () => {
+    await server.start();
+    await product.start();
+    await reference.start();
+  });
+  after(() => server.stop());
+
+  for (const [port, version] of (['3', '4.2'] as const).entries()) {
+    let report: BootReport;
+    let session: Session;
+
+    test(`NFSv${version}: the session of a boot holds all that the server's trace shows`, async (t) => {
+      const victim = new Victim({ server, version, port });
+      report = await victim.start();
+      t.diagnostic(`booted over NFSv${version} in ${report.bootMs} ms`);
+      await victim.powerOff();
+      assert.equal(report.target, 'active');
+      assert.match(report.sshd, /^SSH-2\.0-/);
+
+      await product.settle();
+      const trace = await reference.take();
+      const sessions = await product.sessionsOf(victim.address);
+      assert.equal(sessions.length, 1);
+      session = sessions[0] as Session;
+      assert.equal(session.tier, 'exact');
+      assert.equal(session.evidence.kind, version === '3' ? 'nfs3-mount' : 'nfs4-new-client');
+      assert.equal(session.partial, false);
+      assert.equal(session.loss, 0);
+
+      const seen = trace.get(victim.address);
+      assert.ok(seen !== undefined, 'the reference saw the client');
+      const files = await product.files(session);
+      const { objects, ...differences } = compare(files, seen, await namesByHash(server));
+      assert.deepEqual(differences, { missing: [], unresolved: [], extra: [], different: [] });
+      assert.ok(objects > 400, `a boot touches more than ${objects} objects`);
+    });
+
+    test(`NFSv${version}: the image boots without a network and does the same`, async (t) => {
+      const exported = await product.export(session, `v${version}.cpio`);
+      const again = await product.export(session, `v${version}-again.cpio`);
+      assert.deepEqual(await readFile(again.file), await readFile(exported.file));
+      await withImageBoot({ image: exported.file }, (_, inMemory) => {
+        t.diagnostic(`booted the image of ${exported.bytes} bytes in ${inMemory.bootMs} ms`);
+        assert.deepEqual(whatWasDone(inMemory), whatWasDone(report));
+        return Promise.resolve();
+      });
+    });
+  }
+
+  test('nobody but the victims has a session', async () => {
+    const clients = (await product.sessions()).map(({ client }) => client);
+    assert.deepEqual(clients.toSorted(), ['10.77.0.10', '10.77.0.11']);
+  });
+});
+
+/** What the exercise said, but for what a machine without a network has not. */
+function whatWasDone({ said }: BootReport): Record<string, string> {
+  return Object.fromEntries([...said].filter(([word]) => !['address', 'uptime'].includes(word)));
+}
