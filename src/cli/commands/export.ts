@@ -6,6 +6,7 @@ import { buildImage } from '../../daemon/build-image.ts';
 import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
+import { required } from '../required.ts';
 import { size, type Output } from '../output.ts';
 import { writeOutput } from '../write-output.ts';
 
@@ -19,10 +20,11 @@ export const registerExport: Register = (program, context) => {
   program
     .command('export <expression>')
     .description('build the cpio image of a session (session-42, 41+42, 42-41, 41&42)')
-    .requiredOption('-o, --output <file>', 'the image (- is standard output)')
+    .option('-o, --output <file>', 'the image, - is standard output (required)')
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
-    .action(async (expression: string, options: ExportOptions, command: Command) => {
+    .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
+      const options = { ...given, output: required(given.output, '-o <file>') };
       const here = context(command);
       const { output } = here;
       if (output.json && options.output === '-')

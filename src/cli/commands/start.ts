@@ -3,11 +3,12 @@ import type { Command } from 'commander';
 import { bytesOf } from '../../common/bytes.ts';
 import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
+import { required } from '../required.ts';
 import { spawnDaemon } from '../spawn-daemon.ts';
 import { rootArgument } from '../root-argument.ts';
 
 interface StartOptions {
-  readonly root: string;
+  readonly root?: string;
   readonly label?: string;
   readonly client: readonly string[];
 }
@@ -16,7 +17,7 @@ export const registerStart: Register = (program, context) => {
   program
     .command('start')
     .description('begin to record an exported root; answers when recording really runs')
-    .requiredOption('--root <dir>', 'the exported directory tree')
+    .option('--root <dir>', 'the exported directory tree (required)')
     .option('--label <text>', 'a name for this recording')
     .option(
       '--client <cidr>',
@@ -26,7 +27,7 @@ export const registerStart: Register = (program, context) => {
     )
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
-      const root = rootArgument(options.root);
+      const root = rootArgument(required(options.root, '--root <dir>'));
       checkStart({ root, clients: options.client });
       const pid = await spawnDaemon({ client, places });
       if (pid !== null)
