@@ -26,7 +26,7 @@ export interface NfsdSourceOptions {
  * - `running`: everything since `runningSinceUs` is seen, or counted as loss.
  *
  * `lost`: records that the kernel dropped. `denied`: checks that failed, taken back from the rows.
- * `joinMismatches`: reads and writes whose client could not be known. `inFlightAtStart`: calls that
+ * `joinMismatches`: checks, reads and writes whose client could not be known. `inFlightAtStart`: calls that
  * were under way when the trace began, not counted. `zeroHashes`: a kernel built without CRC32 has
  * only these. `problem`: why it still waits although the events are there. Times in microseconds.
  */
