@@ -58,13 +58,20 @@ missing_debian() {
   done
 }
 
+# Who may start services while packages are installed, see forbid_services.
+POLICY=/usr/sbin/policy-rc.d
+
 # need_debian PACKAGE...: installs those that are missing.
 need_debian() {
   [[ -n $(type -P dpkg-query) && -n $(type -P apt-get) ]] ||
     die 'this machine has no dpkg and apt-get' "install what these Debian packages hold: $*"
   local missing
   missing=$(missing_debian "$@")
-  [[ -n $missing ]] || return 0
+  if [[ -z $missing ]]; then
+    # One that a killed run has left would keep the machine's own services from starting.
+    [[ ! -e $POLICY || $(id -u) != 0 ]] || with_lock "$CACHE/apt.lock" allow_services
+    return 0
+  fi
   [[ $(id -u) == 0 ]] ||
     die "Debian packages are missing: ${missing//$'\n'/ }" \
       "as root: apt-get install --no-install-recommends ${missing//$'\n'/ }" 77
@@ -115,7 +122,6 @@ fail_debian() {
 
 # Test tools include NFS servers. Nobody who runs tests has asked for a running NFS server:
 # Debian's maintainer scripts ask policy-rc.d before they start anything; 101 means no.
-POLICY=/usr/sbin/policy-rc.d
 forbid_services() {
   [[ ! -e $POLICY ]] || return 0
   printf '#!/bin/sh\n# made by nfsroot-trace while it installs packages\nexit 101\n' >"$POLICY" &&
@@ -235,11 +241,12 @@ install_modules() {
   printf '%s' "$2" >"$1"
 }
 
-# build_addon: build/Release/nfsroot_trace.node as native/ wants it.
+# build_addon: build/Release/nfsroot_trace.node as native/ wants it. Node-API's ABI is the same for
+# every Node, so another Node is no reason to compile again.
 build_addon() {
   need_modules
   local stamp=$REPO/build/addon-stamp wanted
-  wanted="$(fingerprint native binding.gyp package-lock.json) $(node --version) $NODE_ROOT"
+  wanted="$(fingerprint native binding.gyp package-lock.json) $(uname -m)"
   [[ -f $REPO/build/Release/nfsroot_trace.node ]] && is_fresh "$stamp" "$wanted" && return 0
   need_debian "${BUILD_PACKAGES[@]}"
   with_lock "$REPO/build/lock" compile_addon "$stamp" "$wanted" || exit

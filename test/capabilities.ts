@@ -10,7 +10,7 @@
  * can tell afterwards whether each skip was needed.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { accessSync, constants, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -54,6 +54,12 @@ const probes = {
   tracefs: () => probeTracefs(),
   /** perf_event_open(2) of a tracepoint, on one CPU, for all processes. */
   perf: () => probeTracefs() ?? probeShell(`${PYTHON} '${PROBE_SCRIPT}' perf`),
+  /** A limited fanotify queue is small enough to be filled in a test. */
+  smallQueue: () => probeQueue(),
+  cpio: () => lackOfCommand('cpio'),
+  bsdcpio: () => lackOfCommand('bsdcpio'),
+  busybox: () => lackOfCommand('busybox'),
+  python: () => lackOfCommand('python3'),
   zsh: () => lackOfCommand('zsh'),
 } as const satisfies Record<string, () => Lack>;
 
@@ -141,6 +147,11 @@ function probeShell(script: string): Lack {
 
 function probeHandles(): Lack {
   return probeOnLoop(`${PYTHON} '${PROBE_SCRIPT}' handles "$mnt"`);
+}
+
+function probeQueue(): Lack {
+  const limit = Number(readFileSync('/proc/sys/fs/fanotify/max_queued_events', 'latin1'));
+  return limit <= 100_000 ? null : `fs.fanotify.max_queued_events is ${limit}`;
 }
 
 function probeTracefs(): Lack {

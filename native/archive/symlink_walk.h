@@ -11,6 +11,7 @@ struct SymlinkWalk {
   std::string subject;  // the directory or link it happened on
 };
 
-// Stays on the root's own mount. What vanishes during the walk is passed over; a directory that
-// may not be read is an error, because links in it would be missing from an image without a word.
+// Stays on the root's own mount, and within paths of PATH_MAX bytes. What vanishes during the walk
+// is passed over; a directory that may not be read is an error, because links in it would be
+// missing from an image without a word.
 void WalkSymlinks(RootTree* tree, SymlinkWalk* out);

@@ -174,7 +174,8 @@ Napi::Value TreeBinding::Read(const Napi::CallbackInfo& info) {
   return Napi::Buffer<char>::Copy(info.Env(), data.get(), done);
 }
 
-// attributes(path) -> the names of its extended attributes, each ended by a NUL.
+// attributes(path) -> the names of its extended attributes, each ended by a NUL, or undefined for
+// none: nearly every file, and a Buffer costs as much as the system call.
 Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
   std::string name;
@@ -186,8 +187,8 @@ Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
       "/proc/self/fd/" + std::to_string(parent) + "/" + (name.empty() ? "." : name);
   char names[4096];
   ssize_t length = llistxattr(way.c_str(), names, sizeof names);
-  if (length >= 0) return Napi::Buffer<char>::Copy(info.Env(), names, static_cast<size_t>(length));
-  if (errno == ENOTSUP) return Napi::Buffer<char>::New(info.Env(), 0);
+  if (length == 0 || (length < 0 && errno == ENOTSUP)) return info.Env().Undefined();
+  if (length > 0) return Napi::Buffer<char>::Copy(info.Env(), names, static_cast<size_t>(length));
   if (errno != ERANGE) return Throw(info.Env(), errno, "llistxattr", path);
   std::string many(XATTR_LIST_MAX, '\0');
   length = llistxattr(way.c_str(), &many[0], many.size());

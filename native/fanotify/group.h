@@ -2,7 +2,7 @@
 // its users. Must not know JavaScript.
 //
 // Threads: Run() is the reader's; everything public may be called from any other thread. The
-// lock is held by the reader while it files one read's events (under a millisecond), by the
+// lock is held by the reader while it files one read's events (about a millisecond at most), by the
 // others only to swap tables or copy numbers: the reader never waits for a drain to be encoded.
 #pragma once
 #include <cstdint>

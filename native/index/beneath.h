@@ -6,7 +6,8 @@
 #include <string>
 
 // `path` is relative to `root`, "" is `root` itself; it may be longer than PATH_MAX (a deep tree).
-// `flags` as for open(2); access times are left alone where permitted. Returns a descriptor, or -1 with errno.
+// `flags` as for open(2); access times are left alone where permitted. Returns a descriptor, or -1
+// with errno.
 int OpenBeneath(int root, const std::string& path, int flags);
 
 // A detached copy of the mount at `dir`, from there down, with nothing mounted inside: what an NFS

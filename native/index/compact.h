@@ -70,10 +70,17 @@ class NumberSet {
       if (slots_[i] == kNone || equal(slots_[i])) return slots_[i];
     }
   }
+  // Empties the set and makes room for this many members.
+  void Reserve(size_t members) {
+    size_t slots = 64;
+    while (members * 4 > slots * 3) slots *= 2;
+    slots_.assign(slots, kNone);
+    used_ = 0;
+  }
   // The number must not be a member yet.
   template <typename HashOf>
   void Insert(uint32_t hash, uint32_t number, HashOf hash_of) {
-    if ((used_ + 1) * 4 > slots_.size() * 3) Grow(hash_of);
+    if ((used_ + 1) * 4 > slots_.size() * 3) Grow(slots_.empty() ? 64 : slots_.size() * 2, hash_of);
     Put(hash, number);
     used_++;
   }
@@ -102,8 +109,8 @@ class NumberSet {
     slots_[i] = number;
   }
   template <typename HashOf>
-  void Grow(HashOf hash_of) {
-    std::vector<uint32_t> old(slots_.empty() ? 64 : slots_.size() * 2, kNone);
+  void Grow(size_t slots, HashOf hash_of) {
+    std::vector<uint32_t> old(slots, kNone);
     old.swap(slots_);
     for (uint32_t number : old)
       if (number != kNone) Put(hash_of(number), number);

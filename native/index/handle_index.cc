@@ -71,6 +71,7 @@ MergeCounts HandleIndex::MergeWalk(ScanLog* log, bool root_deleted) {
 
 MergeCounts HandleIndex::Merge(ScanLog* log, uint32_t start) {
   MergeCounts counts;
+  tree_.Reserve(log->entries());
   std::vector<uint32_t> directories{start};
   std::vector<bool> counted(tree_.size(), false);
   uint32_t current = start;

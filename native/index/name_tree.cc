@@ -12,6 +12,13 @@ void NameTree::SetRoot(HandleView handle) {
   objects_[kRoot].kind = Kind::kDirectory;
 }
 
+void NameTree::Reserve(uint32_t names) {
+  if (objects_.size() != 1) return;
+  by_handle_.Reserve(names + 1);
+  by_name_.Reserve(names);
+  by_handle_.Insert(HandleHash(HandleOf(kRoot)), kRoot, [](uint32_t) { return 0u; });
+}
+
 uint32_t NameTree::HandleHash(HandleView handle) const {
   return HashBytes(handle.bytes, handle.size, seed_ + handle.type);
 }

@@ -24,6 +24,8 @@ class NameTree {
 
   // Gives object 0 its handle; once, first.
   void SetRoot(HandleView handle);
+  // Before the first walk's many objects: growing step by step costs a quarter of its merge.
+  void Reserve(uint32_t names);
   // False once the root directory itself is deleted: then everything is gone.
   void SetRootAlive(bool alive) { root_alive_ = alive; }
 

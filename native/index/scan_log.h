@@ -33,6 +33,7 @@ class ScanLog {
     Entry(Kind::kUnknown, name, {});
   }
   void Entry(Kind kind, std::string_view name, HandleView handle) {
+    entries_++;
     uint8_t* p = Room(6 + name.size() + handle.size);
     p[0] = ScanRecord::kEntry;
     p[1] = static_cast<uint8_t>(kind);
@@ -44,6 +45,7 @@ class ScanLog {
     if (handle.size != 0) memcpy(p + 6 + name.size(), handle.bytes, handle.size);
   }
 
+  uint32_t entries() const { return entries_; }
   // False at the end. The record's bytes live until the next call.
   bool Next(ScanRecord* record) {
     while (read_chunk_ < chunks_.size() && read_at_ == chunks_[read_chunk_].used) {
@@ -95,6 +97,7 @@ class ScanLog {
   }
 
   std::vector<Chunk> chunks_;
+  uint32_t entries_ = 0;
   size_t read_chunk_ = 0;
   size_t read_at_ = 0;
 };

@@ -1,6 +1,6 @@
 #include "nfsd/event_plan.h"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 
@@ -83,18 +83,20 @@ EventPlan PlanEvents(const FormatLoader& load) {
     if (event.kind == EventKind::kFhVerify)
       verify_names_client = event.format.Find("client") != nullptr;
 
-  if (reads && verify && (verify_names_client || plan.found["svc_process"]))
-    plan.tier = NfsTier::kExact;
-  else if (reads && plan.found["svc_process"])
-    plan.tier = NfsTier::kReads;
+  bool transfers_follow_verify =
+      plan.found["nfsd_read_io_done"] &&
+      (plan.found["nfsd_write_io_done"] || !plan.found["nfsd_write_start"]);
+  plan.client_from_call = !verify || !verify_names_client || !transfers_follow_verify;
+  if (reads && (!plan.client_from_call || plan.found["svc_process"]))
+    plan.tier = verify ? NfsTier::kExact : NfsTier::kReads;
 
   for (PlannedEvent& event : plan.events) {
     if (event.kind != EventKind::kSvcProcess) continue;
-    // It fires for every call of every RPC service. Where nfsd_fh_verify names the client only
+    // It fires for every call of every RPC service. Where nfsd_fh_verify tells the client, only
     // NFSv3's FSINFO (procedure 19) is wanted of it; else each call of the NFS server.
     bool service = event.format.Find("service") != nullptr;
     if (service) event.filter = "service == \"nfsd\"";
-    if (verify_names_client)
+    if (!plan.client_from_call)
       event.filter += std::string(service ? " && " : "") + "vers == 3 && proc == 19";
   }
   return plan;
@@ -104,6 +106,11 @@ FormatLoader TracefsLoader(const std::string& tracefs) {
   return [tracefs](const std::string& system, const std::string& name, std::string* text) {
     return ReadWhole(tracefs + "/events/" + system + "/" + name + "/format", text);
   };
+}
+
+bool HasNfsdEvents(const std::string& tracefs) {
+  struct stat status;
+  return stat((tracefs + "/events/nfsd").c_str(), &status) == 0;
 }
 
 bool NfsdModuleLive() {

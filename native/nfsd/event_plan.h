@@ -30,6 +30,9 @@ struct EventPlan {
   std::vector<PlannedEvent> events;
   // Every event that was looked for, by name, and whether it is there.
   std::map<std::string, bool> found;
+  // A call's client is told by svc_process, not by its nfsd_fh_verify: that one is missing, or has
+  // no address, or comes too late (nfsd_read_start precedes it within an NFSv3 READ, seen on 6.1).
+  bool client_from_call = false;
   // An event whose format file could not be understood, and its first strange line.
   std::string broken;
 };
@@ -42,6 +45,9 @@ EventPlan PlanEvents(const FormatLoader& load);
 
 // Reads format files below a mounted tracefs.
 FormatLoader TracefsLoader(const std::string& tracefs);
+
+// False while tracefs has no event of nfsd at all: one look instead of one for each event.
+bool HasNfsdEvents(const std::string& tracefs);
 
 // True when the nfsd module's events can be opened: it is built in, or loaded and past its init.
 // While a module is coming up its event folders appear one by one.

@@ -28,7 +28,11 @@ std::string WithoutPort(std::string_view sockaddr) {
 }  // namespace
 
 NfsInterpreter::NfsInterpreter(const EventPlan& plan, size_t row_limit, uint64_t began_ns)
-    : layout_of_id_(65536, 0), row_limit_(row_limit), began_ns_(began_ns), batch_(row_limit) {
+    : layout_of_id_(65536, 0),
+      client_from_call_(plan.client_from_call),
+      row_limit_(row_limit),
+      began_ns_(began_ns),
+      batch_(row_limit) {
   for (const PlannedEvent& event : plan.events) {
     if (event.format.id >= layout_of_id_.size() || layouts_.size() >= 255) continue;
     layouts_.push_back(MakeLayout(event));
@@ -36,9 +40,7 @@ NfsInterpreter::NfsInterpreter(const EventPlan& plan, size_t row_limit, uint64_t
     // The common header is the same for all events of one kernel.
     common_type_ = ResolveField(event.format, "common_type");
     common_pid_ = ResolveField(event.format, "common_pid");
-    if (event.kind != EventKind::kFhVerify) continue;
-    has_verify_ = true;
-    verify_names_client_ = layouts_.back().client.present;
+    if (event.kind == EventKind::kFhVerify) has_verify_ = true;
   }
 }
 
@@ -96,7 +98,7 @@ void NfsInterpreter::OnSvcProcess(const Layout& layout, const RawRecord& record,
   if (layout.service.present && layout.service.Text(record) != "nfsd") return;
   thread->verify_fresh = false;
   uint32_t xid = Low(layout.xid.Number(record));
-  if (!verify_names_client_) {
+  if (client_from_call_) {
     thread->has_call = true;
     thread->xid = xid;
     std::string client = AddressFromText(layout.addr.Text(record));
@@ -123,7 +125,7 @@ void NfsInterpreter::OnSvcProcess(const Layout& layout, const RawRecord& record,
 void NfsInterpreter::OnVerify(const Layout& layout, const RawRecord& record, Thread* thread) {
   uint32_t xid = Low(layout.xid.Number(record));
   uint32_t hash = Low(layout.fh_hash.Number(record));
-  if (verify_names_client_) {
+  if (!client_from_call_) {
     SetClient(thread, layout.client.Bytes(record));
     thread->xid = xid;
     thread->has_call = true;
@@ -172,7 +174,7 @@ void NfsInterpreter::OnVerifyError(const Layout& layout, const RawRecord& record
   }
   // No check was counted before it: the handle was stale, or its file unknown. Or it was counted in
   // a batch that is already gone: then the reader takes it back.
-  if (verify_names_client_) {
+  if (!client_from_call_) {
     SetClient(thread, layout.client.Bytes(record));
     thread->xid = xid;
     thread->has_call = true;
@@ -191,8 +193,7 @@ void NfsInterpreter::OnTransfer(const Layout& layout, const RawRecord& record, T
     stats_.in_flight++;
     return;
   } else {
-    stats_.join_mismatches++;
-    batch_.AddLoss("trace-join", 0, 1, record.time_ns, record.time_ns);
+    key.client = 0;
   }
   key.epoch = epoch_;
   key.hash = Low(layout.fh_hash.Number(record));
@@ -257,6 +258,14 @@ RowCounts* NfsInterpreter::Count(const RowKey& key, const RawRecord& record) {
   if (row == nullptr) {
     batch_.AddLoss("trace-table", 0, 1, record.time_ns, record.time_ns);
     return nullptr;
+  }
+  // A UDP client, or a call that was not seen. Where svc_process tells the clients, other services'
+  // checks (the lock manager's) have none.
+  bool wants_client =
+      key.kind != RowKind::kVerifyError && (key.kind != RowKind::kVerify || !client_from_call_);
+  if (key.client == 0 && wants_client) {
+    stats_.join_mismatches++;
+    batch_.AddLoss("trace-join", 0, 1, record.time_ns, record.time_ns);
   }
   if (row->count == 0) *row = RowCounts{0, 0, 0, record.time_ns, record.time_ns, order_};
   row->count++;

@@ -68,6 +68,7 @@ bool NfsdReader::TryOpen(std::string* step, int* err) {
     status_.state = ReaderState::kWaiting;
     until_ns_ = MonotonicNs();
   }
+  if (!HasNfsdEvents(options_.tracefs)) return false;
   EventPlan plan = PlanEvents(TracefsLoader(options_.tracefs));
   if (plan.tier == NfsTier::kNone || !NfsdModuleLive()) return false;
   std::vector<TraceEventSpec> specs;

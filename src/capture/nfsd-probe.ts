@@ -2,7 +2,7 @@
  * What this machine's kernel can show of its NFS server. Owns finding tracefs and trying perf;
  * which events make which tier is decided in native/nfsd/event_plan.cc.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { Tier } from '../common/words.ts';
 import { nfsdAddon } from './nfsd-binding.ts';
 
@@ -16,6 +16,18 @@ export interface NfsdProbe {
   readonly moduleLoaded: boolean;
   /** What the events that are there can prove; null while the nfsd module is not loaded. */
   readonly tier: Tier | null;
+}
+
+/**
+ * stat(2), not access(2) as existsSync does: access asks for the real user and drops a non-root
+ * process's capabilities, so with CAP_DAC_READ_SEARCH alone it denies what open(2) allows.
+ */
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function mountedTracefs(): string[] {
@@ -33,7 +45,7 @@ function mountedTracefs(): string[] {
 /** The mounted tracefs whose events can be read; debugfs brings one along. */
 export function findTracefs(): string | null {
   const candidates = ['/sys/kernel/tracing', ...mountedTracefs(), '/sys/kernel/debug/tracing'];
-  return candidates.find((folder) => existsSync(`${folder}/events/header_event`)) ?? null;
+  return candidates.find((folder) => exists(`${folder}/events/header_event`)) ?? null;
 }
 
 /** Any tracepoint that every kernel has and that is quiet enough to be opened for a moment. */
@@ -72,12 +84,18 @@ function tryPerf(tracefs: string): NfsdProbe['perf'] {
 /** Looks, changes nothing. `tracefs`: use this mount instead of the one that is found. */
 export function probeNfsd(tracefs?: string): NfsdProbe {
   const folder = tracefs ?? findTracefs();
-  if (folder === null || !existsSync(`${folder}/events`)) {
+  if (folder === null || !exists(`${folder}/events`)) {
+    // Its root folder has mode 0700.
+    const hidden = mountedTracefs()[0];
+    const reason =
+      folder === null && hidden !== undefined
+        ? `${hidden} cannot be read`
+        : `tracefs is not mounted${folder === null ? '' : ` on ${folder}`}`;
     return {
       tracefs: null,
-      perf: { ok: false, reason: 'tracefs is not mounted' },
+      perf: { ok: false, reason },
       events: {},
-      moduleLoaded: existsSync('/sys/module/nfsd'),
+      moduleLoaded: exists('/sys/module/nfsd'),
       tier: null,
     };
   }
@@ -86,7 +104,7 @@ export function probeNfsd(tracefs?: string): NfsdProbe {
     tracefs: folder,
     perf: tryPerf(folder),
     events: found.events,
-    moduleLoaded: existsSync(`${folder}/events/nfsd`) && found.live,
+    moduleLoaded: exists(`${folder}/events/nfsd`) && found.live,
     tier: found.tier,
   };
 }

@@ -19,6 +19,8 @@ export class Context {
   readonly output: Output;
   readonly places: Places;
   readonly database: string;
+  /** Is it the database of the daemon that `client` reaches? */
+  readonly ownDatabase: boolean;
   readonly client: ControlClient;
 
   constructor(options: GlobalOptions) {
@@ -28,6 +30,7 @@ export class Context {
       stateDir: resolve(options.stateDir ?? usual.stateDir),
       socket: resolve(options.socket ?? usual.socket),
     };
+    this.ownDatabase = options.db === undefined;
     this.database = options.db ?? databasePath(this.places);
     this.client = new ControlClient({ socket: this.places.socket });
   }

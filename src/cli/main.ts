@@ -6,7 +6,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { EXIT, TraceError } from '../common/errors.ts';
 import { commands } from './commands.ts';
 import { Context, type GlobalOptions } from './context.ts';
-import { Output } from './output.ts';
+import { Output, writeAll } from './output.ts';
 import { version } from './version.ts';
 
 const GLOBAL_OPTIONS = [
@@ -37,7 +37,10 @@ function prepare(command: Command, visible: boolean): void {
   }
   command
     .showSuggestionAfterError()
-    .configureOutput({ writeErr: () => undefined })
+    .configureOutput({
+      writeOut: (text) => writeAll(1, Buffer.from(text)),
+      writeErr: () => undefined,
+    })
     .exitOverride();
   for (const below of command.commands) prepare(below, false);
 }

@@ -6,15 +6,18 @@ import { writeSync } from 'node:fs';
 import { styleText } from 'node:util';
 import { TraceError } from '../common/errors.ts';
 
-/** Writes all of `data`, also to a pipe that takes it in pieces. */
-function writeAll(fd: number, data: Buffer): void {
+/**
+ * Writes all of `data`, also to a pipe that takes it in pieces. A reader that has closed its end
+ * (`| head`) has what it wanted: that ends the program, and is no failure.
+ */
+export function writeAll(fd: number, data: Buffer): void {
   for (let done = 0; done < data.length;) {
     try {
       done += writeSync(fd, data, done);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-      else if (code === 'EPIPE') process.exit(0);
+      else if (code === 'EPIPE') process.exit();
       else throw error;
     }
   }
@@ -42,9 +45,14 @@ export class Output {
     writeAll(1, data);
   }
 
+  /** Are results read by a person? */
+  get isTerminal(): boolean {
+    return process.stdout.isTTY;
+  }
+
   /** A line that ends with a path: escaped on a terminal, its own bytes elsewhere. */
   pathLine(before: string, path: Buffer): void {
-    const shown = process.stdout.isTTY ? Buffer.from(escapeName(path)) : path;
+    const shown = this.isTerminal ? Buffer.from(escapeName(path)) : path;
     writeAll(1, Buffer.concat([Buffer.from(before), shown, Buffer.from('\n')]));
   }
 
@@ -54,8 +62,8 @@ export class Output {
   }
 
   warn(text: string, hint?: string): void {
-    this.say(`${paint('yellow', 'warning:')} ${text}`);
-    if (hint !== undefined) this.say(`${paint('cyan', 'hint:')} ${hint}`);
+    this.say(`${paint('yellow', 'warning:')} ${oneLine(text)}`);
+    this.#hint(hint);
   }
 
   fail(error: TraceError): void {
@@ -66,17 +74,27 @@ export class Output {
         Buffer.from(`${JSON.stringify({ error: { code, message, hint, exit: exitCode } })}\n`),
       );
     }
-    this.say(`${paint('red', 'error:')} ${error.message}`);
-    if (error.hint !== undefined) this.say(`${paint('cyan', 'hint:')} ${error.hint}`);
+    const { message } = error;
+    this.say(`${paint('red', 'error:')} ${error.exit === 'bug' ? message : oneLine(message)}`);
+    this.#hint(error.hint);
   }
 
   /** A name for a person: control bytes and what is not UTF-8 escaped on a terminal only. */
   name(path: Buffer): string {
-    return process.stdout.isTTY ? escapeName(path) : path.toString('utf8');
+    return this.isTerminal ? escapeName(path) : path.toString('utf8');
+  }
+
+  #hint(text: string | undefined): void {
+    if (text !== undefined) this.say(`${paint('cyan', 'hint:')} ${oneLine(text)}`);
   }
 }
 
-/** `\n` and other control bytes, and bytes that are not UTF-8, as \xHH. */
+/** Talk quotes names of files, which may hold anything. */
+function oneLine(text: string): string {
+  return escapeName(Buffer.from(text));
+}
+
+/** `\n` and other control bytes, and all but ASCII in a name that is not UTF-8, as \xHH. */
 export function escapeName(path: Buffer): string {
   const text = path.toString('utf8');
   const safe = Buffer.from(text, 'utf8').equals(path) ? text : path.toString('latin1');

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { realpathSync } from 'node:fs';
 
 /**
- * Absolute, symlinks resolved where the directory exists; else as written, so that the daemon can
- * say what is wrong with it.
+ * Absolute, symlinks resolved where the directory exists; else as written, so that what is wrong
+ * with it can be said.
  */
 export function rootArgument(text: string): Buffer {
   const path = resolve(text);

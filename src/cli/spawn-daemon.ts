@@ -2,7 +2,7 @@
  * Starts a daemon in the background when none answers. Owns its log file's opening and the wait
  * until it listens or has failed.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,52 +18,67 @@ export interface SpawnOptions {
   readonly places: Places;
 }
 
-/** The new daemon's pid; null if one was listening already. */
+/** The new daemon's pid; null if one was listening already, or was just being started. */
 export async function spawnDaemon({ client, places }: SpawnOptions): Promise<number | null> {
-  if (await listens(client)) return null;
+  const end = Date.now() + PATIENCE_MS;
+  for (let found = await look(client); found !== 'nobody'; found = await look(client)) {
+    if (found === 'listens') return null;
+    await pause(end);
+  }
   const log = openLog(places.stateDir);
   try {
     const from = fstatSync(log).size;
-    const child = spawn(
-      process.execPath,
-      [fileURLToPath(new URL('./bin.cjs', import.meta.url)), 'daemon'],
-      {
-        detached: true,
-        stdio: ['ignore', log, log],
-        cwd: '/',
-        env: {
-          ...process.env,
-          [STATE_DIR_VARIABLE]: places.stateDir,
-          [SOCKET_VARIABLE]: places.socket,
-        },
-      },
-    );
-    let failed = false;
-    child.once('error', () => {
-      failed = true;
-    });
-    const hasFailed = () => failed || child.exitCode !== null || child.signalCode !== null;
-    for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
-      await delay(POLL_MS);
-      if (hasFailed()) throw failure(log, from, child.exitCode ?? EXIT.bug);
-      if (await listens(client)) {
-        child.unref();
-        return child.pid ?? null;
+    const child = launch(places, log);
+    while ((await look(client)) !== 'listens') {
+      // Someone else's daemon was quicker: that one will do.
+      const beaten = child.exitCode === EXIT.busy && Date.now() < end;
+      if (hasEnded(child) && !beaten) throw failure(log, from, child.exitCode ?? EXIT.bug);
+      try {
+        await pause(end);
+      } catch (error) {
+        child.kill('SIGTERM');
+        throw error;
       }
     }
-    child.kill('SIGTERM');
-    throw failure(log, from, EXIT.unavailable);
+    child.unref();
+    return hasEnded(child) ? null : (child.pid ?? null);
   } finally {
     closeSync(log);
   }
 }
 
-async function listens(client: ControlClient): Promise<boolean> {
+function launch({ stateDir, socket }: Places, log: number): ChildProcess {
+  return spawn(process.execPath, [fileURLToPath(new URL('./bin.cjs', import.meta.url)), 'daemon'], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: '/',
+    env: { ...process.env, [STATE_DIR_VARIABLE]: stateDir, [SOCKET_VARIABLE]: socket },
+  });
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function pause(end: number): Promise<void> {
+  if (Date.now() >= end)
+    throw new TraceError({
+      code: 'daemon-failed',
+      message: 'the daemon does not answer',
+      hint: 'see daemon.log in the state folder',
+      exit: 'unavailable',
+    });
+  await delay(POLL_MS);
+}
+
+async function look(client: ControlClient): Promise<'listens' | 'ending' | 'nobody'> {
   try {
     await client.status();
-    return true;
+    return 'listens';
   } catch (error) {
-    if (error instanceof TraceError && error.code === 'daemon-not-running') return false;
+    if (!(error instanceof TraceError)) throw error;
+    if (error.code === 'daemon-not-running') return 'nobody';
+    if (error.code === 'daemon-ending' || error.code === 'daemon-connection') return 'ending';
     throw error;
   }
 }

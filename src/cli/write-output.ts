@@ -4,8 +4,11 @@ import type { Output } from './output.ts';
 
 export async function writeOutput(
   where: { readonly output: Output; readonly path: string },
-  data: Buffer,
+  data: Iterable<Buffer> | AsyncIterable<Buffer>,
 ): Promise<void> {
-  if (where.path === '-') where.output.bytes(data);
-  else await replaceFile(where.path, (file) => file.writeFile(data));
+  if (where.path === '-') for await (const part of data) where.output.bytes(part);
+  else
+    await replaceFile(where.path, async (file) => {
+      for await (const part of data) await file.writeFile(part);
+    });
 }

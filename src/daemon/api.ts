@@ -3,6 +3,7 @@
  * Owns the shapes; paths travel as base64, because they are bytes.
  */
 import { z } from 'zod';
+import type { JsonPath } from '../common/bytes.ts';
 
 const path = z
   .base64()
@@ -40,8 +41,7 @@ export interface ErrorBody {
 }
 
 export interface RecordingBody {
-  readonly root_base64: string;
-  readonly root: string;
+  readonly root: JsonPath;
   readonly recording: number;
   readonly label: string | null;
   readonly objects: number;
@@ -55,7 +55,7 @@ export interface StartBody {
 }
 
 export interface StopBody {
-  readonly stopped: readonly { readonly root: string; readonly sessions: readonly string[] }[];
+  readonly stopped: readonly { readonly root: JsonPath; readonly sessions: readonly string[] }[];
 }
 
 export interface StatusBody {

@@ -2,8 +2,14 @@
  * Talks to a running daemon over its Unix socket. Owns the HTTP of the asking side.
  */
 import { request, type IncomingMessage } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
+import type { ImageReport } from './image-report.ts';
 import type { ErrorBody, MarkBody, StartBody, StatusBody, StopBody } from './api.ts';
+
+/** How long a daemon may take for its last commit. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 20;
 
 export class ControlClient {
   readonly #socket: string;
@@ -41,17 +47,69 @@ export class ControlClient {
     return this.#json('POST', '/v1/shutdown', {});
   }
 
-  /** The image of an expression as a stream, built by the daemon. */
+  /** Resolves when nobody listens any more: the daemon has committed and let go of everything. */
+  async ended(): Promise<void> {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
+      try {
+        await this.status();
+      } catch (error) {
+        if (error instanceof TraceError && error.code === 'daemon-not-running') return;
+      }
+      await delay(POLL_MS);
+    }
+    throw new TraceError({
+      code: 'daemon-ending',
+      message: 'the daemon does not end',
+      hint: 'see its log',
+      exit: 'unavailable',
+    });
+  }
+
+  /** The image of an expression, built by the daemon: what it has to say of it, and its bytes. */
   async image(body: {
     readonly expression: string;
     readonly acceptLoss: boolean;
-  }): Promise<IncomingMessage> {
-    return this.#send('POST', '/v1/image', body);
+  }): Promise<{ readonly report: ImageReport; readonly data: AsyncIterable<Buffer> }> {
+    const parts = this.#parts(await this.#send('POST', '/v1/image', body));
+    const line: Buffer[] = [];
+    for (;;) {
+      const next = await parts.next();
+      if (next.done === true) throw this.#unreachable(new Error('it ended early'));
+      const { value } = next;
+      const end = value.indexOf('\n');
+      line.push(end < 0 ? value : value.subarray(0, end));
+      if (end < 0) continue;
+      const report = JSON.parse(Buffer.concat(line).toString()) as ImageReport;
+      return { report, data: this.#whole(value.subarray(end + 1), parts, report.bytes) };
+    }
+  }
+
+  /** What is left of an answer; throws unless it is exactly `length` bytes. */
+  async *#whole(
+    first: Buffer,
+    rest: AsyncGenerator<Buffer>,
+    length: number,
+  ): AsyncGenerator<Buffer> {
+    let bytes = first.length;
+    if (first.length > 0) yield first;
+    for await (const part of rest) {
+      bytes += part.length;
+      yield part;
+    }
+    if (bytes !== length) throw this.#unreachable(new Error(`${bytes} of ${length} bytes came`));
+  }
+
+  async *#parts(response: IncomingMessage): AsyncGenerator<Buffer> {
+    try {
+      for await (const part of response) yield part as Buffer;
+    } catch (error) {
+      throw this.#unreachable(error as NodeJS.ErrnoException);
+    }
   }
 
   async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
     const response = await this.#send(method, path, body);
-    return JSON.parse((await collect(response)).toString()) as T;
+    return JSON.parse(await this.#text(response)) as T;
   }
 
   /** Resolves with a response of status 200; any other becomes the TraceError that it carries. */
@@ -63,7 +121,13 @@ export class ControlClient {
       else sent.setHeader('Content-Type', 'application/json').end(JSON.stringify(body));
     });
     if (response.statusCode === 200) return response;
-    throw errorOf((await collect(response)).toString());
+    throw errorOf(await this.#text(response));
+  }
+
+  async #text(response: IncomingMessage): Promise<string> {
+    const parts: Buffer[] = [];
+    for await (const part of this.#parts(response)) parts.push(part);
+    return Buffer.concat(parts).toString();
   }
 
   #unreachable(cause: NodeJS.ErrnoException): TraceError {
@@ -91,12 +155,6 @@ export class ControlClient {
       cause,
     });
   }
-}
-
-async function collect(response: IncomingMessage): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const part of response) parts.push(part as Buffer);
-  return Buffer.concat(parts);
 }
 
 function errorOf(text: string): TraceError {

@@ -3,7 +3,7 @@
  * Owns the routes, the reading of requests and the wording of errors on the wire.
  * Must not contain business rules: each route is one call.
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -23,6 +23,9 @@ import {
   type StopBody,
 } from './api.ts';
 
+/** How long a stopping daemon waits for answers under way, such as an image. */
+const GRACE_MS = 5000;
+
 /** What the routes call. */
 export interface ControlService {
   status(): StatusBody;
@@ -36,16 +39,26 @@ export interface ControlService {
 
 export class ControlServer {
   readonly #path: string;
-  readonly #server: Server;
+  readonly #ending: AbortSignal;
+  readonly #server: Server = createServer();
 
-  constructor(options: { readonly socket: string; readonly service: ControlService }) {
+  /** @param options.ending once it is aborted every request is refused */
+  constructor(options: { readonly socket: string; readonly ending: AbortSignal }) {
     this.#path = options.socket;
-    this.#server = createServer(routes(options.service));
+    this.#ending = options.ending;
   }
 
-  /** Refuses if another daemon answers there, and clears what a dead one left. */
+  /**
+   * Refuses if another daemon answers there, and clears what a dead one left.
+   * @throws TraceError `daemon-running`, `socket-place`
+   */
   async claim(): Promise<void> {
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
+    const found = this.#try(() => {
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
+      return lstatSync(this.#path, { throwIfNoEntry: false });
+    });
+    if (found === undefined) return;
+    if (!found.isSocket()) throw this.#placeError('something that is not a socket is there');
     if (await answers(this.#path))
       throw new TraceError({
         code: 'daemon-running',
@@ -53,21 +66,44 @@ export class ControlServer {
         hint: 'see `trace status`',
         exit: 'busy',
       });
-    rmSync(this.#path, { force: true });
+    this.#try(() => rmSync(this.#path, { force: true }));
   }
 
-  async start(): Promise<void> {
+  /** @throws TraceError `socket-place` */
+  async start(service: ControlService): Promise<void> {
+    this.#server.on('request', routes(service, this.#ending));
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      this.#server.once('error', (cause) => reject(this.#placeError(cause.message, cause)));
       this.#server.listen(this.#path, resolve);
     });
     chmodSync(this.#path, 0o660);
   }
 
+  /** Lets answers under way end, but not for ever. */
   async stop(): Promise<void> {
+    const timer = setTimeout(() => this.#server.closeAllConnections(), GRACE_MS);
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
+    });
+    clearTimeout(timer);
+  }
+
+  #try<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      throw this.#placeError((cause as Error).message, cause);
+    }
+  }
+
+  #placeError(why: string, cause?: unknown): TraceError {
+    return new TraceError({
+      code: 'socket-place',
+      message: `cannot listen on ${this.#path}: ${why}`,
+      hint: 'name another place with --socket, or run it as root',
+      exit: 'cannotCreate',
+      cause,
     });
   }
 }
@@ -83,9 +119,19 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function routes(service: ControlService): express.Express {
+function routes(service: ControlService, ending: AbortSignal): express.Express {
   const app = express();
   app.disable('x-powered-by');
+  app.use((_request, _response, next) => {
+    if (ending.aborted)
+      throw new TraceError({
+        code: 'daemon-ending',
+        message: 'the daemon is ending',
+        hint: 'try again in a moment; `trace start` starts a new one',
+        exit: 'unavailable',
+      });
+    next();
+  });
   app.use(express.json({ limit: '256kb' }));
   app.get('/v1/status', (_, response) => void response.json(service.status()));
   app.post('/v1/start', async (request, response) => {

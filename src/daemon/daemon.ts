@@ -1,10 +1,11 @@
 /**
- * The daemon's life: open the store, start the recorder, listen, flush on a timer, stop cleanly.
- * Owns signals, the log and the timer. Must not contain business rules.
+ * The daemon's life: claim its place, open the store, start the recorder, listen, flush on a
+ * timer, stop cleanly. Owns signals, the log and the timer. Must not contain business rules.
  */
 import pino, { type Logger } from 'pino';
 import { sdNotify } from '../fanotify-ts/system.ts';
 import { Recorder } from '../recording/recorder.ts';
+import { lockDatabase } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
 import { ControlServer } from './control-server.ts';
@@ -21,7 +22,32 @@ export async function runDaemon({ config, version }: DaemonOptions): Promise<voi
   // Synchronous, so that the last line before a crash is in the log.
   const log = pino({ base: null }, pino.destination({ dest: 2, sync: true }));
   const stopping = new AbortController();
-  const store = Store.open({ path: databasePath(config) });
+  const server = new ControlServer({ socket: config.socket, ending: stopping.signal });
+  await server.claim();
+  const lock = lockDatabase(databasePath(config));
+  try {
+    const store = Store.open({ path: databasePath(config) });
+    try {
+      await record({ config, version, log, stopping, server, store });
+    } finally {
+      store.close();
+    }
+  } finally {
+    lock.release();
+    // Last: whoever finds the socket gone may start the next daemon.
+    await server.stop();
+  }
+  log.info('stopped');
+}
+
+interface Parts extends DaemonOptions {
+  readonly log: Logger;
+  readonly stopping: AbortController;
+  readonly server: ControlServer;
+  readonly store: Store;
+}
+
+async function record({ config, version, log, stopping, server, store }: Parts): Promise<void> {
   const recorder = new Recorder({
     store,
     quietUs: config.quietMinutes * 60_000_000,
@@ -30,47 +56,38 @@ export async function runDaemon({ config, version }: DaemonOptions): Promise<voi
     traceRingBytes: config.traceRingBytes,
     onNotice: ({ level, text }) => log[level](text),
   });
-  const server = new ControlServer({
-    socket: config.socket,
-    service: new Service({
-      recorder,
-      store,
-      stateDir: config.stateDir,
-      version,
-      shutdown: () => stopping.abort(),
-    }),
-  });
+  const shutdown = (): void => stopping.abort();
+  const { stateDir, socket, flushMs } = config;
+  await recorder.start();
   try {
-    await server.claim();
-    await recorder.start();
-    await server.start();
-    log.info({ pid: process.pid, version, socket: config.socket }, 'recording');
+    await server.start(new Service({ recorder, store, stateDir, version, shutdown }));
+    log.info({ pid: process.pid, version, socket }, 'recording');
     sdNotify('READY=1');
-    for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => stopping.abort());
-    await flushUntil(stopping.signal, recorder, config.flushMs, log);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, shutdown);
+    await flushUntil(stopping.signal, { recorder, everyMs: flushMs, log });
     sdNotify('STOPPING=1');
-    await server.stop();
-    await recorder.stop();
-    log.info('stopped');
   } finally {
-    store.close();
+    await recorder.stop();
   }
 }
 
-/** One flush after the other; a failed one is said, kept count of, and the next one tries again. */
+/** One flush after the other. A failed one is said once; the next one tries again. */
 async function flushUntil(
   signal: AbortSignal,
-  recorder: Recorder,
-  everyMs: number,
-  log: Logger,
+  { recorder, everyMs, log }: { recorder: Recorder; everyMs: number; log: Logger },
 ): Promise<void> {
+  let failing: string | null = null;
   while (!signal.aborted) {
     await pause(everyMs, signal);
     try {
       await recorder.flush();
+      if (failing !== null) log.info('flushes work again; what waited is committed');
+      failing = null;
     } catch (error) {
-      log.error({ err: error }, 'a flush failed; the next one tries again');
+      const { message } = error as Error;
+      if (message !== failing)
+        log.error({ err: error }, 'a flush failed; the next one tries again');
+      failing = message;
     }
   }
 }

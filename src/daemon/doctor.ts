@@ -74,13 +74,13 @@ function nfsd(probe: NfsdProbe): Finding[] {
   const kernel = finding('kernel', 'ok', `Linux ${release()}`);
   const tracefs =
     probe.tracefs === null
-      ? finding('tracefs', 'fail', 'not mounted', 'mount -t tracefs tracefs /sys/kernel/tracing')
+      ? finding('tracefs', 'warn', 'not mounted', 'mount -t tracefs tracefs /sys/kernel/tracing')
       : finding('tracefs', 'ok', `mounted on ${probe.tracefs}`);
   const perf = probe.perf.ok
     ? finding('perf', 'ok', 'tracepoints can be read')
     : finding(
         'perf',
-        'fail',
+        'warn',
         `perf_event_open does not work: ${probe.perf.reason ?? 'refused'}`,
         'the kernel needs CONFIG_PERF_EVENTS, and the caller CAP_SYS_ADMIN',
       );

@@ -6,13 +6,17 @@ import { randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { jsonPath } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
+import { ClientFilter } from '../recording/client-filter.ts';
 import { exportedDirectories, isWithin } from '../recording/exports.ts';
+import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
 import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody } from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
+import { imageReport } from './image-report.ts';
 
 export interface ServiceOptions {
   readonly recorder: Recorder;
@@ -78,7 +82,7 @@ export class Service implements ControlService {
     const stopped: StopBody['stopped'][number][] = [];
     for (const { rootId, path } of chosen) {
       const sessions = await recorder.stopRoot(rootId);
-      stopped.push({ root: path.toString(), sessions: sessions.map(nameOf) });
+      stopped.push({ root: jsonPath(path), sessions: sessions.map(nameOf) });
     }
     return { stopped };
   }
@@ -89,6 +93,13 @@ export class Service implements ControlService {
 
   async newSession(client: string, root: Buffer | null): Promise<MarkBody> {
     const { recorder } = this.#options;
+    if (client !== UNATTRIBUTED && new ClientFilter([client]).single === null)
+      throw new TraceError({
+        code: 'bad-client',
+        message: `'${client}' is not one client`,
+        hint: 'write its address, like 10.0.0.7',
+        exit: 'usage',
+      });
     const rootId = root === null ? null : recorder.rootIdOf(root);
     if (rootId === undefined)
       throw new TraceError({
@@ -101,7 +112,10 @@ export class Service implements ControlService {
     return { text: client, sessions: ended.map(nameOf) };
   }
 
-  /** Builds into a nameless file first, so that a failure is an answer and not half an image. */
+  /**
+   * A line of JSON, the report, and then the image. Builds into a nameless file first, so that a
+   * failure is an answer and not half an image.
+   */
   async image(
     request: { readonly expression: string; readonly acceptLoss: boolean },
     output: Writable,
@@ -112,7 +126,8 @@ export class Service implements ControlService {
     const file = await open(path, 'wx+', 0o600);
     try {
       await rm(path);
-      await buildImage({ ...request, store, output: file.fd });
+      const built = await buildImage({ ...request, store, output: file.fd });
+      output.write(`${JSON.stringify(imageReport(built))}\n`);
       await pipeline(file.createReadStream({ start: 0, autoClose: false }), output);
     } finally {
       await file.close();
@@ -144,8 +159,7 @@ export class Service implements ControlService {
 
 function bodyOf({ path, recordingId, label, objects, startedUs }: RecordingStatus): RecordingBody {
   return {
-    root: path.toString(),
-    root_base64: path.toString('base64'),
+    root: jsonPath(path),
     recording: recordingId,
     label,
     objects,

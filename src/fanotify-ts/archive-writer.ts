@@ -42,7 +42,8 @@ const PROGRESS_MS = 100;
 /**
  * Writes the archive on a worker thread and gives the number of bytes written. What stands in the
  * output after an error is a part of an archive. Throws `drift` (a file is not as it was planned),
- * `root-unreadable`, `output-full`, `output-closed`, `output-failed`, or the signal's reason.
+ * `root-not-readable`, `root-unreadable`, `output-full`, `output-closed`, `output-failed`, or the
+ * signal's reason.
  */
 export async function writeArchive(options: WriteArchiveOptions): Promise<number> {
   const { tree, fd, head, files, signal, onProgress } = options;
@@ -72,16 +73,19 @@ function failed(cause: ArchiveFailure): TraceError {
       exit: 'failed',
       cause,
     });
-  if (cause.failure === 'read')
+  if (cause.failure === 'read') {
+    const { EACCES, EPERM } = constants.errno;
+    const denied = cause.errno === EACCES || cause.errno === EPERM;
     return new TraceError({
-      code: 'root-unreadable',
+      code: denied ? 'root-not-readable' : 'root-unreadable',
       message: `cannot read ${path}: ${cause.message}`,
-      hint: 'run this as a user who may read the whole root, or let the daemon do it',
-      exit: [constants.errno.EACCES, constants.errno.EPERM].includes(cause.errno)
-        ? 'permission'
-        : 'io',
+      ...(denied && {
+        hint: 'run this as a user who may read the whole root, or let the daemon do it',
+      }),
+      exit: denied ? 'permission' : 'io',
       cause,
     });
+  }
   return outputError(cause);
 }
 

@@ -101,6 +101,13 @@ const native = addon as {
 };
 
 /**
+ * Node joins its workers at exit, before any cleanup hook of an addon runs: it would wait for a
+ * walk of millions of files to end.
+ */
+const walking = new Set<NativeHandleIndex>();
+process.on('exit', () => walking.forEach((index) => index.close()));
+
+/**
  * Every object (inode) of one directory tree with its file handle and all its names.
  *
  * An id stands for one handle, is never given to another, and stays valid when the object is gone.
@@ -118,7 +125,8 @@ export class HandleIndex {
   }
 
   /**
-   * Opens the root directory. A symbolic link is followed now and never again.
+   * Opens the root directory. A symbolic link is followed now and never again. Opening again
+   * begins anew, with other ids.
    * @throws TraceError `root-not-found`, `root-not-a-directory`, `root-not-permitted`,
    * `no-file-handles` (the file system has none), `root-open-failed`
    */
@@ -130,6 +138,7 @@ export class HandleIndex {
     } catch (cause) {
       throw openError(this.#root, cause);
     }
+    this.close();
     this.#index = index;
   }
 
@@ -143,7 +152,7 @@ export class HandleIndex {
   async walk(): Promise<IndexSummary> {
     // Begun at once when it can be: what is learned from here on is then in the walk's journal.
     const mine =
-      this.#walking === null ? this.#open.walk() : this.#walking.then(() => this.#open.walk());
+      this.#walking === null ? this.#nativeWalk() : this.#walking.then(() => this.#nativeWalk());
     const ended = mine.then(
       () => undefined,
       () => undefined,
@@ -282,6 +291,16 @@ export class HandleIndex {
     return handle === null
       ? native.nfsHandleHash(key.fsidType, key.fsid)
       : native.nfsHandleHash(key.fsidType, key.fsid, handle.type, handle.bytes);
+  }
+
+  async #nativeWalk(): Promise<IndexSummary> {
+    const index = this.#open;
+    walking.add(index);
+    try {
+      return await index.walk();
+    } finally {
+      walking.delete(index);
+    }
   }
 
   get #open(): NativeHandleIndex {

@@ -54,7 +54,7 @@ export interface RootTreeHandle {
   readLink(path: Buffer): Buffer;
   list(path: Buffer): Buffer;
   read(path: Buffer, offset: number, length: number): Buffer;
-  attributes(path: Buffer): Buffer;
+  attributes(path: Buffer): Buffer | undefined;
   symlinks(): Promise<Buffer>;
 }
 
@@ -154,11 +154,12 @@ export class NativeTree {
 
   /** Names of the extended attributes, in bytewise order; none where there is no support. */
   attributes(path: Buffer): string[] {
-    return this.#call('list attributes of', path, () =>
-      splitNul(this.handle.attributes(path))
-        .map((name) => name.toString('latin1'))
-        .sort(),
-    );
+    const flat = this.#call('list attributes of', path, () => this.handle.attributes(path));
+    return flat === undefined
+      ? []
+      : splitNul(flat)
+          .map((name) => name.toString('latin1'))
+          .sort();
   }
 
   /**

@@ -111,8 +111,11 @@ export class Closure {
     }
     if (this.#resolver.target(path) !== undefined) {
       const { path: end, through } = this.#resolver.follow(path);
-      for (const link of through) this.add(link, { kind: 'target-of', about: path });
-      if (end !== null) this.add(end, { kind: 'target-of', about: path });
+      // A link that is in only because of its target is no reason for the target.
+      const follower = this.drafts.get(path)?.reasons.every(({ kind }) => kind === 'symlink-to');
+      for (const next of end === null ? through : [...through, end])
+        if (follower !== true || !this.drafts.has(next))
+          this.add(next, { kind: 'target-of', about: path });
     }
     for (const link of this.#leadingTo.get(path) ?? [])
       this.add(link, { kind: 'symlink-to', about: path });

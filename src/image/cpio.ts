@@ -72,11 +72,6 @@ export function headerLength(nameLength: number): number {
 /** Capitals, as GNU cpio and the kernel's gen_init_cpio write them; readers take both. */
 const DIGITS = Buffer.from('0123456789ABCDEF');
 
-function writeField(target: Buffer, at: number, value: number): void {
-  for (let i = 7, rest = value; i >= 0; i--, rest = Math.floor(rest / 16))
-    target[at + i] = DIGITS[rest % 16] ?? 0;
-}
-
 /**
  * Writes header, name and padding to `target` from `at`; returns the offset after them.
  * Throws {@link CpioFieldError} for a number that is negative, not whole or over 32 bits (a file
@@ -88,29 +83,26 @@ export function writeHeader(target: Buffer, at: number, header: CpioHeader): num
     throw new CpioFieldError('name length', name.length, name);
   if ((header.mode & 0o170000) === 0o120000 && header.size > MAX_LINK_BYTES)
     throw new CpioFieldError('link length', header.size, name);
-  const fields: readonly (readonly [string, number])[] = [
-    ['inode', header.inode],
-    ['mode', header.mode],
-    ['uid', header.uid],
-    ['gid', header.gid],
-    ['nlink', header.nlink],
-    ['mtime', header.mtime],
-    ['size', header.size],
-    ['device', 0],
-    ['device', 0],
-    ['rdev major', header.rdevMajor],
-    ['rdev minor', header.rdevMinor],
-    ['name length', name.length + 1],
-    ['checksum', 0],
-  ];
   target.write('070701', at, 'latin1');
   let to = at + 6;
-  for (const [field, value] of fields) {
+  const put = (field: string, value: number): void => {
     if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
       throw new CpioFieldError(field, value, name);
-    writeField(target, to, value);
-    to += 8;
-  }
+    for (let shift = 28; shift >= 0; shift -= 4) target[to++] = DIGITS[(value >>> shift) & 15] ?? 0;
+  };
+  put('inode', header.inode);
+  put('mode', header.mode);
+  put('uid', header.uid);
+  put('gid', header.gid);
+  put('nlink', header.nlink);
+  put('mtime', header.mtime);
+  put('size', header.size);
+  put('device', 0);
+  put('device', 0);
+  put('rdev major', header.rdevMajor);
+  put('rdev minor', header.rdevMinor);
+  put('name length', name.length + 1);
+  put('checksum', 0);
   name.copy(target, to);
   const end = at + headerLength(name.length);
   target.fill(0, to + name.length, end);

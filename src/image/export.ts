@@ -28,7 +28,7 @@ export interface ExportResult {
  * Makes the image. A path is written beside itself, synced and renamed, so that it is always the
  * old file or the whole new one; a descriptor, device or fifo is streamed to. A link is followed.
  * Throws TraceErrors: `output-not-writable`, `output-full`, `output-closed`, `output-failed`,
- * `does-not-fit`, `drift`, `root-unreadable`; or the signal's reason.
+ * `does-not-fit`, `drift`, `root-not-readable`, `root-unreadable`; or the signal's reason.
  */
 export async function exportImage(options: ExportOptions): Promise<ExportResult> {
   const archive = encodeArchive(options.plan.entries);

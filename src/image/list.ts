@@ -11,7 +11,6 @@ export interface ListOptions {
 }
 
 const NEWLINE = 0x0a;
-const SLASH = 0x2f;
 const DOT = Buffer.from('.');
 
 /** Throws `newline-in-name` when a name cannot be told from two. */
@@ -51,15 +50,7 @@ function unique(paths: readonly Buffer[]): Buffer[] {
 
 /** Without leading, doubled and trailing slashes and `.` components. `..` stays: it may pass links. */
 function plainPath(path: Buffer): Buffer {
-  const slash = Buffer.from([SLASH]);
-  const parts: Buffer[] = [];
-  for (let start = 0; start <= path.length;) {
-    const found = path.indexOf(SLASH, start);
-    const stop = found < 0 ? path.length : found;
-    const part = path.subarray(start, stop);
-    if (part.length > 0 && !part.equals(DOT))
-      parts.push(...(parts.length > 0 ? [slash] : []), part);
-    start = stop + 1;
-  }
-  return Buffer.concat(parts);
+  const text = path.toString('latin1');
+  const parts = text.split('/').filter((part) => part !== '' && part !== '.');
+  return Buffer.from(parts.join('/'), 'latin1');
 }

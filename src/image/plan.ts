@@ -8,7 +8,7 @@ import { archiveLength } from './archive.ts';
 import { Closure, type ReasonKind } from './closure.ts';
 import { findNotCarried, toEntries } from './entries.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
-import { Resolver } from './resolve.ts';
+import { Resolver, toBytes } from './resolve.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
 import { addInit, addTable } from './skeleton.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
@@ -43,13 +43,12 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
 
   const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const entries = toEntries({ drafts, tree, mountPoints, mtimeMax: options.mtimeMax });
-  for (const draft of drafts)
-    if (draft.stat?.foreign === true)
-      problems.push({
-        code: 'mounted-over',
-        message: `another file system is mounted on ${draft.path} of the root`,
-        hint: 'what the root has there cannot be seen; unmount it and export again',
-      });
+  for (const path of resolver.mounted())
+    problems.push({
+      code: 'mounted-over',
+      message: `something is mounted on /${toBytes(path).toString()} of the root`,
+      hint: 'what the root has there cannot be seen; unmount it and export again',
+    });
   const notCarried = findNotCarried(drafts, closure, tree, problems);
   const countsByReason: Partial<Record<ReasonKind, number>> = {};
   let contentBytes = 0;

@@ -5,7 +5,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants as fsConstants } from 'node:fs';
-import { access, type FileHandle, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import {
+  access,
+  type FileHandle,
+  lstat,
+  open,
+  realpath,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -31,7 +40,7 @@ export async function replaceFile<T>(
   if (!target.special) return replace(target, write);
   const handle = await opened(output, () => open(output, 'w'));
   try {
-    return await write(handle);
+    return await written(() => write(handle));
   } finally {
     await handle.close();
   }
@@ -47,16 +56,19 @@ interface Target {
 
 async function inspect(output: string): Promise<Target> {
   try {
-    const path = await realpath(output);
-    const found = await stat(path);
+    // Not realpath first: of a pipe behind /dev/stdout it says that there is none.
+    const found = await stat(output);
     if (found.isDirectory()) throw notWritable(output, 'it is a directory');
-    if (!found.isFile()) return { path, mode: NEW_MODE, special: true };
+    if (!found.isFile()) return { path: output, mode: NEW_MODE, special: true };
+    const path = await realpath(output);
     await access(path, fsConstants.W_OK);
     return { path, mode: found.mode & 0o777, special: false };
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
-      return { path: output, mode: NEW_MODE, special: false };
-    throw cause instanceof TraceError ? cause : createError(cause, output);
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw cause instanceof TraceError ? cause : createError(cause, output);
+    const dangling = await lstat(output).catch(() => null);
+    if (dangling !== null) throw notWritable(output, 'it is a link that leads nowhere');
+    return { path: output, mode: NEW_MODE, special: false };
   }
 }
 
@@ -70,7 +82,7 @@ async function replace<T>(
   let result: T;
   try {
     try {
-      result = await write(handle);
+      result = await written(() => write(handle));
       await written(async () => {
         await handle.chmod(mode);
         await handle.sync();
@@ -109,11 +121,14 @@ async function opened<T>(output: string, action: () => Promise<T>): Promise<T> {
   }
 }
 
-async function written(action: () => Promise<void>): Promise<void> {
+/** A system call that fails in here is the output's; errors with a story of their own stay. */
+async function written<T>(action: () => Promise<T>): Promise<T> {
   try {
-    await action();
+    return await action();
   } catch (cause) {
-    throw outputError(cause as NodeJS.ErrnoException);
+    throw cause instanceof Error && 'errno' in cause && 'syscall' in cause
+      ? outputError(cause as NodeJS.ErrnoException)
+      : cause;
   }
 }
 

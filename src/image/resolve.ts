@@ -26,10 +26,15 @@ export interface Resolution {
 
 /** As the kernel: more links than this in one path are a loop (MAXSYMLINKS). */
 const MAX_LINKS = 40;
+/** An empty, `.` or `..` part, a slash at either end, or no path at all. */
+const ODD_PART = /(?:^|\/)\.{0,2}(?:\/|$)/;
+const NOTHING: readonly string[] = [];
 
 export class Resolver {
   readonly #tree: Tree;
   readonly #links: Map<string, string>;
+  readonly #mounted = new Set<string>();
+  readonly #plain = new Map<string, boolean>();
   readonly #stats = new Map<string, TreeStat | null>();
 
   constructor(tree: Tree, links: readonly TreeLink[]) {
@@ -37,13 +42,35 @@ export class Resolver {
     this.#links = new Map(links.map((link) => [fromBytes(link.path), fromBytes(link.target)]));
   }
 
+  /**
+   * Null also for what another file system is mounted over, but for directories: a file bound over
+   * the root's own is the server's, and has no business in an image.
+   */
   lstat(path: string): TreeStat | null {
     let stat = this.#stats.get(path);
     if (stat === undefined) {
       stat = this.#tree.lstat(toBytes(path));
+      if (stat?.foreign === true) {
+        this.#mounted.add(path);
+        if (stat.type !== 'directory') stat = null;
+      }
       this.#stats.set(path, stat);
     }
     return stat;
+  }
+
+  /** The mount points met so far, in bytewise order. */
+  mounted(): string[] {
+    return [...this.#mounted].sort();
+  }
+
+  /** Whether something is mounted on this path or above it. */
+  isMountedOver(path: string): boolean {
+    for (let at = path; at !== ''; at = parentOf(at)) {
+      this.lstat(at);
+      if (this.#mounted.has(at)) return true;
+    }
+    return false;
   }
 
   /** A link's target, undefined for anything else. */
@@ -61,6 +88,24 @@ export class Resolver {
    * an absolute path starts there. Whether anything is at the end is for the caller to look up.
    */
   resolve(from: string, path: string, followLast: boolean): Resolution {
+    const full = from === '' || path === '' ? path : `${from}/${path}`;
+    if (!ODD_PART.test(full) && this.#isPlain(parentOf(full)))
+      if (!followLast || !this.#links.has(full)) return { path: full, through: NOTHING };
+    return this.#walk(from, path, followLast);
+  }
+
+  /** Whether no part of a directory's path is a link; nearly all are so, and many files ask. */
+  #isPlain(directory: string): boolean {
+    if (directory === '') return true;
+    let plain = this.#plain.get(directory);
+    if (plain === undefined) {
+      plain = !this.#links.has(directory) && this.#isPlain(parentOf(directory));
+      this.#plain.set(directory, plain);
+    }
+    return plain;
+  }
+
+  #walk(from: string, path: string, followLast: boolean): Resolution {
     const through: string[] = [];
     const waiting = path.split('/').reverse();
     let current = path.startsWith('/') ? '' : from;

@@ -98,7 +98,7 @@ export function select({
     if (stat === null) {
       if ((file.operations & REMOVE) !== 0) leave('removed');
       else
-        drift.push({ path, what: isBelowMount(file.path, resolver) ? 'mounted-over' : 'vanished' });
+        drift.push({ path, what: resolver.isMountedOver(file.path) ? 'mounted-over' : 'vanished' });
       continue;
     }
     // A name that was asked for on its own is a file whose existence counted; one that came up
@@ -145,12 +145,4 @@ function keepDirectory(path: string, { resolver, closure, excluded }: Keeping): 
   )
     directory = parentOf(directory);
   closure.add(directory, { kind: 'parent-of', about: path });
-}
-
-function isBelowMount(path: string, resolver: Resolver): boolean {
-  for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
-    const stat = resolver.lstat(at);
-    if (stat !== null) return stat.foreign;
-  }
-  return false;
 }

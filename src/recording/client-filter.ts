@@ -8,7 +8,10 @@ export class ClientFilter {
   readonly #list = new BlockList();
   readonly #rules: readonly string[];
 
-  /** @param rules addresses or CIDR ranges, v4 or v6; none means every client. */
+  /**
+   * @param rules addresses or CIDR ranges, v4 or v6; none means every client
+   * @throws TraceError `bad-client`
+   */
   constructor(rules: readonly string[]) {
     this.#rules = rules;
     for (const rule of rules) {

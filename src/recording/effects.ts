@@ -12,11 +12,14 @@ export interface Notice {
   readonly text: string;
 }
 
-/** @param toWall monotonic to wall-clock microseconds */
+/**
+ * @param toWall monotonic to wall-clock microseconds
+ * @param tierOf how well the accesses of a session that opens are attributed
+ */
 export function batchOfEffects(
   effects: readonly SessionEffect[],
   toWall: (us: number) => number,
-  tier: Tier,
+  tierOf: (sessionId: number) => Tier,
 ): Pick<IngestBatch, 'opened' | 'revised' | 'identities' | 'closed'> {
   const atWall = <T extends { openedUs: number; lastUs: number }>(session: T): T => ({
     ...session,
@@ -25,7 +28,9 @@ export function batchOfEffects(
   });
   return {
     opened: effects.flatMap((effect) =>
-      effect.kind === 'opened' ? [{ ...atWall(effect.session), tier }] : [],
+      effect.kind === 'opened'
+        ? [{ ...atWall(effect.session), tier: tierOf(effect.session.id) }]
+        : [],
     ),
     revised: effects.flatMap((effect) =>
       effect.kind === 'revised' ? [atWall(effect.session)] : [],

@@ -3,27 +3,34 @@
  * of other exports, an index of those, so that a call elsewhere is told from a call that was lost.
  * Must not know sessions or clients.
  */
-import { statSync } from 'node:fs';
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
+import type { FileHandle } from '../common/batches.ts';
+import { TraceError } from '../common/errors.ts';
 import { handleHash, type ExportKey } from '../attribution/handle.ts';
 import { HandleIndex } from '../fanotify-ts/handle-index.ts';
 import { exportsInUse, isWithin } from './exports.ts';
 import type { RootRecording } from './root-recording.ts';
 
+/** The index's own root. */
+const ROOT_ID = 0;
+
 /** An export with more inodes than this is not walked; calls to it stay unexplained. */
 const LARGEST_WALK = 1_000_000;
 
-interface Outside {
+interface Export {
   readonly key: ExportKey;
-  readonly index: HandleIndex;
+  /** `st_dev` of the exported directory. */
+  readonly device: number;
+  readonly rootHandle: FileHandle;
+  /** Of an export on another file system than the recorded roots', once it was needed. */
+  index: HandleIndex | null;
 }
 
 export class ExportTable {
   readonly #roots: ReadonlyMap<number, RootRecording>;
-  readonly #keys = new Map<string, ExportKey>();
+  readonly #exports = new Map<string, Export>();
   /** Hash of an export's own root directory → its path. */
   readonly #rootHashes = new Map<number, Buffer>();
-  readonly #outside = new Map<string, Outside>();
 
   constructor(options: { readonly roots: ReadonlyMap<number, RootRecording> }) {
     this.#roots = options.roots;
@@ -34,9 +41,11 @@ export class ExportTable {
     let news = false;
     for (const key of exportsInUse()) {
       const id = `${key.fsidType}:${key.fsid.toString('hex')}`;
-      if (this.#keys.has(id)) continue;
+      if (this.#exports.has(id)) continue;
+      const found = look(key);
+      if (found === null) continue;
       news = true;
-      this.#keys.set(id, key);
+      this.#exports.set(id, { key, ...found, index: null });
       this.#rootHashes.set(handleHash({ ...key, handle: null }), key.path);
     }
     for (const root of this.#roots.values()) this.applyTo(root);
@@ -45,15 +54,16 @@ export class ExportTable {
 
   /** Gives a root the keys of the exports that lie on its file system. */
   applyTo(root: RootRecording): void {
-    const keys = [...this.#keys.values()];
-    root.useExports(keys.filter(({ path }) => deviceOf(path) === root.device));
+    for (const { key, device, rootHandle } of this.#exports.values())
+      if (device === root.device)
+        root.useExport(key, key.path.equals(root.path) ? null : rootHandle);
   }
 
   /** Is it known that this hash belongs to another export? */
   isOutside(hash: number): boolean {
     if (this.#rootHashes.has(hash)) return true;
-    for (const { index } of this.#outside.values())
-      if (index.idsOfHash(hash).length > 0) return true;
+    for (const { index } of this.#exports.values())
+      if (index !== null && index.idsOfHash(hash).length > 0) return true;
     return false;
   }
 
@@ -63,38 +73,43 @@ export class ExportTable {
     return exported !== undefined && isWithin(path, exported);
   }
 
-  /** Indexes the exports on other file systems than the recorded roots'. */
+  /** Indexes the exports on other file systems than the recorded roots', or does it again. */
   async walkOutside(): Promise<void> {
     const devices = new Set([...this.#roots.values()].map((root) => root.device));
-    for (const [id, key] of this.#keys) {
-      const device = deviceOf(key.path);
-      if (device === null || devices.has(device) || tooLarge(key.path)) continue;
-      const index = this.#outside.get(id)?.index ?? new HandleIndex({ root: key.path });
-      if (!this.#outside.has(id)) {
-        index.open();
-        index.addExportKey(key);
-        this.#outside.set(id, { key, index });
-      }
-      await index.walk();
+    for (const found of this.#exports.values()) {
+      if (devices.has(found.device)) continue;
+      found.index ??= openIndex(found.key);
+      await found.index?.walk();
     }
   }
 
   close(): void {
-    for (const { index } of this.#outside.values()) index.close();
-    this.#outside.clear();
+    for (const { index } of this.#exports.values()) index?.close();
+    this.#exports.clear();
   }
 }
 
-function deviceOf(path: Buffer): number | null {
+/** Null for an export whose directory is not there any more: it has no handles either. */
+function look(key: ExportKey): Pick<Export, 'device' | 'rootHandle'> | null {
+  const index = new HandleIndex({ root: key.path });
   try {
-    return statSync(path).dev;
-  } catch {
-    // An export whose directory is not there (any more) has no handles either.
-    return null;
+    index.open();
+    return { device: statSync(key.path).dev, rootHandle: index.handleOf(ROOT_ID) };
+  } catch (error) {
+    if (error instanceof TraceError || (error as NodeJS.ErrnoException).code === 'ENOENT')
+      return null;
+    throw error;
+  } finally {
+    index.close();
   }
 }
 
-function tooLarge(path: Buffer): boolean {
-  const { files, ffree } = statfsSync(path);
-  return files - ffree > LARGEST_WALK;
+/** Null for what is too large to walk: calls there stay unexplained. */
+function openIndex(key: ExportKey): HandleIndex | null {
+  const { files, ffree } = statfsSync(key.path);
+  if (files - ffree > LARGEST_WALK) return null;
+  const index = new HandleIndex({ root: key.path });
+  index.open();
+  index.addExportKey(key);
+  return index;
 }

@@ -16,6 +16,7 @@ import {
   FAN_OPEN,
 } from '../fanotify-ts/masks.ts';
 import type { BatchBuilder } from './batch-builder.ts';
+import type { ClientFilter } from './client-filter.ts';
 import { connectedClients } from './connected-clients.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { WitnessBench } from './witness-bench.ts';
@@ -65,14 +66,9 @@ export class FileAttributor {
         const bits = operationsOfMask(event.mask, root.isDirectory(object));
         if (bits === 0) continue;
         connected ??= connectedClients(this.#ports);
-        const client =
-          root.options.clients.single ?? (connected.length === 1 ? connected[0] : undefined);
-        effects.push(
-          ...this.#sight(
-            { root, object, event, bits, client: client ?? UNATTRIBUTED, batch },
-            options,
-          ),
-        );
+        const client = clientOf(connected, root.options.clients);
+        if (client === null) continue;
+        effects.push(...this.#sight({ root, object, event, bits, client, batch }, options));
       }
     }
     return effects;
@@ -114,6 +110,20 @@ export class FileAttributor {
     });
     return effects;
   }
+}
+
+/**
+ * Whose event it was: the only client that is connected, or the one that the operator named; null
+ * if the recording is not about that client.
+ * @param connected clients connected to a server now; none if they are out of sight (another
+ *   network namespace) or have gone
+ */
+export function clientOf(connected: readonly string[], clients: ClientFilter): string | null {
+  const [only] = connected;
+  if (connected.length === 1 && only !== undefined) return clients.accepts(only) ? only : null;
+  const named = clients.single;
+  if (named === null) return UNATTRIBUTED;
+  return connected.length === 0 || connected.includes(named) ? named : UNATTRIBUTED;
 }
 
 /** FAN_* bits as operation bits; an open stands for the access check that it is. */

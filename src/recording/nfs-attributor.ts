@@ -5,6 +5,8 @@
 import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
 import { operationOf } from '../attribution/operations.ts';
 import type { NfsBatch, NfsMarker, NfsRow } from '../common/batches.ts';
+import { TraceError } from '../common/errors.ts';
+import { nowUs } from './clock.ts';
 import { operationBit } from '../common/words.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import type { ExportTable } from './export-table.ts';
@@ -21,6 +23,15 @@ export interface NfsAttributorOptions {
   readonly refreshNames: () => Promise<void>;
 }
 
+/** Unknown handles make the roots be walked again: at most this often, and this share of time. */
+const LEAST_WALK_GAP_US = 5_000_000;
+const WALK_SHARE = 20;
+/** Bounds on what clients can make us keep. */
+const MOST_HELD = 100_000;
+const MOST_HOPELESS = 100_000;
+/** Held rows come before everything in the batch that they are taken up with. */
+const BEFORE_ALL = -1;
+
 interface Hit {
   readonly root: RootRecording;
   readonly object: number;
@@ -30,6 +41,9 @@ export class NfsAttributor {
   readonly #options: NfsAttributorOptions;
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
+  /** Rows that wait for the next walk of the roots. */
+  #held: readonly NfsRow[] = [];
+  #nextWalkUs = 0;
   #unresolved = 0;
   #outside = 0;
 
@@ -47,22 +61,38 @@ export class NfsAttributor {
     return this.#outside;
   }
 
+  /** @param options.whole nothing may be held back for a later walk of the roots */
   async attribute(
     batch: NfsBatch,
-    builder: BatchBuilder,
-    toWall: (us: number) => number,
+    options: {
+      readonly builder: BatchBuilder;
+      readonly toWall: (us: number) => number;
+      readonly whole: boolean;
+    },
   ): Promise<SessionEffect[]> {
-    if (batch.rows.length === 0 && batch.markers.length === 0) return [];
-    await this.#explain(batch);
+    const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
+    this.#held = [];
+    const rows = [...held, ...batch.rows];
+    if (rows.length === 0 && batch.markers.length === 0) return [];
+    // A boot in between would put held rows into the wrong session.
+    const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
+    const open = await this.#explain({ ...batch, rows }, mustWalk);
     const effects: SessionEffect[] = [];
-    for (const item of inOrder(batch))
+    const unknown: NfsRow[] = [];
+    for (const item of inOrder(rows, batch.markers))
       if ('verifier' in item) this.#mark(item, effects);
-      else this.#row(item, builder, toWall, effects);
+      else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
+    // Last, so that the session which its client's other calls have opened gets the loss.
+    for (const row of unknown) this.#noteUnknown(row, options);
+    this.#held = rows.filter(({ hash }) => open.has(hash));
     return effects;
   }
 
-  /** Makes sure that every hash that can be explained is, before anything is attributed. */
-  async #explain(batch: NfsBatch): Promise<void> {
+  /**
+   * Makes sure that every hash that can be explained is, before anything is attributed. The
+   * hashes that only a walk could explain, which must wait because the last one is too recent.
+   */
+  async #explain(batch: NfsBatch, mustWalk: boolean): Promise<ReadonlySet<number>> {
     const { exports, roots, refreshNames } = this.#options;
     const open = new Set(batch.rows.map((row) => row.hash));
     for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
@@ -72,17 +102,27 @@ export class NfsAttributor {
           open.delete(hash);
       return open.size === 0;
     };
-    if (drop()) return;
+    if (drop()) return open;
     if (exports.refresh()) this.#hopeless.clear();
-    if (drop()) return;
+    if (drop()) return open;
     await refreshNames();
-    if (drop()) return;
-    await exports.walkOutside();
-    if (drop()) return;
-    for (const root of roots.values()) await root.rewalk();
-    if (drop()) return;
+    if (drop()) return open;
+    const began = nowUs();
+    if (!mustWalk && began < this.#nextWalkUs) return open;
+    try {
+      await exports.walkOutside();
+      for (const root of roots.values()) await root.rewalk();
+    } catch (error) {
+      // A root that can't be listed now explains nothing: what it would have named becomes loss.
+      if (!(error instanceof TraceError)) throw error;
+    }
+    const ended = nowUs();
+    this.#nextWalkUs = ended + Math.max(LEAST_WALK_GAP_US, WALK_SHARE * (ended - began));
+    if (drop()) return open;
     // A bound, so that no client can make this grow: what is not remembered is looked for again.
-    for (const hash of open) if (this.#hopeless.size < 100_000) this.#hopeless.add(hash);
+    for (const hash of open) if (this.#hopeless.size < MOST_HOPELESS) this.#hopeless.add(hash);
+    open.clear();
+    return open;
   }
 
   #hits(hash: number): Hit[] {
@@ -94,7 +134,8 @@ export class NfsAttributor {
 
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
     const { sessions, roots, exports } = this.#options;
-    if (marker.kind !== 'fsinfo') {
+    // Without a hash (tier `reads`) nobody knows which root it was.
+    if (marker.kind !== 'fsinfo' || marker.hash === 0) {
       effects.push(...sessions.marker(marker, null));
       return;
     }
@@ -103,20 +144,17 @@ export class NfsAttributor {
         effects.push(...sessions.marker(marker, rootId));
   }
 
+  /** False if nothing explains the row's hash. */
   #row(
     row: NfsRow,
-    builder: BatchBuilder,
-    toWall: (us: number) => number,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     effects: SessionEffect[],
-  ): void {
+  ): boolean {
     // A refused call (verify-error) used nothing; a call without a client is counted as loss by
     // the sensor already.
-    if (row.kind === 'verify-error' || row.client === '') return;
+    if (row.kind === 'verify-error' || row.client === '') return true;
     const hits = this.#hits(row.hash);
-    if (hits.length === 0) {
-      this.#noteUnknown(row, builder, toWall);
-      return;
-    }
+    if (hits.length === 0) return false;
     for (const { root, object } of hits) {
       const { rootId, recordingId, clients } = root.options;
       // A READ at the end of a file moves nothing and makes no file event.
@@ -145,9 +183,13 @@ export class NfsAttributor {
         created: root.isCreated(object),
       });
     }
+    return true;
   }
 
-  #noteUnknown(row: NfsRow, builder: BatchBuilder, toWall: (us: number) => number): void {
+  #noteUnknown(
+    row: NfsRow,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+  ): void {
     if (this.#options.exports.isOutside(row.hash)) {
       this.#outside += row.count;
       return;
@@ -167,9 +209,7 @@ export class NfsAttributor {
 }
 
 /** Markers open the epoch they carry; within an epoch rows come by first event. */
-function inOrder(batch: NfsBatch): (NfsRow | NfsMarker)[] {
+function inOrder(rows: readonly NfsRow[], markers: readonly NfsMarker[]): (NfsRow | NfsMarker)[] {
   const orderOf = (entry: NfsRow | NfsMarker) => ('order' in entry ? entry.order : -1);
-  return [...batch.markers, ...batch.rows].sort(
-    (a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b),
-  );
+  return [...markers, ...rows].sort((a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b));
 }

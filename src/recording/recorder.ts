@@ -4,11 +4,8 @@
  * Must not know HTTP, the command line or images.
  */
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
-import { FanotifySource } from '../capture/fanotify-source.ts';
-import { NfsdSource } from '../capture/nfsd-source.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
-import type { Tier } from '../common/words.ts';
 import type { Store } from '../store/store.ts';
 import type { LossUpdate, RecordingRow } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
@@ -20,18 +17,17 @@ import { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
 import { RootRecording } from './root-recording.ts';
+import { Sensors, type SensorsOptions, type SensorsStatus } from './sensors.ts';
 import { WitnessBench } from './witness-bench.ts';
 
 /** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
 const HEARTBEAT_US = 5_000_000;
 
-export interface RecorderOptions {
+export interface RecorderOptions extends SensorsOptions {
   readonly store: Store;
   /** Silence that ends a session, microseconds. */
   readonly quietUs: number;
-  readonly serverNames: readonly string[];
   readonly serverPorts: readonly number[];
-  readonly traceRingBytes?: number | undefined;
   /** Called with what a person should know: a loss, a collision, a module that appeared. */
   readonly onNotice: (notice: Notice) => void;
 }
@@ -51,12 +47,7 @@ export interface RecordingStatus {
   readonly startedUs: number;
 }
 
-export interface RecorderStatus {
-  readonly tier: Tier;
-  /** Why the kernel's NFS server can't be traced; null if it can. */
-  readonly untraced: TraceError | null;
-  readonly nfsd: ReturnType<NfsdSource['status']>;
-  readonly fanotify: ReturnType<FanotifySource['status']>;
+export interface RecorderStatus extends SensorsStatus {
   readonly recordings: readonly RecordingStatus[];
   /** Calls whose file handle nothing explained. */
   readonly unresolved: number;
@@ -69,8 +60,7 @@ export interface RecorderStatus {
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #roots = new Map<number, RootRecording>();
-  readonly #files: FanotifySource;
-  readonly #nfsd: NfsdSource;
+  readonly #sensors: Sensors;
   readonly #exports: ExportTable;
   readonly #witnesses = new WitnessBench();
   readonly #queue: CommitQueue;
@@ -81,19 +71,18 @@ export class Recorder {
   #events: FileEvent[] = [];
   #fileLosses: LossCount[] = [];
   #fileUntilUs = 0;
+  /** Sessions that file events alone opened since the last commit. */
+  readonly #soleClient = new Set<number>();
   #nextFileId: number;
-  /** Why there is no trace of the kernel's NFS server; null if there is one. */
-  #untraced: TraceError | null = null;
   #lastCommitUs = wallNowUs();
   /** One piece of work at a time; later callers wait for their turn. */
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    const { store, traceRingBytes } = options;
+    const { store } = options;
     this.#queue = new CommitQueue(store);
-    this.#files = new FanotifySource({ serverNames: options.serverNames });
-    this.#nfsd = new NfsdSource(traceRingBytes === undefined ? {} : { ringBytes: traceRingBytes });
+    this.#sensors = new Sensors(options);
     this.#exports = new ExportTable({ roots: this.#roots });
     const next = store.nextIds();
     this.#nextFileId = next.file;
@@ -118,7 +107,7 @@ export class Recorder {
       ...shared,
       exports: this.#exports,
       refreshNames: async () => {
-        await this.#files.sync();
+        await this.#sensors.syncFiles();
         this.#takeFileEvents();
       },
     });
@@ -127,29 +116,18 @@ export class Recorder {
 
   /** Starts the sensors and resumes every recording that the store says was running. */
   async start(): Promise<void> {
-    this.#files.start();
-    this.#startTrace();
-    await this.#exclusively(async () => {
-      for (const recording of this.#options.store.activeRecordings()) await this.#resume(recording);
-    });
-  }
-
-  /** Without the server's trace recording goes on at the tier `sole-client`, and says so. */
-  #startTrace(): void {
+    const { store, onNotice } = this.#options;
+    this.#sensors.start();
+    const { untraced } = this.#sensors.status();
+    if (untraced !== null) onNotice(noticeOfTier(untraced));
     try {
-      this.#nfsd.start();
+      await this.#exclusively(async () => {
+        for (const recording of store.activeRecordings()) await this.#resume(recording);
+      });
     } catch (error) {
-      if (!(error instanceof TraceError)) throw error;
-      this.#untraced = error;
-      const { message, hint = '' } = error;
-      this.#options.onNotice({ level: 'warn', text: `${message}; tier sole-client. ${hint}` });
+      await this.#sensors.stop();
+      throw error;
     }
-  }
-
-  /** Is the kernel server's trace the record of its clients, now or as soon as it runs? */
-  get #traced(): boolean {
-    const { state, problem } = this.#nfsd.status();
-    return state === 'running' || (state === 'waiting' && problem === null);
   }
 
   /** Begins to record a root; answers when events are really being taken. */
@@ -168,19 +146,26 @@ export class Recorder {
       // Nothing is written before the root has been opened: a refused start leaves no trace.
       const root = new RootRecording({ path: request.path });
       await this.#open(root);
-      const rootId = store.ensureRoot(request.path);
       const startedUs = wallNowUs();
-      const recordingId = store.startRecording({
-        rootId,
-        label: request.label,
-        clients: [...request.clients],
-        tier: this.#tier(),
-        atUs: startedUs,
-      });
-      root.begin(
-        { rootId, recordingId, clients, label: request.label, startedUs },
-        store.knownFiles(rootId),
-      );
+      let rootId: number;
+      try {
+        rootId = store.ensureRoot(request.path);
+        const recordingId = store.startRecording({
+          rootId,
+          label: request.label,
+          clients: [...request.clients],
+          tier: this.#sensors.tier,
+          atUs: startedUs,
+        });
+        root.begin(
+          { rootId, recordingId, clients, label: request.label, startedUs },
+          store.knownFiles(rootId),
+        );
+      } catch (error) {
+        this.#sensors.unwatch(root.path);
+        root.close();
+        throw error;
+      }
       this.#adopt(root);
       this.#sessions.openRoot(rootId, nowUs());
       return describe(root);
@@ -226,10 +211,7 @@ export class Recorder {
 
   status(): RecorderStatus {
     return {
-      tier: this.#tier(),
-      untraced: this.#untraced,
-      nfsd: this.#nfsd.status(),
-      fanotify: this.#files.status(),
+      ...this.#sensors.status(),
       recordings: [...this.#roots.values()].map(describe),
       unresolved: this.#nfsAttributor.unresolved,
       outside: this.#nfsAttributor.outside,
@@ -244,12 +226,14 @@ export class Recorder {
   /** Last flush, then the sensors stop. Recordings stay active in the store and resume later. */
   stop(): Promise<void> {
     return this.#exclusively(async () => {
-      await this.#flush(true);
-      await this.#nfsd.stop();
-      await this.#files.stop();
-      for (const root of [...this.#roots.values()]) root.close();
-      this.#roots.clear();
-      this.#exports.close();
+      try {
+        await this.#flush(true);
+      } finally {
+        await this.#sensors.stop();
+        for (const root of [...this.#roots.values()]) root.close();
+        this.#roots.clear();
+        this.#exports.close();
+      }
     });
   }
 
@@ -265,18 +249,25 @@ export class Recorder {
   }
 
   async #flushOnce(drained: boolean): Promise<void> {
-    if (drained) await Promise.all([this.#files.sync(), this.#nfsd.sync()]);
+    if (drained) await this.#sensors.sync();
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
-    const trace = this.#nfsd.drain();
+    const trace = this.#sensors.drainTrace();
     this.#takeFileEvents();
     const builder = new BatchBuilder();
     const toWall = wallTranslation();
-    const effects = await this.#nfsAttributor.attribute(trace, builder, toWall);
+    const effects = await this.#nfsAttributor.attribute(trace, {
+      builder,
+      toWall,
+      whole: drained,
+    });
     const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
     this.#events = [];
-    const traced = this.#traced;
-    effects.push(...this.#fileAttributor.attribute(files, { traced, builder, toWall }));
+    const { traced } = this.#sensors;
+    const byFiles = this.#fileAttributor.attribute(files, { traced, builder, toWall });
+    for (const effect of byFiles)
+      if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
+    effects.push(...byFiles);
     effects.push(...this.#sessions.tick(nowUs()));
     this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
@@ -287,7 +278,7 @@ export class Recorder {
 
   /** Drains the file side and lets every index follow it. */
   #takeFileEvents(): void {
-    const batch = this.#files.drain();
+    const batch = this.#sensors.drainFiles();
     for (const root of this.#roots.values()) root.followNames(batch.events);
     this.#events.push(...batch.events);
     this.#fileLosses.push(...batch.losses);
@@ -318,19 +309,18 @@ export class Recorder {
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
     this.#queue.commit({
       atUs,
-      ...batchOfEffects(effects, wallTranslation(), this.#tier()),
+      ...batchOfEffects(effects, wallTranslation(), (id) =>
+        this.#soleClient.has(id) ? 'sole-client' : this.#sensors.tier,
+      ),
       files: builder.files,
       names,
       accesses,
       losses: builder.losses,
     });
     this.#lastCommitUs = atUs;
+    this.#soleClient.clear();
     for (const notice of noticesOfEffects(effects)) onNotice(notice);
     for (const loss of builder.losses) onNotice(noticeOfLoss(loss));
-  }
-
-  #tier(): Tier {
-    return this.#nfsd.status().tier ?? 'sole-client';
   }
 
   async #resume(recording: RecordingRow): Promise<void> {
@@ -372,12 +362,14 @@ export class Recorder {
 
   async #open(root: RootRecording): Promise<void> {
     root.open();
+    let watched = false;
     try {
       // Watched before it is walked: what changes meanwhile is seen by one or the other.
-      this.#files.watch(root.path);
+      this.#sensors.watch(root.path);
+      watched = true;
       await root.rewalk();
     } catch (error) {
-      this.#files.unwatch(root.path);
+      if (watched) this.#sensors.unwatch(root.path);
       root.close();
       throw error;
     }
@@ -392,7 +384,7 @@ export class Recorder {
   #drop(root: RootRecording): void {
     this.#roots.delete(root.options.rootId);
     this.#witnesses.forget(root);
-    this.#files.unwatch(root.path);
+    this.#sensors.unwatch(root.path);
     root.close();
   }
 
@@ -410,6 +402,10 @@ function describe(root: RootRecording): RecordingStatus {
 
 function closedIn(effects: readonly SessionEffect[]): number[] {
   return effects.flatMap((effect) => (effect.kind === 'closed' ? [effect.id] : []));
+}
+
+function noticeOfTier({ message, hint = '' }: TraceError): Notice {
+  return { level: 'warn', text: `${message}; tier sole-client. ${hint}` };
 }
 
 function noticeOfLoss({ where, count, detail }: LossUpdate): Notice {

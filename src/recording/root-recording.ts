@@ -4,8 +4,8 @@
  * Must not know sessions, clients or SQL.
  */
 import { statSync } from 'node:fs';
-import type { FileEvent } from '../common/batches.ts';
-import { FAN_CREATE, FAN_MOVED_TO, NAME_MASK } from '../fanotify-ts/masks.ts';
+import type { FileEvent, FileHandle } from '../common/batches.ts';
+import { FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, NAME_MASK } from '../fanotify-ts/masks.ts';
 import { HandleIndex, type IndexSummary } from '../fanotify-ts/handle-index.ts';
 import type { ExportKey } from '../attribution/handle.ts';
 import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
@@ -79,8 +79,10 @@ export class RootRecording {
     this.#index.close();
   }
 
-  useExports(keys: readonly ExportKey[]): void {
-    for (const { fsidType, fsid } of keys) this.#index.addExportKey({ fsidType, fsid });
+  /** @param rootHandle handle of the exported directory, when that is not this root */
+  useExport({ fsidType, fsid }: ExportKey, rootHandle: FileHandle | null): void {
+    if (rootHandle === null) this.#index.addExportKey({ fsidType, fsid });
+    else this.#index.addExportKey({ fsidType, fsid }, rootHandle);
   }
 
   /** Does the hash stand for the root directory itself? */
@@ -127,8 +129,10 @@ export class RootRecording {
       if (this.#index.idOfHandle(event.parent) < 0) continue;
       const { parent, name, object } = event;
       if (object !== null && (event.mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) {
-        this.#index.learn({ parent, name, object });
-        if ((event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
+        // A new name of something known is a hard link, not a new object.
+        const isNew = this.#index.idOfHandle(object) < 0;
+        this.#index.learn({ parent, name, object, directory: (event.mask & FAN_ONDIR) !== 0 });
+        if (isNew && (event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
           this.#created.add(this.#index.idOfHandle(object));
       }
       changed.set(`${parent.type}:${parent.bytes.toString('latin1')}`, event);

@@ -2,7 +2,7 @@
  * Opens the database file: for the daemon (creating and migrating it) or read-only for everybody
  * else, while the daemon writes or after it was killed. Owns the pragmas and the refusals.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
@@ -76,7 +76,8 @@ function closeWriter(db: Database): void {
 }
 
 function openToRead(path: string, migrations: readonly Migration[]): OpenedDatabase {
-  if (!existsSync(path))
+  // existsSync would say the same of a folder that may not be looked into.
+  if (statSync(path, { throwIfNoEntry: false }) === undefined)
     throw new TraceError({
       code: 'database-missing',
       message: `there is no database ${path}`,

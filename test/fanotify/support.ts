@@ -7,8 +7,9 @@ import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import { FanotifyGroup, maskNames, TraceError } from '../../src/fanotify-ts/index.ts';
+import { maskNames } from '../../src/fanotify-ts/index.ts';
 import type { FileEvent } from '../../src/fanotify-ts/index.ts';
+import { lacks } from '../capabilities.ts';
 
 export interface ActorStep {
   readonly op:
@@ -71,21 +72,29 @@ export class Disk {
   }
 
   static ext4(...mkfsOptions: string[]): Disk {
-    const disk = Disk.#make();
-    execFileSync('truncate', ['-s', '48M', disk.image]);
-    execFileSync('mkfs.ext4', ['-q', '-F', ...mkfsOptions, disk.image]);
-    disk.mount();
-    return disk;
+    return Disk.#make((disk) => {
+      execFileSync('truncate', ['-s', '48M', disk.image]);
+      execFileSync('mkfs.ext4', ['-q', '-F', ...mkfsOptions, disk.image], { stdio: 'pipe' });
+      disk.mount();
+    });
   }
 
   static tmpfs(): Disk {
-    const disk = Disk.#make();
-    execFileSync('mount', ['-t', 'tmpfs', 'nfsroot-trace-test', disk.dir]);
-    return disk;
+    return Disk.#make((disk) =>
+      execFileSync('mount', ['-t', 'tmpfs', 'nfsroot-trace-test', disk.dir], { stdio: 'pipe' }),
+    );
   }
 
-  static #make(): Disk {
-    return new Disk(fs.mkdtempSync(path.join(os.tmpdir(), 'fanotify-test.')));
+  static #make(mount: (disk: Disk) => void): Disk {
+    const work = fs.mkdtempSync(path.join(os.tmpdir(), 'fanotify-test.'));
+    try {
+      const disk = new Disk(work);
+      mount(disk);
+      return disk;
+    } catch (error) {
+      fs.rmSync(work, { recursive: true });
+      throw error;
+    }
   }
 
   get image(): string {
@@ -102,7 +111,9 @@ export class Disk {
   }
 
   mount(...options: string[]): void {
-    execFileSync('mount', ['-o', ['loop', ...options].join(','), this.image, this.dir]);
+    execFileSync('mount', ['-o', ['loop', ...options].join(','), this.image, this.dir], {
+      stdio: 'pipe',
+    });
   }
 
   unmount(): void {
@@ -123,17 +134,7 @@ export class Disk {
 }
 
 /** Why these tests cannot run here; false if they can. */
-export const cannotRecord: string | false = (() => {
-  const group = new FanotifyGroup({ paths: [] });
-  try {
-    group.start();
-  } catch (error) {
-    if (error instanceof TraceError) return `${error.code}: ${error.message}`;
-    throw error;
-  }
-  void group.stop();
-  return false;
-})();
+export const cannotRecord: string | false = lacks('loop', 'fanotify');
 
 /**
  * `class bits of name` for each class and name. Whether an open and the read after it come as one

@@ -1,6 +1,6 @@
 /** The small system calls. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
@@ -10,8 +10,7 @@ import process from 'node:process';
 import * as readline from 'node:readline';
 import { describe, test } from 'node:test';
 import { monotonicUs, peerCredentials, sdNotify, TraceError } from '../../src/fanotify-ts/index.ts';
-
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+import { lacks } from '../capabilities.ts';
 
 describe('system', () => {
   test('monotonicUs is the clock of process.hrtime', () => {
@@ -37,30 +36,26 @@ describe('system', () => {
     delete process.env['NOTIFY_SOCKET'];
   });
 
-  test(
-    'sdNotify reaches a path and an abstract name',
-    { skip: !hasPython && 'no python3' },
-    async () => {
-      const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'notify-test.'));
-      for (const name of [path.join(dir, 'socket'), `@nfsroot-trace-test-${process.pid}`]) {
-        const code =
-          'import socket,sys; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); n=sys.argv[1]; ' +
-          's.bind("\\0"+n[1:] if n[0]=="@" else n); print("bound",flush=True); ' +
-          'print(s.recv(4096).decode(),flush=True)';
-        const child = spawn('python3', ['-c', code, name], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        });
-        const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-        assert.equal((await lines.next()).value, 'bound');
-        process.env['NOTIFY_SOCKET'] = name;
-        assert.equal(sdNotify('READY=1\nSTATUS=recording ü'), true);
-        assert.equal((await lines.next()).value, 'READY=1');
-        assert.equal((await lines.next()).value, 'STATUS=recording ü');
-        delete process.env['NOTIFY_SOCKET'];
-      }
-      fs.rmSync(dir, { recursive: true });
-    },
-  );
+  test('sdNotify reaches a path and an abstract name', { skip: lacks('python') }, async () => {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'notify-test.'));
+    for (const name of [path.join(dir, 'socket'), `@nfsroot-trace-test-${process.pid}`]) {
+      const code =
+        'import socket,sys; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); n=sys.argv[1]; ' +
+        's.bind("\\0"+n[1:] if n[0]=="@" else n); print("bound",flush=True); ' +
+        'print(s.recv(4096).decode(),flush=True)';
+      const child = spawn('python3', ['-c', code, name], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+      assert.equal((await lines.next()).value, 'bound');
+      process.env['NOTIFY_SOCKET'] = name;
+      assert.equal(sdNotify('READY=1\nSTATUS=recording ü'), true);
+      assert.equal((await lines.next()).value, 'READY=1');
+      assert.equal((await lines.next()).value, 'STATUS=recording ü');
+      delete process.env['NOTIFY_SOCKET'];
+    }
+    fs.rmSync(dir, { recursive: true });
+  });
 
   test('peerCredentials tells who connected', async () => {
     const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'peer-test.'));

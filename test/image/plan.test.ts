@@ -245,6 +245,7 @@ describe('what a plan leaves out, and says so', () => {
       wrote: { size: 9, mtime: 9 },
       was: { to: 'same' },
       proc: { type: 'directory', foreign: true },
+      resolv: { size: 2, mtime: 5, foreign: true },
       init: INIT,
     });
     const seen = { type: 'file', size: 2, mtime: 4 } as const;
@@ -259,17 +260,25 @@ describe('what a plan leaves out, and says so', () => {
         { path: Buffer.from('wrote'), operations: read | operationBit('write'), seen },
         { path: Buffer.from('was'), operations: read, seen },
         { path: Buffer.from('proc/1/stat'), operations: read },
+        { path: Buffer.from('resolv'), operations: read },
       ],
     });
     assert.deepEqual(
       made.drift.map(({ path, what }) => `${path.toString()} ${what}`),
-      ['changed changed', 'gone vanished', 'proc/1/stat mounted-over', 'was changed-type'],
+      [
+        'changed changed',
+        'gone vanished',
+        'proc/1/stat mounted-over',
+        'resolv mounted-over',
+        'was changed-type',
+      ],
     );
     assert.deepEqual(
       made.leftOut.map(({ path, why }) => `${path.toString()} ${why}`),
       ['took-away removed'],
     );
-    assert.deepEqual(codes(made), ['mounted-over']);
+    assert.deepEqual(codes(made), ['mounted-over', 'mounted-over']);
+    assert.ok(!paths(made).includes('resolv'));
     // The mode of what is mounted there now is not the root's.
     assert.equal(made.entries.find(({ path }) => path.equals(Buffer.from('proc')))?.mode, 0o555);
   });

@@ -46,10 +46,6 @@ export function run(
   return Buffer.from(done.stdout);
 }
 
-export function hasProgram(name: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
-}
-
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');

@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HandleIndex } from '../../src/fanotify-ts/handle-index.ts';
+import { lacks } from '../capabilities.ts';
 
 export const KINDS = ['ext4', 'xfs', 'btrfs', 'tmpfs'] as const;
 export type FileSystemKind = (typeof KINDS)[number];
@@ -58,12 +59,8 @@ export function makeFileSystem(kind: FileSystemKind): MountedFileSystem {
 
 /** Why this machine cannot make such a file system, or false. For a test's `skip`. */
 export function cannotMake(kind: FileSystemKind): string | false {
-  try {
-    makeFileSystem(kind).remove();
-    return false;
-  } catch (error) {
-    return `cannot make and mount ${kind} here: ${String(error).split('\n')[0] ?? ''}`;
-  }
+  const needed = { ext4: 'loop', xfs: 'xfs', btrfs: 'btrfs', tmpfs: 'mount' } as const;
+  return lacks(needed[kind]);
 }
 
 export async function indexOf(root: string | Buffer): Promise<HandleIndex> {

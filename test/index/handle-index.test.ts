@@ -248,19 +248,22 @@ for (const kind of KINDS) {
       index.close();
     });
 
-    it('accepts handles that name the parent too', { skip: kind === 'tmpfs' }, async () => {
-      freshRoot();
-      writeFileSync(`${root}/f`, '');
-      const index = await indexOf(root);
-      const { type, bytes } = index.handleOf(idOf(index, 'f'));
-      const types: Record<number, number> = { 0x01: 0x02, 0x81: 0x82, 0x4d: 0x4e };
-      const parent = index.handleOf(0).bytes.subarray(0, type === 0x4d ? 12 : undefined);
-      const both = { type: types[type] ?? -1, bytes: Buffer.concat([bytes, parent]) };
-      assert.equal(index.idOfHandle(both), idOf(index, 'f'));
-      assert.equal(index.idOfHandle({ type: 0x77, bytes }), -1);
-      assert.equal(index.idOfHandle({ type: 0x177, bytes: Buffer.alloc(300) }), -1);
-      index.close();
-    });
+    // tmpfs makes no such handles.
+    if (kind !== 'tmpfs') {
+      it('accepts handles that name the parent too', async () => {
+        freshRoot();
+        writeFileSync(`${root}/f`, '');
+        const index = await indexOf(root);
+        const { type, bytes } = index.handleOf(idOf(index, 'f'));
+        const types: Record<number, number> = { 0x01: 0x02, 0x81: 0x82, 0x4d: 0x4e };
+        const parent = index.handleOf(0).bytes.subarray(0, type === 0x4d ? 12 : undefined);
+        const both = { type: types[type] ?? -1, bytes: Buffer.concat([bytes, parent]) };
+        assert.equal(index.idOfHandle(both), idOf(index, 'f'));
+        assert.equal(index.idOfHandle({ type: 0x77, bytes }), -1);
+        assert.equal(index.idOfHandle({ type: 0x177, bytes: Buffer.alloc(300) }), -1);
+        index.close();
+      });
+    }
   });
 }
 

@@ -10,6 +10,7 @@ import {
   rmdirSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -26,6 +27,20 @@ import {
 
 const MODULE = join(import.meta.dirname, '../../src/fanotify-ts/handle-index.ts');
 
+/** Shell commands again and again in `folder`; all their processes are gone when `end` resolves. */
+function loop(folder: string, commands: string): { end(): Promise<void> } {
+  const script = `cd "$0"; while [ -e go ]; do ${commands}; done`;
+  writeFileSync(`${folder}/go`, '');
+  const child = spawn('bash', ['-c', script, folder]);
+  const exit = once(child, 'exit');
+  return {
+    end: async () => {
+      unlinkSync(`${folder}/go`);
+      await exit;
+    },
+  };
+}
+
 describe('hostile trees', { skip: cannotMake('ext4') || cannotMake('tmpfs') }, () => {
   let ext4: MountedFileSystem;
   let tmpfs: MountedFileSystem;
@@ -39,14 +54,14 @@ describe('hostile trees', { skip: cannotMake('ext4') || cannotMake('tmpfs') }, (
   });
 
   it('lists 10,000 levels with few descriptors', async () => {
-    const root = `${ext4.path}/deep`;
+    const root = `${tmpfs.path}/deep`;
     // From the bottom up, so that no path here is long; siblings so that each level is come back to.
     mkdirSync(root);
     writeFileSync(`${root}/bottom`, '');
     const shallow = await indexOf(root);
     const handle = shallow.handleOf(idOf(shallow, 'bottom'));
     shallow.close();
-    const next = `${ext4.path}/next`;
+    const next = `${tmpfs.path}/next`;
     for (let level = 0; level < 10_000; level++) {
       mkdirSync(next);
       renameSync(root, `${next}/d`);
@@ -138,11 +153,7 @@ describe('hostile trees', { skip: cannotMake('ext4') || cannotMake('tmpfs') }, (
     mkdirSync(`${root}/victim`);
     mkdirSync(`${root}/target`);
     writeFileSync(`${root}/target/bait`, '');
-    const swapper = spawn('bash', [
-      '-c',
-      `cd "$0"; while :; do mv -T victim v; ln -s target victim; rm victim; mv -T v victim; done`,
-      root,
-    ]);
+    const swapper = loop(root, 'mv -T victim v; ln -s target victim; rm victim; mv -T v victim');
     try {
       const index = new HandleIndex({ root: Buffer.from(root) });
       index.open();
@@ -155,8 +166,7 @@ describe('hostile trees', { skip: cannotMake('ext4') || cannotMake('tmpfs') }, (
       }
       index.close();
     } finally {
-      swapper.kill('SIGKILL');
-      await once(swapper, 'exit');
+      await swapper.end();
     }
   });
 
@@ -199,19 +209,14 @@ describe('hostile trees', { skip: cannotMake('ext4') || cannotMake('tmpfs') }, (
     const root = `${ext4.path}/churn`;
     mkdirSync(`${root}/a/b`, { recursive: true });
     for (let i = 0; i < 500; i++) writeFileSync(`${root}/a/keep${i}`, '');
-    const churn = spawn('bash', [
-      '-c',
-      `cd "$0"; while :; do mkdir -p a/x/y; : > a/x/y/f; mv a/x a/b/x; rm -r a/b/x; done`,
-      root,
-    ]);
+    const churn = loop(root, 'mkdir -p a/x/y; : > a/x/y/f; mv a/x a/b/x; rm -r a/b/x');
     const index = new HandleIndex({ root: Buffer.from(root) });
     index.open();
     let vanished = 0;
     try {
       for (let i = 0; i < 60; i++) vanished += (await index.walk()).vanished;
     } finally {
-      churn.kill('SIGKILL');
-      await once(churn, 'exit');
+      await churn.end();
     }
     console.log(`# ${vanished} entries vanished under 60 walks`);
     await index.walk();

@@ -45,6 +45,13 @@ test('need_debian: installs only what is missing, and lets no server start', () 
   assert.ok(place.calls().some((call) => /^systemctl .*disable rpcbind/.test(call)));
 });
 
+test('need_debian: what a killed run has left is cleared away, what is not ours stays', () => {
+  installed('cpio');
+  const left = 'POLICY=$REPOSITORY/policy-rc.d; forbid_services;';
+  assert.equal(place.lib(`${left} ${NEED('cpio')}`).status, 0);
+  assert.equal(place.lib(`echo other >"$REPOSITORY/policy-rc.d"; ${NEED('cpio')}`).status, 1);
+});
+
 test('need_debian: stale package lists are updated, once', () => {
   installed();
   place.command(

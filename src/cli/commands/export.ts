@@ -1,12 +1,14 @@
 /** `trace export EXPRESSION -o FILE`: the image of one or several sessions. */
 import type { Command } from 'commander';
-import { pipeline } from 'node:stream/promises';
-import { buildImage, type BuiltImage } from '../../daemon/build-image.ts';
-import { replaceFile } from '../../image/replace-file.ts';
-import { jsonPath } from '../../common/bytes.ts';
+import type { JsonPath } from '../../common/bytes.ts';
+import { TraceError } from '../../common/errors.ts';
+import { buildImage } from '../../daemon/build-image.ts';
+import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
-import { size } from '../output.ts';
+import { required } from '../required.ts';
+import { size, type Output } from '../output.ts';
+import { writeOutput } from '../write-output.ts';
 
 interface ExportOptions {
   readonly output: string;
@@ -18,83 +20,81 @@ export const registerExport: Register = (program, context) => {
   program
     .command('export <expression>')
     .description('build the cpio image of a session (session-42, 41+42, 42-41, 41&42)')
-    .requiredOption('-o, --output <file>', 'the image (- is standard output)')
+    .option('-o, --output <file>', 'the image, - is standard output (required)')
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
-    .action(async (expression: string, options: ExportOptions, command: Command) => {
+    .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
+      const options = { ...given, output: required(given.output, '-o <file>') };
       const here = context(command);
-      if (process.geteuid?.() !== 0 && options.tree === undefined)
-        await throughDaemon(here, expression, options);
-      else await directly(here, expression, options);
+      const { output } = here;
+      if (output.json && options.output === '-')
+        throw new TraceError({
+          code: 'two-outputs',
+          message: '--json and -o - both want standard output',
+          hint: 'write the image to a file with -o, or leave --json out',
+          exit: 'usage',
+        });
+      const asked = process.geteuid?.() !== 0 && options.tree === undefined && here.ownDatabase;
+      const report = await (asked ? throughDaemon : directly)(here, expression, options);
+      warn(output, report);
+      if (options.output === '-') return;
+      output.value({ ...report, output: options.output });
+      output.line(
+        `${options.output}: ${report.entries} entries, ${size(report.bytes)}, of ${report.expression}`,
+      );
     });
 };
 
-async function directly(here: Context, expression: string, options: ExportOptions): Promise<void> {
-  await here.withStore(async (store) => {
-    const built = await buildImage({
-      store,
-      expression,
-      acceptLoss: options.acceptLoss === true,
-      output: options.output === '-' ? 1 : options.output,
-      tree: options.tree === undefined ? undefined : Buffer.from(options.tree),
-    });
-    report(here, options.output, built);
-  });
+function directly(
+  here: Context,
+  expression: string,
+  { output, acceptLoss = false, tree }: ExportOptions,
+): Promise<ImageReport> {
+  return here.withStore(async (store) =>
+    imageReport(
+      await buildImage({
+        store,
+        expression,
+        acceptLoss,
+        output: output === '-' ? 1 : output,
+        tree: tree === undefined ? undefined : Buffer.from(tree),
+      }),
+    ),
+  );
 }
 
 /** Someone who may not read the root: the daemon builds and streams, the caller owns the file. */
 async function throughDaemon(
   { client, output }: Context,
   expression: string,
-  options: ExportOptions,
-): Promise<void> {
-  const image = await client.image({ expression, acceptLoss: options.acceptLoss === true });
-  if (options.output === '-') {
-    for await (const part of image) output.bytes(part as Buffer);
-    return;
-  }
-  const bytes = await replaceFile(options.output, async (file) => {
-    await pipeline(image, file.createWriteStream({ autoClose: false }));
-    return (await file.stat()).size;
-  });
-  output.value({ expression, output: options.output, bytes });
-  output.line(`${options.output}: ${size(bytes)}`);
+  { output: path, acceptLoss = false }: ExportOptions,
+): Promise<ImageReport> {
+  const { report, data } = await client.image({ expression, acceptLoss });
+  await writeOutput({ output, path }, data);
+  return report;
 }
 
-function report({ output }: Context, path: string, { set, plan, result }: BuiltImage): void {
-  for (const { message, hint } of plan.problems) output.warn(message, hint);
-  const byWhat = Map.groupBy(plan.drift, ({ what }) => what);
-  for (const [what, drifted] of byWhat)
+function warn(output: Output, report: ImageReport): void {
+  for (const { message, hint } of report.problems) output.warn(message, hint);
+  for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
+    output.warn(`${drifted.length} recorded objects ${what} since the session, ${first(drifted)}`);
+  if (report.not_carried.length > 0)
     output.warn(
-      `${drifted.length} recorded objects ${what} since the session, the first is ${drifted[0]?.path.toString() ?? ''}`,
+      `${report.not_carried.length} things that newc can't carry (capabilities, ACLs, sockets), ` +
+        `${first(report.not_carried)}: ${report.not_carried[0]?.what ?? ''}`,
     );
-  if (plan.notCarried.length > 0)
+  if (report.open.length > 0)
     output.warn(
-      `${plan.notCarried.length} things that newc can't carry (capabilities, ACLs, sockets), the first is ` +
-        `${plan.notCarried[0]?.what ?? ''} of ${plan.notCarried[0]?.path.toString() ?? ''}`,
+      `${report.open.join(', ')} still open: what comes later is not in this image`,
+      'end them with `trace stop` or `trace session new`',
     );
-  if (set.loss > 0 || set.partial.length > 0)
+  if (report.loss > 0 || report.partial.length > 0)
     output.warn(
-      `built from doubtful sessions: loss ${set.loss}, partial ${set.partial.length}`,
+      `built from doubtful sessions: loss ${report.loss}, partial ${report.partial.length}`,
       '`trace show` says what and when',
     );
-  if (path === '-') return;
-  output.value({
-    expression: set.expression,
-    output: path,
-    bytes: result.bytes,
-    entries: plan.entries.length,
-    content_bytes: plan.bytes,
-    reasons: plan.countsByReason,
-    tier: set.tier,
-    loss: set.loss,
-    partial: set.partial.map((id) => `session-${id}`),
-    drift: plan.drift.map(({ path: at, what }) => ({ ...jsonPath(at), what })),
-    not_carried: plan.notCarried.map(({ path: at, what }) => ({ ...jsonPath(at), what })),
-    left_out: plan.leftOut.map(({ path: at, why }) => ({ ...jsonPath(at), why })),
-    problems: plan.problems,
-  });
-  output.line(
-    `${path}: ${plan.entries.length} entries, ${size(result.bytes)}, of ${set.expression}`,
-  );
+}
+
+function first(found: readonly JsonPath[]): string {
+  return `the first is ${found[0]?.path ?? ''}`;
 }

@@ -1,6 +1,7 @@
 /** `trace files SESSION`: every object of a session, with what was done to it. */
 import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
+import { shownPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
 import { OPERATIONS, operationBit, operationsOf, type Operation } from '../../common/words.ts';
 import { fileShape } from '../shapes.ts';
@@ -27,7 +28,7 @@ export const registerFiles: Register = (program, context) => {
         output.value({ session: `session-${id}`, files: rows.map(fileShape) });
         if (output.json) return;
         for (const { names, operations: bits } of rows)
-          for (const path of names)
+          for (const path of names.map(shownPath))
             if (options.null === true) output.bytes(Buffer.concat([path, Buffer.from([0])]));
             else output.pathLine(`${operationsOf(bits).join(',')}\t`, path);
       });

@@ -1,5 +1,6 @@
 /** `trace list SESSION`: the idempotent file list, from the database alone. */
 import type { Command } from 'commander';
+import { compareBytes, jsonPath, shownPath } from '../../common/bytes.ts';
 import { formatList } from '../../image/list.ts';
 import { parseExpression } from '../../sessions/expression.ts';
 import { evaluate } from '../../sessions/evaluate.ts';
@@ -20,16 +21,18 @@ export const registerList: Register = (program, context) => {
     .action(async (text: string, options: ListOptions, command: Command) => {
       const here = context(command);
       const { output } = here;
+      const nul = options.null === true;
       await here.withStore(async (store) => {
-        const set = evaluate(parseExpression(text), store);
-        const paths = set.objects.flatMap(({ names }) => names);
-        await writeOutput(
-          { output, path: options.output },
-          formatList(paths, { nul: options.null === true }),
-        );
-        if (options.output === '-') return;
-        output.value({ expression: set.expression, output: options.output, paths: paths.length });
-        output.line(`${options.output}: ${paths.length} paths of ${set.expression}`);
+        const { expression, objects } = evaluate(parseExpression(text), store);
+        const paths = objects.flatMap(({ names }) => names).sort(compareBytes);
+        if (options.output !== '-') {
+          await writeOutput({ output, path: options.output }, [formatList(paths, { nul })]);
+          output.value({ expression, output: options.output, count: paths.length });
+          output.line(`${options.output}: ${paths.length} paths of ${expression}`);
+        } else if (output.json) output.value({ expression, paths: paths.map(jsonPath) });
+        else if (output.isTerminal && !nul)
+          for (const path of paths) output.pathLine('', shownPath(path));
+        else output.bytes(formatList(paths, { nul }));
       });
     });
 };

@@ -42,6 +42,7 @@ export const registerShow: Register = (program, context) => {
         const rows: string[][] = [
           ['client', session.client],
           ['root', output.name(session.root)],
+          ...(session.label === null ? [] : [['label', output.name(Buffer.from(session.label))]]),
           ['began', `${time(session.openedUs)} (${session.evidence.kind})`],
           ['last access', time(session.lastUs)],
           [
@@ -55,10 +56,13 @@ export const registerShow: Register = (program, context) => {
           ['files', String(session.files)],
           ['bytes read', size(session.bytes)],
           ['operations', countsText(operations)],
-          ...session.marks.map(({ atUs, text }) => ['mark', `${time(atUs)} ${text}`]),
+          ...session.marks.map(({ atUs, text }) => [
+            'mark',
+            `${time(atUs)} ${output.name(Buffer.from(text))}`,
+          ]),
           ...losses.map(({ where, count, fromUs, toUs, detail }) => [
             'loss',
-            `${where}: ${count}, ${time(fromUs)} to ${time(toUs)} ${detail ?? ''}`,
+            `${where}: ${count}, ${time(fromUs)} to ${time(toUs)} ${output.name(Buffer.from(detail ?? ''))}`,
           ]),
           ...('unknown' in image
             ? [['image', image.unknown]]
@@ -67,7 +71,7 @@ export const registerShow: Register = (program, context) => {
                   'image',
                   `${image.entries} entries, ${size(image.bytes)}; ${countsText(image.reasons)}`,
                 ],
-                ...image.problems.map((problem) => ['problem', problem]),
+                ...image.problems.map((problem) => ['problem', output.name(Buffer.from(problem))]),
               ]),
         ];
         output.line(`session-${session.id}`);

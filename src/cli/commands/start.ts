@@ -1,11 +1,14 @@
 /** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
 import type { Command } from 'commander';
+import { bytesOf } from '../../common/bytes.ts';
+import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
+import { required } from '../required.ts';
 import { spawnDaemon } from '../spawn-daemon.ts';
 import { rootArgument } from '../root-argument.ts';
 
 interface StartOptions {
-  readonly root: string;
+  readonly root?: string;
   readonly label?: string;
   readonly client: readonly string[];
 }
@@ -14,7 +17,7 @@ export const registerStart: Register = (program, context) => {
   program
     .command('start')
     .description('begin to record an exported root; answers when recording really runs')
-    .requiredOption('--root <dir>', 'the exported directory tree')
+    .option('--root <dir>', 'the exported directory tree (required)')
     .option('--label <text>', 'a name for this recording')
     .option(
       '--client <cidr>',
@@ -24,7 +27,8 @@ export const registerStart: Register = (program, context) => {
     )
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
-      const root = rootArgument(options.root);
+      const root = rootArgument(required(options.root, '--root <dir>'));
+      checkStart({ root, clients: options.client });
       const pid = await spawnDaemon({ client, places });
       if (pid !== null)
         output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
@@ -36,7 +40,7 @@ export const registerStart: Register = (program, context) => {
       output.value({ ...body, daemon_started: pid });
       for (const { message, hint } of body.warnings) output.warn(message, hint);
       output.line(
-        `recording ${body.recording.root}: ${body.recording.objects} objects, tier ${body.tier}`,
+        `recording ${output.name(bytesOf(body.recording.root))}: ${body.recording.objects} objects, tier ${body.tier}`,
       );
     });
 };

@@ -1,5 +1,6 @@
 /** `trace status`: what is recorded now, at which tier, and what was lost. */
 import type { Command } from 'commander';
+import { bytesOf } from '../../common/bytes.ts';
 import type { Register } from '../commands.ts';
 import { table } from '../output.ts';
 
@@ -11,7 +12,9 @@ export const registerStatus: Register = (program, context) => {
       const { client, output } = context(command);
       const body = await client.status();
       output.value(body);
-      output.line(`daemon ${body.pid}, version ${body.version}, database ${body.database}`);
+      output.line(
+        `daemon ${body.pid}, version ${body.version}, database ${output.name(Buffer.from(body.database))}`,
+      );
       output.line(`tier ${body.tier}; NFS server's trace: ${body.nfsd.state}`);
       output.line(
         `events: ${body.nfsd.events} of the NFS server, ${body.fanotify.events} of files` +
@@ -24,10 +27,10 @@ export const registerStatus: Register = (program, context) => {
       if (body.recordings.length === 0) output.line('nothing is being recorded');
       for (const row of table(
         body.recordings.map(({ root, objects, since, label }) => [
-          root,
+          output.name(bytesOf(root)),
           `${objects} objects`,
           `since ${since}`,
-          label ?? '',
+          output.name(Buffer.from(label ?? '')),
         ]),
       ))
         output.line(row);

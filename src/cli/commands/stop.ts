@@ -1,5 +1,6 @@
 /** `trace stop`: drains every queue, then ends recordings. */
 import type { Command } from 'commander';
+import { bytesOf } from '../../common/bytes.ts';
 import type { Register } from '../commands.ts';
 import { rootArgument } from '../root-argument.ts';
 
@@ -13,8 +14,9 @@ export const registerStop: Register = (program, context) => {
       const { client, output } = context(command);
       if (options.daemon === true) {
         await client.shutdown();
-        output.value({ daemon: 'stopping' });
-        output.line('the daemon commits and ends; recordings resume when it starts again');
+        await client.ended();
+        output.value({ daemon: 'stopped' });
+        output.line('the daemon has ended; recordings resume when it starts again');
         return;
       }
       const body = await client.stop(
@@ -22,7 +24,9 @@ export const registerStop: Register = (program, context) => {
       );
       output.value(body);
       for (const { root, sessions } of body.stopped)
-        output.line(`stopped recording ${root}; ended: ${sessions.join(', ') || 'no session'}`);
+        output.line(
+          `stopped recording ${output.name(bytesOf(root))}; ended: ${sessions.join(', ') || 'no session'}`,
+        );
       if (body.stopped.length === 0) output.line('nothing was being recorded');
     });
 };

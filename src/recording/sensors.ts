@@ -1,0 +1,95 @@
+/**
+ * The two sources of a recorder as one: what was touched (fanotify) and by whom (the NFS server's
+ * trace). Owns their start, their draining and the tier that they give together.
+ * Must not know roots, sessions or the store.
+ */
+import { FanotifySource } from '../capture/fanotify-source.ts';
+import { NfsdSource } from '../capture/nfsd-source.ts';
+import type { FileBatch, NfsBatch } from '../common/batches.ts';
+import { TraceError } from '../common/errors.ts';
+import type { Tier } from '../common/words.ts';
+
+export interface SensorsOptions {
+  readonly serverNames: readonly string[];
+  readonly traceRingBytes?: number | undefined;
+}
+
+export interface SensorsStatus {
+  readonly tier: Tier;
+  /** Why the kernel's NFS server can't be traced; null if it can. */
+  readonly untraced: TraceError | null;
+  readonly nfsd: ReturnType<NfsdSource['status']>;
+  readonly fanotify: ReturnType<FanotifySource['status']>;
+}
+
+export class Sensors {
+  readonly #files: FanotifySource;
+  readonly #nfsd: NfsdSource;
+  #untraced: TraceError | null = null;
+
+  constructor({ serverNames, traceRingBytes }: SensorsOptions) {
+    this.#files = new FanotifySource({ serverNames });
+    this.#nfsd = new NfsdSource(traceRingBytes === undefined ? {} : { ringBytes: traceRingBytes });
+  }
+
+  /** Without the server's trace recording goes on at the tier `sole-client`; see `untraced`. */
+  start(): void {
+    this.#files.start();
+    try {
+      this.#nfsd.start();
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error;
+      this.#untraced = error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#nfsd.stop();
+    await this.#files.stop();
+  }
+
+  watch(path: Buffer): void {
+    this.#files.watch(path);
+  }
+
+  unwatch(path: Buffer): void {
+    this.#files.unwatch(path);
+  }
+
+  /** Resolves when everything that happened before the call is in the next drains. */
+  async sync(): Promise<void> {
+    await Promise.all([this.#files.sync(), this.#nfsd.sync()]);
+  }
+
+  /** The same for the file side alone. */
+  syncFiles(): Promise<void> {
+    return this.#files.sync();
+  }
+
+  drainFiles(): FileBatch {
+    return this.#files.drain();
+  }
+
+  drainTrace(): NfsBatch {
+    return this.#nfsd.drain();
+  }
+
+  /** Is the kernel server's trace the record of its clients, now or as soon as it runs? */
+  get traced(): boolean {
+    const { state, problem } = this.#nfsd.status();
+    return state === 'running' || (state === 'waiting' && problem === null);
+  }
+
+  get tier(): Tier {
+    return this.#nfsd.status().tier ?? 'sole-client';
+  }
+
+  status(): SensorsStatus {
+    return {
+      tier: this.tier,
+      untraced: this.#untraced,
+      nfsd: this.#nfsd.status(),
+      fanotify: this.#files.status(),
+    };
+  }
+}

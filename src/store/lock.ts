@@ -1,0 +1,43 @@
+/**
+ * One daemon a database: two would give the same numbers to different sessions. Owns the lock,
+ * which the kernel takes back when its holder ends, however it ends.
+ */
+import { mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { TraceError } from '../common/errors.ts';
+import { storeError } from './errors.ts';
+
+export interface DatabaseLock {
+  release(): void;
+}
+
+/**
+ * Takes the lock of the database at `path`. It is SQLite's own on an empty file beside the
+ * database, since Node has no flock(2); on the database itself it would keep readers out.
+ * @throws TraceError `daemon-running` (exit 75), or what the database's folder gives
+ */
+export function lockDatabase(path: string): DatabaseLock {
+  const file = `${resolve(path)}.lock`;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+    const db = new Sqlite(file, { timeout: 0 });
+    try {
+      db.exec('BEGIN EXCLUSIVE');
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    return { release: () => db.close() };
+  } catch (error) {
+    if (error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY'))
+      throw new TraceError({
+        code: 'daemon-running',
+        message: `another daemon already writes to ${path}`,
+        hint: 'see `trace status`; another state folder is named with --state-dir',
+        exit: 'busy',
+        cause: error,
+      });
+    throw storeError(error, path);
+  }
+}

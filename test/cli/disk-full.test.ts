@@ -1,0 +1,61 @@
+/** No room: for an image, for a list, for the database. What was there stays. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { lacks } from '../capabilities.ts';
+import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
+import { TraceSandbox } from '../support/trace-sandbox.ts';
+
+describe('a full disk', { skip: lacks('root', 'mount') }, () => {
+  let place: RecordedPlace;
+  let sandbox: TraceSandbox;
+  let small: string;
+  before(() => {
+    place = recordedPlace();
+    ({ sandbox } = place);
+    small = sandbox.at('small');
+    mkdirSync(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'none', small]);
+  });
+  after(async () => {
+    execFileSync('umount', ['-l', small]);
+    await sandbox.remove();
+  });
+
+  for (const [what, args] of [
+    ['an image', ['export', SESSIONS.whole]],
+    ['a list', ['list', SESSIONS.whole]],
+  ] as const)
+    test(`${what}: the old file is left as it was, and nothing beside it`, async () => {
+      const output = `${small}/out`;
+      writeFileSync(output, 'the old one');
+      const filler = `${small}/filler`;
+      if (what === 'a list') fillUp(filler);
+      await sandbox.fails([...args, '-o', output], {
+        code: 74,
+        message: /no space is left/,
+        hint: /free some space/,
+      });
+      assert.equal(readFileSync(output, 'utf8'), 'the old one');
+      rmSync(filler, { force: true });
+      assert.deepEqual(readdirSync(small), ['out']);
+    });
+
+  test('a stream to a full device', async () => {
+    await sandbox.fails(['export', SESSIONS.whole, '-o', '/dev/full'], {
+      code: 74,
+      message: /no space is left/,
+    });
+  });
+});
+
+/** Takes the last byte that its file system has. */
+function fillUp(path: string): void {
+  for (let size = 64 * 1024; size >= 1; size = Math.floor(size / 2))
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: 'a' });
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+    }
+}
