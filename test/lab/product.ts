@@ -97,10 +97,12 @@ export class Product {
   }
 }
 
-/** Every name of a file of a session, as bytes in Latin-1 so that they can be keys; none if unknown. */
+/** Every name of a file of a session (the root's own is empty), as bytes in Latin-1 so that they can be keys; none if unknown. */
 export function namesOf(file: SessionFile): string[] {
   return [file, ...file.other_names].flatMap(({ path: text, path_base64: base64 }) => {
     if (text === null) return [];
+    // The root itself; elsewhere in the lab a path below it, so nothing.
+    if (text === '.') return [''];
     return [
       Buffer.from(base64 ?? text, base64 === undefined ? 'utf8' : 'base64').toString('latin1'),
     ];
