@@ -157,7 +157,14 @@ export class TraceSandbox {
   ): Promise<Daemon> {
     const file = this.at('config.json');
     writeFileSync(file, JSON.stringify({ flushMs: 100, ...config }));
-    const child = this.#spawn(this.command(['daemon', '--config', file], options.prefix), options);
+    const child = this.#spawn(
+      this.command(
+        ['daemon', '--config', file],
+        // It must end with this process, however that ends.
+        ['setpriv', '--pdeathsig', 'KILL', ...(options.prefix ?? [])],
+      ),
+      options,
+    );
     const { err } = collect(child);
     const log = (): string => Buffer.concat(err).toString();
     const ended = once(child, 'close');
