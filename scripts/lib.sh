@@ -24,9 +24,9 @@ export HOME LC_ALL=C.UTF-8
     e2fsprogs xfsprogs btrfs-progs cpio libarchive-tools busybox-static
     attr acl libcap2-bin xz-utils zstd iproute2 procps strace zsh
   )
+  # No NFS server among them: the lab's own is unpacked into its virtual machine, never installed.
   LAB_PACKAGES=(
-    qemu-system-x86 debootstrap nfs-kernel-server kmod busybox-static cpio zstd xz-utils
-    e2fsprogs rpcbind iproute2 openssh-client
+    qemu-system-x86 debootstrap busybox-static cpio zstd xz-utils e2fsprogs
   )
 }
 

@@ -193,8 +193,7 @@ void NfsInterpreter::OnTransfer(const Layout& layout, const RawRecord& record, T
     stats_.in_flight++;
     return;
   } else {
-    stats_.join_mismatches++;
-    batch_.AddLoss("trace-join", 0, 1, record.time_ns, record.time_ns);
+    key.client = 0;
   }
   key.epoch = epoch_;
   key.hash = Low(layout.fh_hash.Number(record));
@@ -259,6 +258,14 @@ RowCounts* NfsInterpreter::Count(const RowKey& key, const RawRecord& record) {
   if (row == nullptr) {
     batch_.AddLoss("trace-table", 0, 1, record.time_ns, record.time_ns);
     return nullptr;
+  }
+  // A UDP client, or a call that was not seen. Where svc_process tells the clients, other services'
+  // checks (the lock manager's) have none.
+  bool wants_client =
+      key.kind != RowKind::kVerifyError && (key.kind != RowKind::kVerify || !client_from_call_);
+  if (key.client == 0 && wants_client) {
+    stats_.join_mismatches++;
+    batch_.AddLoss("trace-join", 0, 1, record.time_ns, record.time_ns);
   }
   if (row->count == 0) *row = RowCounts{0, 0, 0, record.time_ns, record.time_ns, order_};
   row->count++;

@@ -16,7 +16,7 @@
 struct InterpreterStats {
   uint64_t events = 0;
   uint64_t denied = 0;           // checks that failed: counted and taken back
-  uint64_t join_mismatches = 0;  // reads and writes whose client is not known
+  uint64_t join_mismatches = 0;  // calls whose client is not known
   uint64_t in_flight = 0;        // calls that had begun before the trace did
   uint64_t zero_hashes = 0;      // a kernel without CRC32 gives only these
   uint64_t unknown_records = 0;

@@ -330,7 +330,6 @@ void PerfRings::FollowCpus() {
     for (int fd : ring->fds) ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
     ring->last_ns = MonotonicNs();
     rings_.push_back(std::move(ring));
-    online_ = online;
   }
   if (rings_.size() == cpus.size()) online_ = online;
 }

@@ -2,9 +2,10 @@
 // Owns the descriptors, the mappings and the count of what the kernel had to drop.
 // Must not know what a record means. Not thread-safe: one thread at a time.
 //
-// Needs CAP_PERFMON or CAP_SYS_ADMIN. Memory beyond /proc/sys/kernel/perf_event_mlock_kb for each
-// CPU counts against RLIMIT_MEMLOCK unless the process has CAP_IPC_LOCK (perf_mmap() in the
-// kernel). An open event holds a reference on its module: nfsd cannot be unloaded meanwhile.
+// Needs CAP_SYS_ADMIN (mainline: or CAP_PERFMON). Memory beyond
+// /proc/sys/kernel/perf_event_mlock_kb for each CPU counts against RLIMIT_MEMLOCK unless the
+// process has CAP_IPC_LOCK (perf_mmap() in the kernel). An open event holds a reference on its
+// module: nfsd cannot be unloaded meanwhile.
 #pragma once
 #include <cstddef>
 #include <cstdint>

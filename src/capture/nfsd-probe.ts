@@ -85,9 +85,15 @@ function tryPerf(tracefs: string): NfsdProbe['perf'] {
 export function probeNfsd(tracefs?: string): NfsdProbe {
   const folder = tracefs ?? findTracefs();
   if (folder === null || !exists(`${folder}/events`)) {
+    // Its root folder has mode 0700.
+    const hidden = mountedTracefs()[0];
+    const reason =
+      folder === null && hidden !== undefined
+        ? `${hidden} cannot be read`
+        : `tracefs is not mounted${folder === null ? '' : ` on ${folder}`}`;
     return {
       tracefs: null,
-      perf: { ok: false, reason: 'tracefs is not mounted' },
+      perf: { ok: false, reason },
       events: {},
       moduleLoaded: exists('/sys/module/nfsd'),
       tier: null,

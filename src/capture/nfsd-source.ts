@@ -7,7 +7,7 @@ import type { NfsBatch } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import { nfsdAddon, type NativeNfsdStatus, type NativeNfsdTrace } from './nfsd-binding.ts';
 import { decodeNfsBatch } from './nfsd-decode.ts';
-import { findTracefs, probeNfsd } from './nfsd-probe.ts';
+import { probeNfsd } from './nfsd-probe.ts';
 
 export interface NfsdSourceOptions {
   /**
@@ -26,14 +26,15 @@ export interface NfsdSourceOptions {
  * - `running`: everything since `runningSinceUs` is seen, or counted as loss.
  *
  * `lost`: records that the kernel dropped. `denied`: checks that failed, taken back from the rows.
- * `joinMismatches`: reads and writes whose client could not be known. `inFlightAtStart`: calls that
+ * `joinMismatches`: checks, reads and writes whose client could not be known. `inFlightAtStart`: calls that
  * were under way when the trace began, not counted. `zeroHashes`: a kernel built without CRC32 has
  * only these. `problem`: why it still waits although the events are there. Times in microseconds.
  */
 export type NfsdStatus = NativeNfsdStatus;
 
+// Debian's kernels (perf_event_paranoid 3) want CAP_SYS_ADMIN; CAP_PERFMON alone was refused on 6.1.
 const PERMISSION_HINT =
-  'give the daemon CAP_SYS_ADMIN (or CAP_PERFMON), or run it as root; a container hides the kernel’s trace';
+  'give the daemon CAP_SYS_ADMIN, or run it as root; most containers hide the kernel’s trace';
 
 /** Wants `stop()` to be called; constructing does nothing. */
 export class NfsdSource {
@@ -57,26 +58,28 @@ export class NfsdSource {
         exit: 'bug',
       });
     }
-    const tracefs = this.#options.tracefs ?? findTracefs();
-    const probe = tracefs === null ? null : probeNfsd(tracefs);
-    if (tracefs === null || probe?.tracefs == null) {
+    const probe = probeNfsd(this.#options.tracefs);
+    const reason = probe.perf.reason ?? 'unknown';
+    if (probe.tracefs === null) {
       throw new TraceError({
         code: 'no-tracefs',
-        message: `cannot read the kernel's trace events: tracefs is not mounted${tracefs === null ? '' : ` on ${tracefs}`}`,
-        hint: 'as root: mount -t tracefs tracefs /sys/kernel/tracing',
+        message: `cannot read the kernel's trace events: ${reason}`,
+        hint: reason.includes('not mounted')
+          ? 'as root: mount -t tracefs tracefs /sys/kernel/tracing'
+          : 'give the daemon CAP_DAC_READ_SEARCH, or run it as root',
         exit: 'permission',
       });
     }
     if (!probe.perf.ok) {
       throw new TraceError({
         code: 'no-perf',
-        message: `cannot open the kernel's trace events: ${probe.perf.reason ?? 'unknown'}`,
+        message: `cannot open the kernel's trace events: ${reason}`,
         hint: PERMISSION_HINT,
         exit: 'permission',
       });
     }
     const native = new nfsdAddon.NfsdTrace({
-      tracefs,
+      tracefs: probe.tracefs,
       ringBytes: this.#options.ringBytes ?? 8 << 20,
       tableLimit: this.#options.tableLimit ?? 65536,
     });

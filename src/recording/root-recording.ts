@@ -5,7 +5,7 @@
  */
 import { statSync } from 'node:fs';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
-import { FAN_CREATE, FAN_MOVED_TO, NAME_MASK } from '../fanotify-ts/masks.ts';
+import { FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, NAME_MASK } from '../fanotify-ts/masks.ts';
 import { HandleIndex, type IndexSummary } from '../fanotify-ts/handle-index.ts';
 import type { ExportKey } from '../attribution/handle.ts';
 import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
@@ -129,8 +129,10 @@ export class RootRecording {
       if (this.#index.idOfHandle(event.parent) < 0) continue;
       const { parent, name, object } = event;
       if (object !== null && (event.mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) {
-        this.#index.learn({ parent, name, object });
-        if ((event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
+        // A new name of something known is a hard link, not a new object.
+        const isNew = this.#index.idOfHandle(object) < 0;
+        this.#index.learn({ parent, name, object, directory: (event.mask & FAN_ONDIR) !== 0 });
+        if (isNew && (event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
           this.#created.add(this.#index.idOfHandle(object));
       }
       changed.set(`${parent.type}:${parent.bytes.toString('latin1')}`, event);

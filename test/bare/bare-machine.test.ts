@@ -7,8 +7,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, renameSync } from 'node:fs';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, createWriteStream, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
@@ -32,6 +32,7 @@ before(() => {
   const base = makeBase();
   tree = mkdtempSync(join(CACHE, 'machine-'));
   execFileSync('cp', ['-a', '--reflink=auto', `${base}/.`, tree]);
+  chmodSync(tree, 0o755); // it is the root folder of other users too
   takeSettings();
   execFileSync('git', ['clone', '--quiet', '--no-local', REPOSITORY, join(tree, CLONE)], {
     // The clone in CI may belong to someone else.

@@ -30,6 +30,7 @@ import {
   FanotifyGroup,
 } from '../../src/fanotify-ts/index.ts';
 import type { HandleIndex } from '../../src/fanotify-ts/handle-index.ts';
+import { lacks } from '../capabilities.ts';
 import {
   cannotMake,
   idOf,
@@ -40,18 +41,6 @@ import {
 } from './file-systems.ts';
 
 const KINDS = ['ext4', 'xfs', 'tmpfs', 'btrfs'] as const;
-
-/** Why fanotify cannot watch here, or false. */
-function cannotWatch(): string | false {
-  const group = new FanotifyGroup({ paths: [] });
-  try {
-    group.start();
-    void group.stop();
-    return false;
-  } catch (error) {
-    return String(error);
-  }
-}
 
 /** One event into the index; the directories whose listing now decides are added to `doubtful`. */
 function apply(index: HandleIndex, event: FileEvent, doubtful: FileEvent['parent'][]): void {
@@ -128,7 +117,7 @@ function change(root: string, pick: (below: number) => number, serial: number): 
 }
 
 for (const kind of KINDS) {
-  const skip = cannotMake(kind) || cannotWatch();
+  const skip = cannotMake(kind) || lacks('fanotify');
   describe(`fanotify and the index on ${kind}`, { skip }, () => {
     let fs: MountedFileSystem;
     before(() => (fs = makeFileSystem(kind)));
@@ -205,9 +194,9 @@ for (const kind of KINDS) {
       const index = await indexOf(root);
       const pick = random(2);
       let walks = 0;
-      for (let step = 0; step < 1000; step++) {
+      for (let step = 0; step < 500; step++) {
         change(root, pick, step);
-        if (step % 50 !== 49) continue;
+        if (step % 25 !== 24) continue;
         await group.sync();
         const doubtful: FileEvent['parent'][] = [];
         for (const event of group.drain().events) apply(index, event, doubtful);

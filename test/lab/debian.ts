@@ -28,7 +28,12 @@ export async function unpackPackages(packages: readonly string[], folder: string
   // apt drops its rights to _apt, where there is one, and warns if that user cannot write here.
   const apt = await command(['id', '-u', '_apt']).catch(() => '0');
   await chown(download, Number(apt), 0);
-  await command(['apt-get', 'download', ...packages], { cwd: download });
+  const get = ['apt-get', 'download', ...packages];
+  await command(get, { cwd: download }).catch(async () => {
+    // No lists, or lists that name packages which the mirror has no longer.
+    await command(['apt-get', 'update']);
+    await command(get, { cwd: download });
+  });
   for (const file of await readdir(download)) {
     await command(['dpkg-deb', '-x', path.join(download, file), folder]);
   }
@@ -46,7 +51,11 @@ export async function unpackPackages(packages: readonly string[], folder: string
 
 /** Name of the package with the suite's current kernel, e.g. `linux-image-6.1.0-56-amd64`. */
 export async function currentKernelPackage(): Promise<string> {
-  const depends = await command(['apt-cache', 'depends', 'linux-image-amd64']);
+  const ask = ['apt-cache', 'depends', 'linux-image-amd64'];
+  const depends = await command(ask).catch(async () => {
+    await command(['apt-get', 'update']);
+    return command(ask);
+  });
   const found = /^\s*Depends: (linux-image-6\.1\.\S+)$/m.exec(depends)?.[1];
   if (found === undefined) {
     throw new Error(

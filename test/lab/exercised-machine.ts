@@ -4,7 +4,7 @@
  * Must not know whether the root is on NFS or in memory.
  */
 import path from 'node:path';
-import { Machine, type MachineOptions } from './machine.ts';
+import { Machine, qemuValue, type MachineOptions } from './machine.ts';
 import { SerialAgent, type OrderResult } from './serial-agent.ts';
 
 /** What one boot's exercise said on the console. */
@@ -63,7 +63,7 @@ export class ExercisedMachine {
       memoryMb,
       cpus: 1,
       devices: [
-        ...['-chardev', `socket,id=orders,server=on,wait=off,path=${socket}`],
+        ...['-chardev', `socket,id=orders,server=on,wait=off,path=${qemuValue(socket)}`],
         ...['-serial', 'chardev:orders'],
         ...devices,
       ],

@@ -2,11 +2,10 @@
  * A machine without any network or disk that boots from an image in memory.
  * Owns the private folder of that machine.
  */
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm, stat } from 'node:fs/promises';
 import { ensureArtifacts } from './artifacts.ts';
 import { ExercisedMachine, type BootReport } from './exercised-machine.ts';
+import { privateFolder } from './private-folder.ts';
 
 export interface ImageBootOptions {
   /** The cpio, compressed or not, as the kernel takes it. */
@@ -25,7 +24,7 @@ export async function withImageBoot<T>(
 ): Promise<T> {
   const { kernel } = await ensureArtifacts(() => undefined);
   const { size } = await stat(options.image);
-  const folder = await mkdtemp(path.join(tmpdir(), 'lab-'));
+  const folder = await privateFolder();
   const machine = new ExercisedMachine({
     name: options.name ?? 'image',
     folder,

@@ -34,6 +34,11 @@ const LOG_KEEP_MS = 24 * 3600 * 1000;
 /** Enough of the console for any test to search in. */
 const LOG_LIMIT = 4 * 1024 * 1024;
 
+/** A value within a comma-separated QEMU option. */
+export function qemuValue(text: string): string {
+  return text.replaceAll(',', ',,');
+}
+
 export class Machine {
   readonly #options: MachineOptions;
   #child: ChildProcess | undefined;

@@ -4,16 +4,21 @@
  * throw-away copy of its disk. Owns that QEMU, its private folder, the shared folder and the agent.
  * Must not know what is tested.
  */
-import { cp, mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ensureArtifacts, type Artifacts } from './artifacts.ts';
-import { Machine } from './machine.ts';
+import { Machine, qemuValue } from './machine.ts';
+import { privateFolder } from './private-folder.ts';
 import { ServerAgent, type RunResult } from './server-agent.ts';
 
 export interface LabServerOptions {
   /** Checkout that is seen in the guest, at the same path. Default: the one of this file. */
   readonly repository?: string;
+  /**
+   * Whether the checkout is read afresh at every access, so that what is rebuilt outside is seen at
+   * once. Without it the guest keeps what it has read. Default: false.
+   */
+  readonly live?: boolean;
   readonly memoryMb?: number;
   /** How many victims can be attached; each has its port on the server's bridge. */
   readonly ports?: number;
@@ -33,7 +38,8 @@ export const SERVER_ADDRESS = '10.77.0.1';
 /** The root under test: NFSv3 clients mount this path. */
 export const VICTIM_ROOT = '/nfsroots/sarge';
 
-const BOOT_TIMEOUT_MS = 120_000;
+/** It takes 11 s on two idle cores. */
+const BOOT_TIMEOUT_MS = 240_000;
 
 export class LabServer {
   readonly #options: LabServerOptions;
@@ -84,8 +90,7 @@ export class LabServer {
   /** Builds what is missing, boots, and returns when NFS is served and commands are answered. */
   async start(): Promise<void> {
     this.#artifacts = await ensureArtifacts(this.#options.say ?? (() => undefined));
-    // Short, since a Unix socket's path has at most 107 bytes.
-    this.#folder = await mkdtemp(path.join(tmpdir(), 'lab-'));
+    this.#folder = await privateFolder();
     try {
       await this.#boot(this.#artifacts);
     } catch (cause) {
@@ -128,7 +133,7 @@ export class LabServer {
       LAB_REPOSITORY: repository,
       LAB_NODE_FOLDER: path.dirname(process.execPath),
       LAB_SERVER_ADDRESS: SERVER_ADDRESS,
-      LAB_HOST_CACHE: 'loose',
+      LAB_LIVE: this.#options.live === true ? 'yes' : '',
     };
     const lines = Object.entries(settings).map(
       ([key, value]) => `${key}='${value.replaceAll("'", `'\\''`)}'\n`,
@@ -143,23 +148,32 @@ export class LabServer {
   #devices(artifacts: Artifacts, repository: string): string[] {
     const share = (tag: string, folder: string, mode: string): string[] => [
       '-virtfs',
-      `local,path=${folder},mount_tag=${tag},security_model=none,multidevs=remap${mode}`,
+      `local,path=${qemuValue(folder)},mount_tag=${tag},security_model=none,multidevs=remap${mode}`,
     ];
     const devices = [
       ...share('host', '/', ',readonly=on'),
       ...share('tools', artifacts.serverTools, ',readonly=on'),
       ...share('repository', repository, ',readonly=on'),
       ...share('share', this.share, ''),
-      ...['-drive', `if=none,id=root,format=raw,snapshot=on,file=${artifacts.victimDisk}`],
+      ...[
+        '-drive',
+        `if=none,id=root,format=raw,snapshot=on,file=${qemuValue(artifacts.victimDisk)}`,
+      ],
       ...['-device', 'virtio-blk-pci,drive=root'],
       ...['-device', 'virtio-serial-pci'],
-      ...['-chardev', `socket,id=agent,server=on,wait=off,path=${this.folder}/agent.sock`],
+      ...[
+        '-chardev',
+        `socket,id=agent,server=on,wait=off,path=${qemuValue(this.folder)}/agent.sock`,
+      ],
       ...['-device', 'virtserialport,chardev=agent,name=lab.agent'],
     ];
     for (let port = 0; port < (this.#options.ports ?? 2); port++) {
       const socket = this.portSocket(port);
       devices.push(
-        ...['-netdev', `stream,id=port${port},server=on,addr.type=unix,addr.path=${socket}`],
+        ...[
+          '-netdev',
+          `stream,id=port${port},server=on,addr.type=unix,addr.path=${qemuValue(socket)}`,
+        ],
         ...['-device', `virtio-net-pci,netdev=port${port},mac=52:54:00:77:01:0${port},romfile=`],
       );
     }

@@ -17,6 +17,7 @@ const { values, positionals: given } = parseArgs({
 });
 const server = new LabServer({
   say: (text) => process.stderr.write(`${text}\n`),
+  live: true,
   ...values,
 });
 

@@ -3,6 +3,7 @@
  * Owns its address, its name and its network card.
  */
 import { ExercisedMachine } from './exercised-machine.ts';
+import { qemuValue } from './machine.ts';
 import { SERVER_ADDRESS, VICTIM_ROOT, type LabServer } from './server.ts';
 
 export interface VictimOptions {
@@ -44,7 +45,7 @@ export class Victim extends ExercisedMachine {
       devices: [
         ...[
           '-netdev',
-          `stream,id=net,server=off,addr.type=unix,addr.path=${server.portSocket(port)}`,
+          `stream,id=net,server=off,addr.type=unix,addr.path=${qemuValue(server.portSocket(port))}`,
         ],
         ...['-device', `virtio-net-pci,netdev=net,mac=52:54:00:77:02:0${port},romfile=`],
       ],

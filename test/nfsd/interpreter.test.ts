@@ -206,6 +206,19 @@ test('a read whose call was not seen has no client and is a loss', () => {
   assert.deepEqual(batch.losses, [{ where: 'trace-join', count: 2, fromUs: 11, toUs: 20_000_000 }]);
 });
 
+test('a call without an address, as over UDP, has no client and is a loss', () => {
+  const fields = { client: Buffer.alloc(16), xid: 1, fh_hash: 5, type: REG, access: 4 };
+  const batch = one([record('nfsd_fh_verify', 1, 10, fields), read(1, 11, 1, 5)]);
+  assert.deepEqual(
+    batch.rows.map(({ kind, client }) => [kind, client]),
+    [
+      ['verify', ''],
+      ['read', ''],
+    ],
+  );
+  assert.deepEqual(batch.losses, [{ where: 'trace-join', count: 2, fromUs: 10, toUs: 11 }]);
+});
+
 test('a call that had begun before the trace is neither counted nor lost', () => {
   const batch = one([read(1, 1_000_100, 11, 0xaaaa)], { beganUs: 1_000_000 });
   assert.deepEqual([batch.rows, batch.losses], [[], []]);

@@ -23,14 +23,17 @@ const shell = (command: string): string =>
 const [stepsFile = '', resultFile = ''] = process.argv.slice(2);
 const steps = JSON.parse(readFileSync(stepsFile, 'utf8')) as Step[];
 
-shell('rpc.nfsd 0; exportfs -ua; umount /proc/fs/nfsd; rmmod nfsd');
+// rpc.mountd holds files of the module open.
+shell('rpc.nfsd 0; exportfs -ua; kill $(pidof rpc.mountd); umount /proc/fs/nfsd');
+shell('for i in $(seq 50); do rmmod nfsd && exit; sleep 0.1; done; exit 1');
 const source = new NfsdSource();
 source.start();
 const states: string[] = [source.status().state];
 shell('modprobe nfsd');
 for (let i = 0; i < 100 && source.status().state === 'waiting'; i++) await sleep(20);
 states.push(source.status().state);
-shell('mount -t nfsd nfsd /proc/fs/nfsd; exportfs -ra; rpc.nfsd -G 10 -L 10 8');
+// A lease that no slow machine outlives: an expired client is purged and its next mount is fresh.
+shell('mount -t nfsd nfsd /proc/fs/nfsd; exportfs -ra; rpc.nfsd -G 10 -L 90 8; rpc.mountd');
 
 const batches: Record<string, NfsBatch> = {};
 for (const { name, run } of steps) {
@@ -38,9 +41,11 @@ for (const { name, run } of steps) {
   await source.sync();
   batches[name] = source.drain();
 }
+shell('rpc.nfsd 0; kill $(pidof rpc.mountd); umount /proc/fs/nfsd; sleep 1');
 const beforeUnload = shell('rmmod nfsd 2>&1 || true');
 const last = await source.stop();
+const afterStop = shell('rmmod nfsd 2>&1 || true');
 writeFileSync(
   resultFile,
-  JSON.stringify({ states, batches, last, status: source.status(), beforeUnload }),
+  JSON.stringify({ states, batches, last, status: source.status(), beforeUnload, afterStop }),
 );

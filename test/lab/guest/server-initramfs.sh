@@ -14,10 +14,10 @@ mount -t tmpfs -o mode=755 tmpfs /layers
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=none,access=client share /share ||
 	echo "lab: failed: no share"
 . /share/lab.env
-mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=$LAB_HOST_CACHE,access=client" host /host ||
+mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose,access=client" host /host ||
 	echo "lab: failed: no host"
 # A share of its own: overlayfs refuses lower folders of which one lies in the other.
-mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=$LAB_HOST_CACHE,access=client" tools /tools ||
+mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose,access=client" tools /tools ||
 	echo "lab: failed: no tools"
 mkdir -p /layers/upper /layers/work
 mount -t overlay -o "lowerdir=/tools:/host,upperdir=/layers/upper,workdir=/layers/work" overlay /new ||
@@ -28,7 +28,7 @@ cp -a "/lib/modules/$version/." "/new/usr/lib/modules/$version/"
 for folder in proc sys dev; do mount --move "/$folder" "/new/$folder"; done
 mount -t tmpfs -o mode=755 tmpfs /new/run
 mount --move /share /new/lab
-if [ -n "$LAB_REPOSITORY" ]; then
+if [ -n "$LAB_LIVE" ]; then
 	# The checkout without a cache, so that what is rebuilt outside is seen at once.
 	mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=none,access=client" \
 		repository "/new$LAB_REPOSITORY" || echo "lab: failed: no repository"
