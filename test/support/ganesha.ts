@@ -93,8 +93,13 @@ export class Ganesha {
     return client;
   }
 
+  /** Closes every client that is still there. */
+  async disconnect(): Promise<void> {
+    for (const client of this.#clients.splice(0)) await client.close();
+  }
+
   async stop(): Promise<void> {
-    for (const client of this.#clients) await client.close();
+    await this.disconnect();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = once(this.#child, 'close');
       this.#child.kill('SIGKILL');
