@@ -71,6 +71,11 @@ test('scripts/build, env and trace work', { skip }, async () => {
   assert.match(output, /\d+\.\d+\.\d+/);
 });
 
+test('scripts/demo builds its machines', { skip }, async () => {
+  const output = await onBareMachine('scripts/demo --build');
+  assert.match(output, /built victim-disk/);
+});
+
 /** The tree that debootstrap makes, made once and kept. */
 function makeBase(): string {
   const base = join(CACHE, SUITE);

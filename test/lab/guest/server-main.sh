@@ -37,6 +37,8 @@ cat >/etc/exports <<EXPORTS
 /nfsroots *(fsid=0,crossmnt,ro,no_root_squash,no_subtree_check,insecure)
 /nfsroots/sarge *(ro,no_root_squash,no_subtree_check,insecure)
 EXPORTS
+# rpc.mountd 2.6 crashes without it, and a minimal Debian has none.
+[ -e /etc/mtab ] || ln -s /proc/mounts /etc/mtab
 modprobe nfsd
 mount -t nfsd nfsd /proc/fs/nfsd
 # The user that Debian makes when rpcbind is installed, which it is not.

@@ -23,6 +23,7 @@ while [ -z "$nic" ]; do
 done
 ip link set "$nic" up
 ip addr add "$lab_address/24" dev "$nic"
+echo "lab: mounting $lab_server:$lab_root by NFSv$lab_vers"
 # Attribute caching stays at its default: the lab is to see what a usual client does.
 until mount -i -t nfs -o "ro,nolock,proto=tcp,vers=$lab_vers,addr=$lab_server,clientaddr=$lab_address" \
 	"$lab_server:$lab_root" /root; do
