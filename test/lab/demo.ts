@@ -41,7 +41,9 @@ async function demonstrate(nfs: '3' | '4.2'): Promise<void> {
   /** Runs one command of the product in the server and shows it as it was typed. */
   const trace = async (command: string): Promise<void> => {
     const output = await product.trace(command);
-    process.stdout.write(`\n    # trace ${command}\n${output.replaceAll(/^(?=.)/gm, '    ')}\n`);
+    process.stdout.write(
+      `\n    # trace ${command}\n${output.trimEnd().replaceAll(/^(?=.)/gm, '    ')}\n\n`,
+    );
   };
 
   tell('starting the NFS server (Linux 6.1 in a virtual machine, in emulation)');
@@ -56,7 +58,7 @@ async function demonstrate(nfs: '3' | '4.2'): Promise<void> {
   const overNfs = await victim.start();
   tell(`its services are up and its exercise is done after ${seconds(overNfs.bootMs)}; off again`);
   await victim.powerOff();
-  commands.push('(boot the machine and exercise it)');
+  commands.push('# boot the machine and exercise it');
 
   await product.settle();
   await trace('sessions');

@@ -39,11 +39,13 @@ cat >/etc/exports <<EXPORTS
 EXPORTS
 modprobe nfsd
 mount -t nfsd nfsd /proc/fs/nfsd
-rpcbind -w
+# The user that Debian makes when rpcbind is installed, which it is not.
+grep -q '^_rpc:' /etc/passwd || echo '_rpc:x:499:65534::/run/rpcbind:/usr/sbin/nologin' >>/etc/passwd
+rpcbind -w || echo "lab: failed: rpcbind"
 exportfs -ra
 # Short lease and grace: nothing here has state from before, and a killed victim comes back at once.
-rpc.nfsd -G 10 -L 10 8 || echo "lab: failed: rpc.nfsd failed"
-rpc.mountd || echo "lab: failed: rpc.mountd failed"
+rpc.nfsd -G 10 -L 10 8 || echo "lab: failed: rpc.nfsd"
+rpc.mountd || echo "lab: failed: rpc.mountd"
 echo "lab: server up at $(cut -d' ' -f1 /proc/uptime) s"
 
 while :; do

@@ -8,7 +8,7 @@ rm -rf var/cache/apt/archives var/lib/apt/lists
 mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial
 ln -sf /etc/systemd/system/lab.target etc/systemd/system/default.target
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
-	e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer getty@tty1.service \
+	e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer getty@tty1.service getty-static.service \
 	serial-getty@ttyS0.service systemd-random-seed.service systemd-update-utmp.service \
 	systemd-update-utmp-runlevel.service systemd-pstore.service; do
 	ln -sf /dev/null "etc/systemd/system/$unit"
