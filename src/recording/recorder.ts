@@ -71,7 +71,9 @@ export class Recorder {
     if (untraced !== null) onNotice(noticeOfTier(untraced));
     try {
       await this.#exclusively(async () => {
-        for (const recording of store.activeRecordings()) await this.#resume(recording);
+        // Read once: the first root's gap is a commit of its own.
+        const lastUs = store.lastIngestUs();
+        for (const recording of store.activeRecordings()) await this.#resume(recording, lastUs);
       });
     } catch (error) {
       await this.#sensors.stop();
@@ -186,22 +188,24 @@ export class Recorder {
     });
   }
 
-  async #resume(recording: RecordingRow): Promise<void> {
+  /** @param lastUs when the daemon before this one committed last */
+  async #resume(recording: RecordingRow, lastUs: number | null): Promise<void> {
     const { store, onNotice } = this.#options;
     const { rootId, id: recordingId, root: path, label, clients, startedUs } = recording;
-    const builder = new BatchBuilder();
-    const gap = {
-      recordingId,
-      sessionId: null,
-      fromUs: store.lastIngestUs() ?? startedUs,
-      toUs: wallNowUs(),
+    /** The time without a daemon, up to now, as a loss. */
+    const gap = (): BatchBuilder => {
+      const builder = new BatchBuilder();
+      builder.losses.push({
+        recordingId,
+        sessionId: null,
+        fromUs: Math.max(lastUs ?? 0, startedUs),
+        toUs: wallNowUs(),
+        where: 'daemon-restart',
+        count: 1,
+        detail: 'no daemon was running; what clients did meanwhile is not known',
+      });
+      return builder;
     };
-    builder.losses.push({
-      ...gap,
-      where: 'daemon-restart',
-      count: 1,
-      detail: 'no daemon was running; what clients did meanwhile is not known',
-    });
     const root = new RootRecording({ path });
     try {
       await this.#open(root);
@@ -209,7 +213,7 @@ export class Recorder {
       // A root that is gone now must not keep the others from being recorded.
       if (!(error instanceof TraceError)) throw error;
       onNotice({ level: 'warn', text: `recording of ${path.toString()} ended: ${error.message}` });
-      this.#pipe.commit(this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop'), builder);
+      this.#pipe.commit(this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop'), gap());
       store.stopRecording(recordingId, wallNowUs());
       return;
     }
@@ -219,7 +223,7 @@ export class Recorder {
       store.knownFiles(rootId),
     );
     this.#adopt(root);
-    this.#pipe.commit([], builder);
+    this.#pipe.commit([], gap());
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }
 

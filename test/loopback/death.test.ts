@@ -1,32 +1,39 @@
 /** The daemon ends, by itself or by force, while a client reads: what was committed stays. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { lacks } from '../capabilities.ts';
-import { GANESHA_NEEDS } from '../support/ganesha.ts';
+import { CLIENTS, GANESHA_NEEDS } from '../support/ganesha.ts';
 import { Loopback } from '../support/loopback.ts';
 import type { NfsClient } from '../support/nfs-client.ts';
 
 interface Shown {
   readonly open: boolean;
   readonly loss: number;
-  readonly losses: readonly { readonly where: string; readonly detail: string }[];
+  readonly losses: readonly { readonly where: string; readonly from: string }[];
 }
 
 describe('the end of a daemon', { skip: lacks(...GANESHA_NEEDS) }, () => {
   let loop: Loopback;
   let client: NfsClient;
+  let other: string;
   before(async () => {
-    loop = await Loopback.start({ config: { flushMs: 60_000 } });
+    loop = await Loopback.start({ config: { flushMs: 60_000 }, others: ['other'] });
+    other = loop.roots[1] ?? '';
+    writeFileSync(`${other}/file`, 'of the other root');
     await loop.record();
+    await loop.sandbox.ok(['start', '--root', other, '--client', CLIENTS[0]]);
     client = await loop.client(3);
   });
   after(() => loop.stop());
-  const show = (): Promise<Shown> => loop.sandbox.json<Shown>(['show', '1']);
+  const show = (session = '1'): Promise<Shown> => loop.sandbox.json<Shown>(['show', session]);
 
   test('kill -9: what was committed is there, and can be read while no daemon runs', async () => {
     await client.read('/init');
     await client.read('/etc/a');
+    await loop.flush();
+    await (await loop.client(3, other)).read('/file');
     await loop.flush();
     await client.read('/etc/ab');
     await loop.daemon.kill();
@@ -47,6 +54,12 @@ describe('the end of a daemon', { skip: lacks(...GANESHA_NEEDS) }, () => {
     assert.deepEqual(
       losses.map(({ where }) => where),
       ['daemon-restart'],
+    );
+    const ofOther = await show('2');
+    assert.deepEqual(
+      ofOther.losses.map(({ where, from }) => [where, from]),
+      losses.map(({ where, from }) => [where, from]),
+      'the same gap for each root',
     );
     assert.match((await loop.sandbox.ok(['sessions'])).text, / 1 +open,lossy$/m);
     assert.match((await loop.sandbox.ok(['show', '1'])).text, /loss +daemon-restart: 1, /);
@@ -89,6 +102,6 @@ describe('the end of a daemon', { skip: lacks(...GANESHA_NEEDS) }, () => {
     }
     await loop.restart();
     const { text } = await loop.sandbox.ok(['stop']);
-    assert.match(text, /ended: session-1\n$/);
+    assert.match(text, /ended: session-1$/m);
   });
 });
