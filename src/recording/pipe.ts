@@ -50,6 +50,7 @@ export class Pipe {
   readonly #soleClient = new Set<number>();
   #nextFileId: number;
   #lastCommitUs = wallNowUs();
+  #failure: string | null = null;
 
   constructor(options: PipeOptions) {
     this.#options = options;
@@ -100,6 +101,16 @@ export class Pipe {
     return this.#lastCommitUs;
   }
 
+  /** Why the last flush failed; null if it did not. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  /** Flushes that the store has not taken yet. */
+  get uncommitted(): number {
+    return this.#queue.waiting;
+  }
+
   forget(root: RootRecording): void {
     this.#witnesses.forget(root);
   }
@@ -109,10 +120,14 @@ export class Pipe {
    *   drains of the two witnesses are judged too.
    */
   async flush(whole: boolean): Promise<void> {
-    if (whole) {
-      await this.#flushOnce(true);
-      await this.#flushOnce(true);
-    } else await this.#flushOnce(this.#witnesses.suspicious);
+    try {
+      await this.#flushOnce(whole || this.#witnesses.suspicious);
+      if (whole) await this.#flushOnce(true);
+      this.#failure = null;
+    } catch (error) {
+      this.#failure = (error as Error).message;
+      throw error;
+    }
   }
 
   async #flushOnce(drained: boolean): Promise<void> {
