@@ -35,7 +35,7 @@ export class Service implements ControlService {
 
   status(): StatusBody {
     const { recorder, store, version } = this.#options;
-    const { tier, nfsd, fanotify, recordings, unresolved, lastCommitUs } = recorder.status();
+    const { tier, nfsd, fanotify, recordings, unresolved, ...rest } = recorder.status();
     return {
       pid: process.pid,
       version,
@@ -49,7 +49,9 @@ export class Service implements ControlService {
       },
       unresolved,
       recordings: recordings.map(bodyOf),
-      last_commit: rfc3339(lastCommitUs),
+      last_commit: rfc3339(rest.lastCommitUs),
+      failure: rest.failure,
+      uncommitted: rest.uncommitted,
     };
   }
 

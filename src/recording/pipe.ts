@@ -50,6 +50,7 @@ export class Pipe {
   readonly #soleClient = new Set<number>();
   #nextFileId: number;
   #lastCommitUs = wallNowUs();
+  #failure: string | null = null;
 
   constructor(options: PipeOptions) {
     this.#options = options;
@@ -100,6 +101,16 @@ export class Pipe {
     return this.#lastCommitUs;
   }
 
+  /** Why the last flush failed; null if it did not. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  /** Flushes that the store has not taken yet. */
+  get uncommitted(): number {
+    return this.#queue.waiting;
+  }
+
   forget(root: RootRecording): void {
     this.#witnesses.forget(root);
   }
@@ -109,10 +120,14 @@ export class Pipe {
    *   drains of the two witnesses are judged too.
    */
   async flush(whole: boolean): Promise<void> {
-    if (whole) {
-      await this.#flushOnce(true);
-      await this.#flushOnce(true);
-    } else await this.#flushOnce(this.#witnesses.suspicious);
+    try {
+      await this.#flushOnce(whole || this.#witnesses.suspicious);
+      if (whole) await this.#flushOnce(true);
+      this.#failure = null;
+    } catch (error) {
+      this.#failure = (error as Error).message;
+      throw error;
+    }
   }
 
   async #flushOnce(drained: boolean): Promise<void> {
@@ -120,36 +135,90 @@ export class Pipe {
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
     const trace = this.#options.sensors.drainTrace();
-    this.#takeFileEvents();
     const builder = new BatchBuilder();
+    const effects: SessionEffect[] = [];
     const toWall = wallTranslation();
-    const effects = await this.#nfsAttributor.attribute(trace, {
-      builder,
-      toWall,
-      whole: drained,
-    });
-    const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
-    this.#events = [];
-    const { traced } = this.#options.sensors;
-    const byFiles = this.#fileAttributor.attribute(files, { traced, builder, toWall });
-    for (const effect of byFiles)
-      if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
-    effects.push(...byFiles);
-    effects.push(...this.sessions.tick(nowUs()));
+    try {
+      await this.#attribute(trace, { builder, effects, toWall, drained });
+    } catch (error) {
+      // The sensors have given it away, and the session machine has seen a part of it: that part
+      // is written, so that the store knows what the machine knows, and the rest is a loss.
+      this.#takeAbandoned(trace, { builder, toWall }, error as Error);
+      this.#addLosses(builder, trace, toWall);
+      this.commit(effects, builder);
+      throw error;
+    }
     this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
-    if (traced && (drained || !this.#witnesses.suspicious))
+    if (this.#options.sensors.traced && (drained || !this.#witnesses.suspicious))
       builder.losses.push(...this.#witnesses.judge());
     this.commit(effects, builder);
+  }
+
+  /** Everything that was drained, and what it makes the session machine do. */
+  async #attribute(
+    trace: NfsBatch,
+    {
+      builder,
+      effects,
+      toWall,
+      drained,
+    }: {
+      readonly builder: BatchBuilder;
+      readonly effects: SessionEffect[];
+      readonly toWall: (us: number) => number;
+      readonly drained: boolean;
+    },
+  ): Promise<void> {
+    this.#takeFileEvents();
+    await this.#nfsAttributor.attribute(trace, { builder, effects, toWall, whole: drained });
+    const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
+    const { traced } = this.#options.sensors;
+    const before = effects.length;
+    try {
+      this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
+    } finally {
+      for (const effect of effects.slice(before))
+        if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
+    }
+    this.#events = [];
+    effects.push(...this.sessions.tick(nowUs()));
   }
 
   /** Drains the file side and lets every index follow it. */
   #takeFileEvents(): void {
     const batch = this.#options.sensors.drainFiles();
-    for (const root of this.#options.roots.values()) root.followNames(batch.events);
-    this.#events.push(...batch.events);
+    // Not push(...): as arguments a full table's 262,144 rows overflow the stack.
+    this.#events = this.#events.concat(batch.events);
     this.#fileLosses.push(...batch.losses);
     this.#fileUntilUs = batch.untilUs;
+    for (const root of this.#options.roots.values()) root.followNames(batch.events);
+  }
+
+  /** What an attribution that failed may not have looked at any more, all of it, as one loss. */
+  #takeAbandoned(
+    { rows, markers }: NfsBatch,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+    error: Error,
+  ): void {
+    const sum = (counts: readonly { readonly count: number }[]): number =>
+      counts.reduce((total, { count }) => total + count, 0);
+    const count = sum(rows) + sum(this.#events) + markers.length;
+    const firsts = [...rows.map(({ firstUs }) => firstUs), ...markers.map(({ atUs }) => atUs)];
+    // Events of files have no time; they came since the last commit.
+    const earliest = (least: number, us: number): number => Math.min(least, toWall(us));
+    const fromUs = firsts.reduce(earliest, this.#lastCommitUs);
+    this.#events = [];
+    if (count === 0) return;
+    builder.losses.push({
+      recordingId: null,
+      sessionId: null,
+      where: 'attribution',
+      count,
+      fromUs,
+      toUs: wallNowUs(),
+      detail: error.message,
+    });
   }
 
   #addLosses(builder: BatchBuilder, trace: NfsBatch, toWall: (us: number) => number): void {

@@ -40,6 +40,10 @@ export interface RecorderStatus extends SensorsStatus {
   readonly outside: number;
   /** Wall clock, microseconds. */
   readonly lastCommitUs: number;
+  /** Why the last flush failed; null if it did not. */
+  readonly failure: string | null;
+  /** Flushes that the store has not taken yet. */
+  readonly uncommitted: number;
 }
 
 export class Recorder {
@@ -167,6 +171,8 @@ export class Recorder {
       unresolved: this.#pipe.unresolved,
       outside: this.#pipe.outside,
       lastCommitUs: this.#pipe.lastCommitUs,
+      failure: this.#pipe.failure,
+      uncommitted: this.#pipe.uncommitted,
     };
   }
 

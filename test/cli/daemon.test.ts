@@ -1,6 +1,7 @@
 /** The daemon's life as its users see it: started, started twice, stopped, killed. No NFS here. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
 import { makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
@@ -118,6 +119,21 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     const daemon = await sandbox.daemon();
     daemon.child.kill('SIGINT');
     assert.equal(await daemon.stop(), 0, daemon.log());
+  });
+
+  test('SIGHUP, as of a terminal that goes: the same', async () => {
+    const { child, stop, log } = await sandbox.daemon();
+    child.kill('SIGHUP');
+    assert.equal(await stop(), 0, log());
+  });
+
+  test('a log that takes nothing, as on a full disk: it lives', async () => {
+    const prefix = ['sh', '-c', 'exec "$@" 2>/dev/full', 'sh'];
+    const running = sandbox.run(['daemon'], { prefix });
+    while ((await sandbox.daemonPid()) === null) await delay(50);
+    await sandbox.ok(['start', '--root', roots[0]]);
+    await sandbox.ok(['stop', '--daemon']);
+    assert.equal((await running).code, 0);
   });
 
   test('a second daemon: refused, by socket and by database', async () => {

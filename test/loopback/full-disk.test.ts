@@ -37,7 +37,11 @@ describe('a full disk while recording', { skip: lacks(...GANESHA_NEEDS) }, () =>
     await client.read('/etc/ab');
     await said(daemon.log, /a flush failed/);
     await sandbox.fails(['stop'], { code: 74, message: /no room left/ });
-    assert.equal((await sandbox.json<{ recordings: unknown[] }>(['status'])).recordings.length, 1);
+    const status = await sandbox.json<{ recordings: unknown[]; uncommitted: number }>(['status']);
+    assert.equal(status.recordings.length, 1);
+    assert.ok(status.uncommitted > 0);
+    const { stderr } = await sandbox.ok(['status']);
+    assert.match(stderr, /^warning: nothing reaches the database since .*no room left.*\nhint: ./);
     await sandbox.fails(['start', '--root', `${loop.root}/etc`], {
       code: 74,
       message: /no room left/,
@@ -45,6 +49,7 @@ describe('a full disk while recording', { skip: lacks(...GANESHA_NEEDS) }, () =>
 
     rmSync(filler);
     await said(daemon.log, /flushes work again/);
+    assert.doesNotMatch((await sandbox.ok(['status'])).stderr, /warning/);
     await client.read('/etc/abc');
     await sandbox.ok(['stop']);
     const files = await loop.files('1');
