@@ -134,7 +134,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     builder = new BatchBuilder();
     await attributor.attribute(
       { rows, markers, losses: [], untilUs: T0 },
-      { builder, toWall: (us) => us, whole },
+      { builder, effects: [], toWall: (us) => us, whole },
     );
     for (const { id, names } of builder.files) nameOf.set(id, names[0]?.toString() ?? '?');
     return builder
