@@ -48,8 +48,8 @@ export interface Daemon {
   /** What it has said: its log. */
   readonly log: () => string;
   /** Exit code after SIGTERM. */
-  stop(): Promise<number | null>;
-  kill(): Promise<void>;
+  readonly stop: () => Promise<number | null>;
+  readonly kill: () => Promise<void>;
 }
 
 export class TraceSandbox {
