@@ -13,6 +13,7 @@ import { exportedDirectories, isWithin } from '../recording/exports.ts';
 import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
+import { checkStart } from './check-start.ts';
 import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody } from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
@@ -61,7 +62,8 @@ export class Service implements ControlService {
     readonly clients: readonly string[];
   }): Promise<StartBody> {
     const { recorder } = this.#options;
-    const { root: path, label, clients } = request;
+    const { label, clients } = request;
+    const path = checkStart(request);
     const recording = await recorder.startRoot({ path, label, clients });
     return {
       recording: bodyOf(recording),

@@ -214,7 +214,7 @@ export class Writer {
       file.mode,
       file.uid,
       file.gid,
-      file.size,
+      integer(file.size),
       file.mtimeNs,
       file.nlink,
     );
@@ -287,6 +287,13 @@ export class Writer {
     if (sessionId === null && recordingId !== null)
       this.#sql.spreadLoss.run({ origin, recordingId, where, count, fromUs, toUs, detail });
   }
+}
+
+/** SQLite's largest; the largest file's 2^63 - 1 bytes are one more as a floating-point number. */
+const MOST = 2n ** 63n - 1n;
+
+function integer(value: number): number | bigint {
+  return value < 2 ** 63 ? value : MOST;
 }
 
 function detailText(detail: unknown): string | null {

@@ -122,9 +122,9 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
   });
 
   test('SIGHUP, as of a terminal that goes: the same', async () => {
-    const { child, stop, log } = await sandbox.daemon();
-    child.kill('SIGHUP');
-    assert.equal(await stop(), 0, log());
+    const daemon = await sandbox.daemon();
+    daemon.child.kill('SIGHUP');
+    assert.equal(await daemon.stop(), 0, daemon.log());
   });
 
   test('a log that takes nothing, as on a full disk: it lives', async () => {
