@@ -53,6 +53,10 @@ export class Ganesha {
       ip link set lo up && ip addr add ${CLIENTS[1]}/32 dev lo &&
       mount -t tmpfs none /run && mkdir -p /run/rpcbind /run/ganesha &&
       mount -t tmpfs none /var/lib/nfs && mkdir -p /var/lib/nfs/ganesha || exit
+      # It finds file systems in /etc/mtab, which a minimal Debian lacks.
+      if [ ! -e /etc/mtab ]; then
+        cp -a /etc /run/etc && ln -sf /proc/self/mounts /run/etc/mtab && mount --bind /run/etc /etc || exit
+      fi
       rpcbind -w -f &
       until [ -S /run/rpcbind.sock ]; do sleep 0.02; done
       exec ganesha.nfsd -F -f '${folder}/conf' -L '${folder}/log' -p /run/ganesha/pid`;

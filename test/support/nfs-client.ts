@@ -51,7 +51,12 @@ export class NfsClient {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const client = new NfsClient(child, createInterface(child.stdout));
-    await client.#answer();
+    try {
+      await client.#answer();
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
     return client;
   }
 
