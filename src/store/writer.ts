@@ -74,7 +74,6 @@ const SQL = {
     WHERE started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
   mark: 'INSERT INTO mark (session_id, at_us, text) VALUES (?, ?, ?) RETURNING id',
   openIds: 'SELECT id FROM session WHERE closed_us IS NULL ORDER BY id',
-  export: 'INSERT INTO export (expression, options, digest, at_us) VALUES (?, ?, ?, ?)',
 } as const;
 
 type Statements = { readonly [K in keyof typeof SQL]: Statement };
@@ -139,15 +138,6 @@ export class Writer {
         return [...sessions];
       })
       .immediate();
-  }
-
-  recordExport(row: {
-    readonly expression: string;
-    readonly options: unknown;
-    readonly digest: string;
-    readonly atUs: number;
-  }): void {
-    this.#sql.export.run(row.expression, JSON.stringify(row.options), row.digest, row.atUs);
   }
 
   /** Makes everything committed so far outlive a power cut. */
