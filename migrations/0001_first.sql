@@ -121,11 +121,3 @@ CREATE TABLE loss (
   detail       TEXT
 ) STRICT;
 CREATE INDEX loss_session ON loss (session_id);
-
-CREATE TABLE export (
-  id         INTEGER PRIMARY KEY,
-  expression TEXT NOT NULL,
-  options    TEXT NOT NULL,
-  digest     TEXT NOT NULL,
-  at_us      INTEGER NOT NULL
-) STRICT;

@@ -72,6 +72,8 @@ async function runFile(file: string, limitMs: number): Promise<void> {
       print(failure.text.replaceAll(/^/gm, '        '));
     } else if (type === 'test:summary' && event.file !== undefined) {
       tellFile(data as FileSummary);
+    } else if (type === 'test:diagnostic' && event.file !== undefined) {
+      print(`        ${relative(folder, event.file)}: ${event.message ?? ''}`);
     } else if (type === 'test:stdout' || type === 'test:stderr') {
       process.stderr.write(event.message ?? '');
     }

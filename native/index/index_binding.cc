@@ -39,8 +39,14 @@ Napi::Value Bytes(Napi::Env env, std::string_view bytes) {
   return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
 }
 
+// 64 bits reach from 1677 to 2262; tmpfs, btrfs and XFS keep times beyond, which any client can
+// set.
 int64_t Nanoseconds(const statx_timestamp& time) {
-  return time.tv_sec * 1000000000ll + time.tv_nsec;
+  int64_t ns;
+  if (__builtin_mul_overflow(time.tv_sec, int64_t{1000000000}, &ns) ||
+      __builtin_add_overflow(ns, int64_t{time.tv_nsec}, &ns))
+    return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+  return ns;
 }
 
 class IndexBinding : public Napi::ObjectWrap<IndexBinding> {

@@ -184,7 +184,7 @@ async function measure(subject: Subject): Promise<number[][]> {
 }
 
 try {
-  const type = spawnSync('stat', ['-f', '-c', '%T', work]).stdout.toString().trim();
+  const type = spawnSync('findmnt', ['-n', '-o', 'FSTYPE', '-T', work]).stdout.toString().trim();
   say(`making trees in ${work} (${type})`);
   const subjects = [await prepare('A', makeMixed), await prepare('B', makeSmall)];
   const columns: { times: number[][]; base: number[] }[] = [];

@@ -78,6 +78,8 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
     const failure = explained(error);
+    // Before anything is written: a reader that has gone ends the program there.
+    process.exitCode = failure.exitCode;
     new Output({ json: argv.includes('--json') }).fail(failure);
     return failure.exitCode;
   }

@@ -9,7 +9,7 @@ import { realpathSync } from 'node:fs';
 export function rootArgument(text: string): Buffer {
   const path = resolve(text);
   try {
-    return realpathSync(path, { encoding: 'buffer' });
+    return realpathSync.native(path, { encoding: 'buffer' });
   } catch {
     return Buffer.from(path);
   }

@@ -72,6 +72,10 @@ export interface StatusBody {
   readonly unresolved: number;
   readonly recordings: readonly RecordingBody[];
   readonly last_commit: string;
+  /** Why what is recorded does not reach the database now; null if it does. */
+  readonly failure: string | null;
+  /** Commits that wait in memory for the failure to pass. */
+  readonly uncommitted: number;
 }
 
 export interface MarkBody {

@@ -16,8 +16,11 @@ const schema = z.strictObject({
   flushMs: z.number().int().min(50).max(60_000).default(1000),
   /** Silence after which a session ends, minutes. */
   quietMinutes: z.number().positive().default(15),
-  /** Ring for each processor for the kernel's NFS trace, bytes (a power of two times 4096). */
-  traceRingBytes: z.number().int().min(4096).optional(),
+  /** Ring for each processor for the kernel's NFS trace, bytes: a power of two, 4096 or more. */
+  traceRingBytes: z
+    .number()
+    .refine((bytes) => bytes >= 4096 && Number.isInteger(Math.log2(bytes)), 'is no power of two')
+    .optional(),
   /** Names (`comm`) of NFS servers of user space. */
   serverNames: z.array(z.string().min(1).max(15)).default(['ganesha.nfsd', 'unfsd']),
   /** TCP ports of NFS servers of user space, to see which clients are connected. */

@@ -72,11 +72,15 @@ export class ControlServer {
   /** @throws TraceError `socket-place` */
   async start(service: ControlService): Promise<void> {
     this.#server.on('request', routes(service, this.#ending));
-    await new Promise<void>((resolve, reject) => {
+    // The socket is bound within listen(): there is no moment at which others may open it.
+    const umask = process.umask(0o117);
+    const listening = new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause) => reject(this.#placeError(cause.message, cause)));
       this.#server.listen(this.#path, resolve);
     });
-    chmodSync(this.#path, 0o660);
+    process.umask(umask);
+    await listening;
+    this.#try(() => chmodSync(this.#path, 0o660));
   }
 
   /** Lets answers under way end, but not for ever. */
@@ -177,6 +181,12 @@ function read<T extends z.ZodType>(schema: T, request: Request): z.infer<T> {
   });
 }
 
+/** How express says that a body is no JSON, too long, or broke off. */
+function isClientsFault(error: unknown): error is Error {
+  const status = error instanceof Error && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500;
+}
+
 /** Express knows an error handler by its four parameters. */
 function sendError(error: unknown, _: Request, response: Response, next: NextFunction): void {
   if (response.headersSent) {
@@ -188,13 +198,15 @@ function sendError(error: unknown, _: Request, response: Response, next: NextFun
   const known =
     error instanceof TraceError
       ? error
-      : new TraceError({
-          code: 'internal',
-          message: error instanceof Error ? error.message : String(error),
-          hint: 'this is a bug; the daemon goes on',
-          exit: 'bug',
-          cause: error,
-        });
+      : isClientsFault(error)
+        ? new TraceError({ code: 'bad-request', message: error.message, exit: 'usage' })
+        : new TraceError({
+            code: 'internal',
+            message: error instanceof Error ? error.message : String(error),
+            hint: 'this is a bug; the daemon goes on',
+            exit: 'bug',
+            cause: error,
+          });
   const body: ErrorBody = {
     error: {
       code: known.code,

@@ -9,6 +9,7 @@ import { lockDatabase } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
 import { ControlServer } from './control-server.ts';
+import { LogDestination } from './log-destination.ts';
 import { databasePath } from './places.ts';
 import { Service } from './service.ts';
 
@@ -17,10 +18,10 @@ export interface DaemonOptions {
   readonly version: string;
 }
 
-/** Runs until SIGTERM, SIGINT or a `shutdown` request; recordings resume at the next start. */
+/** Runs until SIGTERM, SIGINT, SIGHUP or a `shutdown` request; recordings resume at the next start. */
 export async function runDaemon({ config, version }: DaemonOptions): Promise<void> {
   // Synchronous, so that the last line before a crash is in the log.
-  const log = pino({ base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = pino({ base: null }, new LogDestination({ fd: 2 }));
   const stopping = new AbortController();
   const server = new ControlServer({ socket: config.socket, ending: stopping.signal });
   await server.claim();
@@ -63,7 +64,8 @@ async function record({ config, version, log, stopping, server, store }: Parts):
     await server.start(new Service({ recorder, store, stateDir, version, shutdown }));
     log.info({ pid: process.pid, version, socket }, 'recording');
     sdNotify('READY=1');
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, shutdown);
+    // SIGHUP is a terminal that goes: as good a reason to commit what is there.
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, shutdown);
     await flushUntil(stopping.signal, { recorder, everyMs: flushMs, log });
     sdNotify('STOPPING=1');
   } finally {

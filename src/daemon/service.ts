@@ -13,6 +13,7 @@ import { exportedDirectories, isWithin } from '../recording/exports.ts';
 import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
+import { checkStart } from './check-start.ts';
 import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody } from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
@@ -35,7 +36,7 @@ export class Service implements ControlService {
 
   status(): StatusBody {
     const { recorder, store, version } = this.#options;
-    const { tier, nfsd, fanotify, recordings, unresolved, lastCommitUs } = recorder.status();
+    const { tier, nfsd, fanotify, recordings, unresolved, ...rest } = recorder.status();
     return {
       pid: process.pid,
       version,
@@ -49,7 +50,9 @@ export class Service implements ControlService {
       },
       unresolved,
       recordings: recordings.map(bodyOf),
-      last_commit: rfc3339(lastCommitUs),
+      last_commit: rfc3339(rest.lastCommitUs),
+      failure: rest.failure,
+      uncommitted: rest.uncommitted,
     };
   }
 
@@ -59,7 +62,8 @@ export class Service implements ControlService {
     readonly clients: readonly string[];
   }): Promise<StartBody> {
     const { recorder } = this.#options;
-    const { root: path, label, clients } = request;
+    const { label, clients } = request;
+    const path = checkStart(request);
     const recording = await recorder.startRoot({ path, label, clients });
     return {
       recording: bodyOf(recording),

@@ -126,8 +126,13 @@ export function select({
 function changeOf({ seen, operations }: Found, stat: TreeStat): Drift['what'] | null {
   if (seen === undefined) return null;
   if (seen.type !== stat.type) return 'changed-type';
-  const same = seen.size === stat.size && seen.mtime === stat.mtime;
+  const same = seen.size === stat.size && seen.mtime === keptSeconds(stat.mtime);
   return stat.type !== 'file' || same || (operations & WRITTEN) !== 0 ? null : 'changed';
+}
+
+/** The recorder keeps nanoseconds in 64 bits; a time before 1677 or after 2262 is the nearest. */
+function keptSeconds(mtime: number): number {
+  return Math.max(-9_223_372_037, Math.min(mtime, 9_223_372_036));
 }
 
 interface Keeping {

@@ -2,6 +2,7 @@
  * The last hop: batches wait here until the store has taken them, so that a full disk loses
  * nothing while memory lasts. Owns the bound and the count of what it had to drop.
  */
+import { TraceError } from '../common/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { IngestBatch } from '../store/types.ts';
 
@@ -11,7 +12,7 @@ const LONGEST = 1000;
 export class CommitQueue {
   readonly #store: Pick<Store, 'ingest'>;
   readonly #waiting: IngestBatch[] = [];
-  #dropped: { count: number; fromUs: number } | null = null;
+  #dropped: { count: number; readonly fromUs: number } | null = null;
 
   constructor(store: Pick<Store, 'ingest'>) {
     this.#store = store;
@@ -21,12 +22,24 @@ export class CommitQueue {
     return this.#waiting.length;
   }
 
-  /** Commits everything that waits, oldest first; throws what the store throws, losing nothing. */
+  /**
+   * Commits everything that waits, oldest first; throws what the store throws. What the disk
+   * refuses waits; what the store itself cannot take is a bug, would block all that follows, and
+   * is counted as lost.
+   */
   commit(batch: IngestBatch): void {
     this.#waiting.push(batch);
     if (this.#waiting.length > LONGEST) this.#dropAccesses();
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      this.#store.ingest(next);
+      try {
+        this.#store.ingest(next);
+      } catch (error) {
+        if (!(error instanceof TraceError)) {
+          this.#waiting.shift();
+          this.#drop(next);
+        }
+        throw error;
+      }
       this.#waiting.shift();
     }
     if (this.#dropped === null) return;
@@ -45,8 +58,12 @@ export class CommitQueue {
     const index = this.#waiting.findIndex(({ accesses = [] }) => accesses.length > 0);
     const batch = this.#waiting[index];
     if (batch === undefined) return;
-    const count = (this.#dropped?.count ?? 0) + (batch.accesses?.length ?? 0);
-    this.#dropped = { count, fromUs: this.#dropped?.fromUs ?? batch.atUs };
+    this.#drop(batch);
     this.#waiting[index] = { ...batch, accesses: [] };
+  }
+
+  #drop({ accesses = [], atUs }: IngestBatch): void {
+    this.#dropped ??= { count: 0, fromUs: atUs };
+    this.#dropped.count += Math.max(1, accesses.length);
   }
 }

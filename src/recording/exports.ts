@@ -37,7 +37,11 @@ function unescapeOctal(field: Buffer): Buffer {
 /** Directories that exportfs has handed to the kernel, in use or not. */
 export function exportedDirectories(): Buffer[] {
   const etab = readIfThere(ETAB);
-  if (etab === null) return [];
+  return etab === null ? [] : parseEtab(etab);
+}
+
+/** The directories of an etab: a line for each (directory, client), a tab between them. */
+export function parseEtab(etab: Buffer): Buffer[] {
   return etab
     .toString('latin1')
     .split('\n')

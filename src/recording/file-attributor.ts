@@ -42,16 +42,20 @@ export class FileAttributor {
     this.#ports = new Set(options.serverPorts);
   }
 
-  /** @param traced the kernel server's trace is (or will be) the record of its clients */
+  /**
+   * @param options.traced the kernel server's trace is (or will be) the record of its clients
+   * @param options.effects gets what the session machine did, also when this throws
+   */
   attribute(
     batch: FileBatch,
     options: {
       readonly traced: boolean;
       readonly builder: BatchBuilder;
+      readonly effects: SessionEffect[];
       readonly toWall: (us: number) => number;
     },
-  ): SessionEffect[] {
-    const effects: SessionEffect[] = [];
+  ): void {
+    const { effects } = options;
     let connected: readonly string[] | null = null;
     for (const event of batch.events) {
       if (event.pidClass !== 'nfsd' && event.pidClass !== 'server') continue;
@@ -71,7 +75,6 @@ export class FileAttributor {
         effects.push(...this.#sight({ root, object, event, bits, client, batch }, options));
       }
     }
-    return effects;
   }
 
   #sight(

@@ -61,31 +61,33 @@ export class NfsAttributor {
     return this.#outside;
   }
 
-  /** @param options.whole nothing may be held back for a later walk of the roots */
+  /**
+   * @param options.effects gets what the session machine did, also when this throws
+   * @param options.whole nothing may be held back for a later walk of the roots
+   */
   async attribute(
     batch: NfsBatch,
     options: {
       readonly builder: BatchBuilder;
+      readonly effects: SessionEffect[];
       readonly toWall: (us: number) => number;
       readonly whole: boolean;
     },
-  ): Promise<SessionEffect[]> {
+  ): Promise<void> {
+    const { effects } = options;
     const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
-    this.#held = [];
     const rows = [...held, ...batch.rows];
-    if (rows.length === 0 && batch.markers.length === 0) return [];
+    if (rows.length === 0 && batch.markers.length === 0) return;
     // A boot in between would put held rows into the wrong session.
     const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
     const open = await this.#explain({ ...batch, rows }, mustWalk);
-    const effects: SessionEffect[] = [];
+    this.#held = rows.filter(({ hash }) => open.has(hash));
     const unknown: NfsRow[] = [];
     for (const item of inOrder(rows, batch.markers))
       if ('verifier' in item) this.#mark(item, effects);
       else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
     // Last, so that the session which its client's other calls have opened gets the loss.
     for (const row of unknown) this.#noteUnknown(row, options);
-    this.#held = rows.filter(({ hash }) => open.has(hash));
-    return effects;
   }
 
   /**
@@ -105,7 +107,12 @@ export class NfsAttributor {
     if (drop()) return open;
     if (exports.refresh()) this.#hopeless.clear();
     if (drop()) return open;
-    await refreshNames();
+    try {
+      await refreshNames();
+    } catch (error) {
+      // Events that come late (`fanotify-sync-timeout`) leave the walk, which needs none.
+      if (!(error instanceof TraceError)) throw error;
+    }
     if (drop()) return open;
     const began = nowUs();
     if (!mustWalk && began < this.#nextWalkUs) return open;

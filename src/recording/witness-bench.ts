@@ -49,8 +49,8 @@ export class WitnessBench {
           sessionId: null,
           where: missing === 'trace' ? 'witness-trace' : 'witness-fanotify',
           count: these.length,
-          fromUs: Math.min(...times),
-          toUs: Math.max(...times),
+          fromUs: times.reduce((least, one) => Math.min(least, one)),
+          toUs: times.reduce((most, one) => Math.max(most, one)),
           detail: these
             .slice(0, SHOWN_PATHS)
             .map(({ objectId }) => root.pathOf(objectId).toString('utf8'))

@@ -167,16 +167,6 @@ export class Store {
     return this.#try(() => this.#reader.marks(sessionId));
   }
 
-  /** @param row.options plain JSON; `digest` of the image's bytes */
-  recordExport(row: {
-    readonly expression: string;
-    readonly options: unknown;
-    readonly digest: string;
-    readonly atUs: number;
-  }): void {
-    this.#write((writer) => writer.recordExport(row));
-  }
-
   #write<T>(work: (writer: Writer) => T): T {
     const writer = this.#writer;
     if (writer === null)

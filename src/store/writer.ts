@@ -74,7 +74,6 @@ const SQL = {
     WHERE started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
   mark: 'INSERT INTO mark (session_id, at_us, text) VALUES (?, ?, ?) RETURNING id',
   openIds: 'SELECT id FROM session WHERE closed_us IS NULL ORDER BY id',
-  export: 'INSERT INTO export (expression, options, digest, at_us) VALUES (?, ?, ?, ?)',
 } as const;
 
 type Statements = { readonly [K in keyof typeof SQL]: Statement };
@@ -141,15 +140,6 @@ export class Writer {
       .immediate();
   }
 
-  recordExport(row: {
-    readonly expression: string;
-    readonly options: unknown;
-    readonly digest: string;
-    readonly atUs: number;
-  }): void {
-    this.#sql.export.run(row.expression, JSON.stringify(row.options), row.digest, row.atUs);
-  }
-
   /** Makes everything committed so far outlive a power cut. */
   sync(): void {
     this.#db.pragma('wal_checkpoint(PASSIVE)');
@@ -214,7 +204,7 @@ export class Writer {
       file.mode,
       file.uid,
       file.gid,
-      file.size,
+      integer(file.size),
       file.mtimeNs,
       file.nlink,
     );
@@ -287,6 +277,13 @@ export class Writer {
     if (sessionId === null && recordingId !== null)
       this.#sql.spreadLoss.run({ origin, recordingId, where, count, fromUs, toUs, detail });
   }
+}
+
+/** SQLite's largest; the largest file's 2^63 - 1 bytes are one more as a floating-point number. */
+const MOST = 2n ** 63n - 1n;
+
+function integer(value: number): number | bigint {
+  return value < 2 ** 63 ? value : MOST;
 }
 
 function detailText(detail: unknown): string | null {

@@ -7,8 +7,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, createWriteStream, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
@@ -20,6 +20,8 @@ const CACHE = join(
   process.env['NFSROOT_TRACE_CACHE'] ?? join(homedir(), '.cache/nfsroot-trace'),
   'bare',
 );
+/** What all commands on it said, to look into while they run and afterwards. */
+const LOG = join(CACHE, 'last.log');
 /** The clone's place on the bare machine. */
 const CLONE = '/root/nfsroot-trace';
 
@@ -29,6 +31,7 @@ let tree = '';
 before(() => {
   if (skip !== false) return;
   mkdirSync(CACHE, { recursive: true });
+  rmSync(LOG, { force: true });
   const base = makeBase();
   tree = mkdtempSync(join(CACHE, 'machine-'));
   execFileSync('cp', ['-a', '--reflink=auto', `${base}/.`, tree]);
@@ -131,7 +134,6 @@ function environment(): string[] {
  * this process is killed.
  */
 async function onBareMachine(command: string): Promise<string> {
-  const log = join(CACHE, 'last.log');
   const script = `
     set -e
     mount --bind "$0" "$0"
@@ -149,12 +151,14 @@ async function onBareMachine(command: string): Promise<string> {
     ),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  const file = createWriteStream(log);
-  child.stdout.pipe(file, { end: false });
-  child.stderr.pipe(file, { end: false });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      appendFileSync(LOG, text);
+    });
+  }
   const [status] = (await once(child, 'close')) as [number | null];
-  await new Promise((resolve) => file.end(resolve));
-  const output = readFileSync(log, 'utf8');
   assert.equal(status, 0, `${command}\n${output.split('\n').slice(-80).join('\n')}`);
   return output;
 }

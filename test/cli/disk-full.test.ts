@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
+import { fillUp } from '../support/fill-up.ts';
 import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
 import { TraceSandbox } from '../support/trace-sandbox.ts';
 
@@ -49,13 +50,3 @@ describe('a full disk', { skip: lacks('root', 'mount') }, () => {
     });
   });
 });
-
-/** Takes the last byte that its file system has. */
-function fillUp(path: string): void {
-  for (let size = 64 * 1024; size >= 1; size = Math.floor(size / 2))
-    try {
-      for (;;) writeFileSync(path, Buffer.alloc(size), { flag: 'a' });
-    } catch (error) {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
-    }
-}

@@ -218,12 +218,6 @@ test('files come in bytewise order, only those of the operations asked for', (t)
   assert.deepEqual(listOf(store, 1), ['Z', 'a', 'b', '\xff']);
 });
 
-test('an export is on record', (t) => {
-  const { store } = recorded(t);
-  const row = { expression: 'session-1', options: { format: 'cpio' }, digest: 'abc', atUs: T0 };
-  store.recordExport(row);
-});
-
 test('a file that the store knows keeps its number and first metadata under a second one', (t) => {
   const recording = recorded(t);
   const { store, rootId } = recording;

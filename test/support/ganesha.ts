@@ -38,6 +38,7 @@ const LISTEN = '0A';
 export class Ganesha {
   readonly #folder: string;
   readonly #child: ChildProcess;
+  readonly #clients: NfsClient[] = [];
 
   private constructor(folder: string, child: ChildProcess) {
     this.#folder = folder;
@@ -52,14 +53,18 @@ export class Ganesha {
       ip link set lo up && ip addr add ${CLIENTS[1]}/32 dev lo &&
       mount -t tmpfs none /run && mkdir -p /run/rpcbind /run/ganesha &&
       mount -t tmpfs none /var/lib/nfs && mkdir -p /var/lib/nfs/ganesha || exit
+      # It finds file systems in /etc/mtab, which a minimal Debian lacks.
+      if [ ! -e /etc/mtab ]; then
+        cp -a /etc /run/etc && ln -sf /proc/self/mounts /run/etc/mtab && mount --bind /run/etc /etc || exit
+      fi
       rpcbind -w -f &
       until [ -S /run/rpcbind.sock ]; do sleep 0.02; done
       exec ganesha.nfsd -F -f '${folder}/conf' -L '${folder}/log' -p /run/ganesha/pid`;
-    const child = spawn(
-      'unshare',
-      ['--net', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script],
-      { stdio: ['ignore', 'ignore', 'ignore'] },
-    );
+    const apart = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child'];
+    // It must end with this process, however that ends.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...apart, 'sh', '-c', script], {
+      stdio: ['ignore', 'ignore', 'ignore'],
+    });
     const server = new Ganesha(folder, child);
     try {
       await server.#listens();
@@ -76,21 +81,29 @@ export class Ganesha {
   }
 
   /** A client with `directory` mounted; it stays connected until it is closed. */
-  client(options: {
+  async client(options: {
     readonly directory: string;
     readonly version: NfsVersion;
     readonly address?: ClientAddress;
   }): Promise<NfsClient> {
-    return NfsClient.connect({
+    const client = await NfsClient.connect({
       prefix: this.inside,
       server: options.address ?? CLIENTS[0],
       ports: { nfs: NFS_PORT, mount: MOUNT_PORT },
       directory: options.directory,
       version: options.version,
     });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Closes every client that is still there. */
+  async disconnect(): Promise<void> {
+    for (const client of this.#clients.splice(0)) await client.close();
   }
 
   async stop(): Promise<void> {
+    await this.disconnect();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const ended = once(this.#child, 'close');
       this.#child.kill('SIGKILL');

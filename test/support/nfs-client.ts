@@ -46,9 +46,17 @@ export class NfsClient {
       String(ports.mount),
       directory,
     ];
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    // It must end with this process, whatever it waits for then.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     const client = new NfsClient(child, createInterface(child.stdout));
-    await client.#answer();
+    try {
+      await client.#answer();
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
     return client;
   }
 
@@ -78,9 +86,20 @@ export class NfsClient {
     await this.#ask('write', path, content);
   }
 
+  /** Gives an object, not what a link leads to, this owner and group. */
+  async chown(path: string | Buffer, owner: number): Promise<void> {
+    await this.#ask('chown', path, String(owner));
+  }
+
+  async rename(path: string | Buffer, to: string): Promise<void> {
+    await this.#ask('rename', path, to);
+  }
+
+  /** Ends the connection. */
   async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'close');
-    this.#child.stdin.end();
+    this.#child.kill('SIGKILL');
     await ended;
   }
 

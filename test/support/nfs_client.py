@@ -79,9 +79,21 @@ def readlink(path):
 
 def write(path, content):
     handle = ctypes.c_void_p()
-    check(libnfs.nfs_creat(context, path, 0o644, ctypes.byref(handle)))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    check(libnfs.nfs_open2(context, path, flags, 0o644, ctypes.byref(handle)))
     check(libnfs.nfs_write(context, handle, ctypes.c_uint64(len(content)), content))
     check(libnfs.nfs_close(context, handle))
+    return []
+
+
+def chown(path, owner):
+    """Of the object itself, never of what a link leads to: a touch that leaves all as it was."""
+    check(libnfs.nfs_lchown(context, path, int(owner), int(owner)))
+    return []
+
+
+def rename(path, to):
+    check(libnfs.nfs_rename(context, path, to))
     return []
 
 
@@ -91,6 +103,8 @@ REQUESTS = {
     "readdir": readdir,
     "readlink": readlink,
     "write": write,
+    "chown": chown,
+    "rename": rename,
 }
 
 

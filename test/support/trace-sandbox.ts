@@ -48,8 +48,8 @@ export interface Daemon {
   /** What it has said: its log. */
   readonly log: () => string;
   /** Exit code after SIGTERM. */
-  stop(): Promise<number | null>;
-  kill(): Promise<void>;
+  readonly stop: () => Promise<number | null>;
+  readonly kill: () => Promise<void>;
 }
 
 export class TraceSandbox {
@@ -157,7 +157,14 @@ export class TraceSandbox {
   ): Promise<Daemon> {
     const file = this.at('config.json');
     writeFileSync(file, JSON.stringify({ flushMs: 100, ...config }));
-    const child = this.#spawn(this.command(['daemon', '--config', file], options.prefix), options);
+    const child = this.#spawn(
+      this.command(
+        ['daemon', '--config', file],
+        // It must end with this process, however that ends.
+        ['setpriv', '--pdeathsig', 'KILL', ...(options.prefix ?? [])],
+      ),
+      options,
+    );
     const { err } = collect(child);
     const log = (): string => Buffer.concat(err).toString();
     const ended = once(child, 'close');
@@ -201,15 +208,20 @@ export class TraceSandbox {
   /**
    * Runs the rest of a line as user and group `nobody`, with the repository and Node bound to
    * where nobody may read them, wherever they are. The command line stays the same.
+   * @param capability the one that it keeps
    */
-  asNobody(): string[] {
+  asNobody(capability?: string): string[] {
     const here = this.at('bound');
+    const kept =
+      capability === undefined
+        ? ''
+        : ` --inh-caps=-all,+${capability} --ambient-caps=-all,+${capability}`;
     const script = [
       `mount --bind "$1" '${here}/repository'`,
       `mount --bind "$2" '${here}/node'`,
       'node=$3; bin=$4; shift 4',
       // Behind the node and the script that the caller wrote.
-      `exec setpriv --reuid=65534 --regid=65534 --clear-groups '${here}'/node/"\${node##*/}" '${here}/repository'"\${bin#${REPOSITORY}}" "$@"`,
+      `exec setpriv --reuid=65534 --regid=65534 --clear-groups${kept} '${here}'/node/"\${node##*/}" '${here}/repository'"\${bin#${REPOSITORY}}" "$@"`,
     ].join(' && ');
     for (const name of ['repository', 'node']) mkdirSync(join(here, name), { recursive: true });
     return ['unshare', '--mount', 'sh', '-c', script, 'sh', REPOSITORY, dirname(process.execPath)];

@@ -10,7 +10,7 @@ import { rootArgument } from '../root-argument.ts';
 interface StartOptions {
   readonly root?: string;
   readonly label?: string;
-  readonly client: readonly string[];
+  readonly client?: readonly string[];
 }
 
 export const registerStart: Register = (program, context) => {
@@ -22,20 +22,20 @@ export const registerStart: Register = (program, context) => {
     .option(
       '--client <cidr>',
       'only this client or range (repeatable)',
-      (value: string, before: readonly string[]) => [...before, value],
-      [] as readonly string[],
+      (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
     )
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
       const root = rootArgument(required(options.root, '--root <dir>'));
-      checkStart({ root, clients: options.client });
+      const clients = options.client ?? [];
+      checkStart({ root, clients });
       const pid = await spawnDaemon({ client, places });
       if (pid !== null)
         output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
       const body = await client.start({
         root,
         label: options.label ?? null,
-        clients: options.client,
+        clients,
       });
       output.value({ ...body, daemon_started: pid });
       for (const { message, hint } of body.warnings) output.warn(message, hint);

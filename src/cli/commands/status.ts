@@ -12,6 +12,11 @@ export const registerStatus: Register = (program, context) => {
       const { client, output } = context(command);
       const body = await client.status();
       output.value(body);
+      if (body.failure !== null)
+        output.warn(
+          `nothing reaches the database since ${body.last_commit}: ${body.failure}`,
+          `${body.uncommitted} commits wait in the daemon's memory; they are lost if it ends first`,
+        );
       output.line(
         `daemon ${body.pid}, version ${body.version}, database ${output.name(Buffer.from(body.database))}`,
       );

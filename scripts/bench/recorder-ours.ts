@@ -1,11 +1,11 @@
 /**
  * The recorder's side of bench-recorder: records one file system as the daemon does (a drain each
  * 200 ms) until its standard input ends, then prints what it saw as one line of JSON.
- * Usage: node bench-recorder-ours.ts DIR; prints `ready` when it records.
+ * Usage: node recorder-ours.ts DIR; prints `ready` when it records.
  */
 import process from 'node:process';
-import { FAN_ONDIR, FAN_OPEN, FanotifyGroup } from '../src/fanotify-ts/index.ts';
-import type { FileBatch } from '../src/fanotify-ts/index.ts';
+import { FAN_ONDIR, FAN_OPEN, FanotifyGroup } from '../../src/fanotify-ts/index.ts';
+import type { FileBatch } from '../../src/fanotify-ts/index.ts';
 
 const group = new FanotifyGroup({ paths: [Buffer.from(process.argv[2] ?? '.')] });
 let opens = 0;

@@ -55,13 +55,13 @@ function cleanUp(): void {
 
 function prepare(): void {
   // As the daemon runs: compiled. Stripping types at run time would cost 20 MiB of its memory.
-  const source = fs.readFileSync(path.join(here, 'bench-recorder-ours.ts'), 'utf8');
-  const compiled = pathToFileURL(path.join(here, '../dist/fanotify-ts/index.js')).href;
+  const source = fs.readFileSync(path.join(here, 'recorder-ours.ts'), 'utf8');
+  const compiled = pathToFileURL(path.join(here, '../../dist/fanotify-ts/index.js')).href;
   fs.writeFileSync(
     path.join(work, 'ours.mjs'),
-    stripTypeScriptTypes(source).replaceAll('../src/fanotify-ts/index.ts', compiled),
+    stripTypeScriptTypes(source).replaceAll('../../src/fanotify-ts/index.ts', compiled),
   );
-  execFileSync('cc', ['-O2', '-o', reader, path.join(here, 'bench-reader.c')]);
+  execFileSync('cc', ['-O2', '-o', reader, path.join(here, 'reader.c')]);
   const image = path.join(work, 'disk');
   fs.mkdirSync(tree);
   fs.closeSync(fs.openSync(image, 'w'));

@@ -1,0 +1,267 @@
+/**
+ * One flush: what the sensors have goes through attribution into the store, in one transaction.
+ * Owns the session machine, the witnesses and what waits for the next commit. Must not know how
+ * recordings begin and end.
+ */
+import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
+import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
+import type { Store } from '../store/store.ts';
+import type { LossUpdate } from '../store/types.ts';
+import { BatchBuilder } from './batch-builder.ts';
+import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
+import { CommitQueue } from './commit-queue.ts';
+import { batchOfEffects, noticesOfEffects, type Notice } from './effects.ts';
+import type { ExportTable } from './export-table.ts';
+import { FileAttributor } from './file-attributor.ts';
+import { NfsAttributor } from './nfs-attributor.ts';
+import type { RootRecording } from './root-recording.ts';
+import type { Sensors } from './sensors.ts';
+import { WitnessBench } from './witness-bench.ts';
+
+/** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
+const HEARTBEAT_US = 5_000_000;
+
+export interface PipeOptions {
+  readonly store: Store;
+  readonly sensors: Sensors;
+  /** By root id; the recorder adds and removes. */
+  readonly roots: ReadonlyMap<number, RootRecording>;
+  readonly exports: ExportTable;
+  /** Silence that ends a session, microseconds. */
+  readonly quietUs: number;
+  /** TCP ports of NFS servers of user space. */
+  readonly serverPorts: readonly number[];
+  /** Called with what a person should know: a loss, a collision, a session that opened. */
+  readonly onNotice: (notice: Notice) => void;
+}
+
+export class Pipe {
+  readonly sessions: BootSessions;
+  readonly #options: PipeOptions;
+  readonly #witnesses = new WitnessBench();
+  readonly #queue: CommitQueue;
+  readonly #nfsAttributor: NfsAttributor;
+  readonly #fileAttributor: FileAttributor;
+  /** File events taken since the last commit. */
+  #events: FileEvent[] = [];
+  #fileLosses: LossCount[] = [];
+  #fileUntilUs = 0;
+  /** Sessions that file events alone opened since the last commit. */
+  readonly #soleClient = new Set<number>();
+  #nextFileId: number;
+  #lastCommitUs = wallNowUs();
+  #failure: string | null = null;
+
+  constructor(options: PipeOptions) {
+    this.#options = options;
+    const { store, sensors, roots, exports } = options;
+    this.#queue = new CommitQueue(store);
+    const next = store.nextIds();
+    this.#nextFileId = next.file;
+    const toMonotonic = monotonicOf();
+    this.sessions = new BootSessions({
+      nextSessionId: next.session,
+      quietUs: options.quietUs,
+      identities: store.identities(),
+      open: store.openSessions().map((session) => ({
+        ...session,
+        openedUs: toMonotonic(session.openedUs),
+        lastUs: toMonotonic(session.lastUs),
+      })),
+    });
+    const shared = {
+      roots,
+      sessions: this.sessions,
+      witnesses: this.#witnesses,
+      nextFileId: () => this.#nextFileId++,
+    };
+    this.#nfsAttributor = new NfsAttributor({
+      ...shared,
+      exports,
+      refreshNames: async () => {
+        await sensors.syncFiles();
+        this.#takeFileEvents();
+      },
+    });
+    this.#fileAttributor = new FileAttributor({ ...shared, serverPorts: options.serverPorts });
+  }
+
+  /** Calls whose file handle nothing explained. */
+  get unresolved(): number {
+    return this.#nfsAttributor.unresolved;
+  }
+
+  /** Calls on exports that are not recorded. */
+  get outside(): number {
+    return this.#nfsAttributor.outside;
+  }
+
+  /** Wall clock, microseconds. */
+  get lastCommitUs(): number {
+    return this.#lastCommitUs;
+  }
+
+  /** Why the last flush failed; null if it did not. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  /** Flushes that the store has not taken yet. */
+  get uncommitted(): number {
+    return this.#queue.waiting;
+  }
+
+  forget(root: RootRecording): void {
+    this.#witnesses.forget(root);
+  }
+
+  /**
+   * @param whole first drain the kernel's own queues. Twice, so that reads which fall between the
+   *   drains of the two witnesses are judged too.
+   */
+  async flush(whole: boolean): Promise<void> {
+    try {
+      await this.#flushOnce(whole || this.#witnesses.suspicious);
+      if (whole) await this.#flushOnce(true);
+      this.#failure = null;
+    } catch (error) {
+      this.#failure = (error as Error).message;
+      throw error;
+    }
+  }
+
+  async #flushOnce(drained: boolean): Promise<void> {
+    if (drained) await this.#options.sensors.sync();
+    this.#witnesses.next(wallNowUs());
+    // The trace first: what it names has then been created in an event of the file side.
+    const trace = this.#options.sensors.drainTrace();
+    const builder = new BatchBuilder();
+    const effects: SessionEffect[] = [];
+    const toWall = wallTranslation();
+    try {
+      await this.#attribute(trace, { builder, effects, toWall, drained });
+    } catch (error) {
+      // The sensors have given it away, and the session machine has seen a part of it: that part
+      // is written, so that the store knows what the machine knows, and the rest is a loss.
+      this.#takeAbandoned(trace, { builder, toWall }, error as Error);
+      this.#addLosses(builder, trace, toWall);
+      this.commit(effects, builder);
+      throw error;
+    }
+    this.#addLosses(builder, trace, toWall);
+    // What is suspicious only now is judged in the next flush, after both queues were drained.
+    if (this.#options.sensors.traced && (drained || !this.#witnesses.suspicious))
+      builder.losses.push(...this.#witnesses.judge());
+    this.commit(effects, builder);
+  }
+
+  /** Everything that was drained, and what it makes the session machine do. */
+  async #attribute(
+    trace: NfsBatch,
+    {
+      builder,
+      effects,
+      toWall,
+      drained,
+    }: {
+      readonly builder: BatchBuilder;
+      readonly effects: SessionEffect[];
+      readonly toWall: (us: number) => number;
+      readonly drained: boolean;
+    },
+  ): Promise<void> {
+    this.#takeFileEvents();
+    await this.#nfsAttributor.attribute(trace, { builder, effects, toWall, whole: drained });
+    const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
+    const { traced } = this.#options.sensors;
+    const before = effects.length;
+    try {
+      this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
+    } finally {
+      for (const effect of effects.slice(before))
+        if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
+    }
+    this.#events = [];
+    effects.push(...this.sessions.tick(nowUs()));
+  }
+
+  /** Drains the file side and lets every index follow it. */
+  #takeFileEvents(): void {
+    const batch = this.#options.sensors.drainFiles();
+    // Not push(...): as arguments a full table's 262,144 rows overflow the stack.
+    this.#events = this.#events.concat(batch.events);
+    this.#fileLosses.push(...batch.losses);
+    this.#fileUntilUs = batch.untilUs;
+    for (const root of this.#options.roots.values()) root.followNames(batch.events);
+  }
+
+  /** What an attribution that failed may not have looked at any more, all of it, as one loss. */
+  #takeAbandoned(
+    { rows, markers }: NfsBatch,
+    { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+    error: Error,
+  ): void {
+    const sum = (counts: readonly { readonly count: number }[]): number =>
+      counts.reduce((total, { count }) => total + count, 0);
+    const count = sum(rows) + sum(this.#events) + markers.length;
+    const firsts = [...rows.map(({ firstUs }) => firstUs), ...markers.map(({ atUs }) => atUs)];
+    // Events of files have no time; they came since the last commit.
+    const earliest = (least: number, us: number): number => Math.min(least, toWall(us));
+    const fromUs = firsts.reduce(earliest, this.#lastCommitUs);
+    this.#events = [];
+    if (count === 0) return;
+    builder.losses.push({
+      recordingId: null,
+      sessionId: null,
+      where: 'attribution',
+      count,
+      fromUs,
+      toUs: wallNowUs(),
+      detail: error.message,
+    });
+  }
+
+  #addLosses(builder: BatchBuilder, trace: NfsBatch, toWall: (us: number) => number): void {
+    for (const { where, count, fromUs, toUs } of [...trace.losses, ...this.#fileLosses])
+      builder.losses.push({
+        recordingId: null,
+        sessionId: null,
+        where,
+        count,
+        fromUs: toWall(fromUs),
+        toUs: toWall(toUs),
+      });
+    this.#fileLosses = [];
+  }
+
+  /** Writes what the session machine decided, with the accesses and losses of a builder. */
+  commit(effects: readonly SessionEffect[], builder = new BatchBuilder()): void {
+    const { onNotice } = this.#options;
+    const atUs = wallNowUs();
+    const names = [...this.#options.roots.values()].flatMap((root) => root.nameChanges());
+    const accesses = builder.accesses();
+    const idle =
+      this.#queue.waiting === 0 &&
+      [effects, names, accesses, builder.losses].every(({ length }) => length === 0);
+    if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
+    this.#queue.commit({
+      atUs,
+      ...batchOfEffects(effects, wallTranslation(), (id) =>
+        this.#soleClient.has(id) ? 'sole-client' : this.#options.sensors.tier,
+      ),
+      files: builder.files,
+      names,
+      accesses,
+      losses: builder.losses,
+    });
+    this.#lastCommitUs = atUs;
+    this.#soleClient.clear();
+    for (const notice of noticesOfEffects(effects)) onNotice(notice);
+    for (const loss of builder.losses) onNotice(noticeOfLoss(loss));
+  }
+}
+
+function noticeOfLoss({ where, count, detail }: LossUpdate): Notice {
+  const about = detail === undefined || detail === null ? '' : `: ${detail}`;
+  return { level: 'warn', text: `loss (${where}, ${count})${about}` };
+}

@@ -1,0 +1,126 @@
+/** Images for people who may not read the root: the daemon builds, they own the file. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { lacks } from '../capabilities.ts';
+import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
+import { TraceSandbox, type RunOptions } from '../support/trace-sandbox.ts';
+
+const NOBODY = 65_534;
+
+describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () => {
+  let place: RecordedPlace;
+  let sandbox: TraceSandbox;
+  let nobody: RunOptions;
+  let folder: string;
+  before(async () => {
+    place = recordedPlace();
+    ({ sandbox } = place);
+    chmodSync(place.root, 0o700);
+    chmodSync(sandbox.stateDir, 0o700);
+    nobody = { prefix: sandbox.asNobody() };
+    folder = sandbox.at('theirs');
+    mkdirSync(folder);
+    chownSync(folder, NOBODY, NOBODY);
+    await sandbox.daemon();
+  });
+  after(() => sandbox.remove());
+
+  test('the socket is not for everybody', async () => {
+    assert.equal(statSync(sandbox.socket).mode & 0o777, 0o660);
+    await sandbox.fails(
+      ['export', SESSIONS.whole, '-o', `${folder}/x`],
+      { code: 77, message: /no permission for the daemon's socket/, hint: /root/ },
+      nobody,
+    );
+    // As an administrator would for a group of theirs.
+    chownSync(sandbox.socket, 0, NOBODY);
+  });
+
+  test('the same bytes and the same report as for root', async () => {
+    const report = (output: string, options: RunOptions = {}) =>
+      sandbox.json<{ output: string }>(
+        ['export', SESSIONS.lossy, '--accept-loss', '-o', output],
+        options,
+      );
+    const mine = await report(sandbox.at('mine'));
+    const theirs = await report(`${folder}/theirs`, nobody);
+    assert.deepEqual({ ...theirs, output: mine.output }, mine);
+    const bytes = readFileSync(sandbox.at('mine'));
+    assert.ok(readFileSync(`${folder}/theirs`).equals(bytes));
+    const stats = statSync(`${folder}/theirs`);
+    assert.deepEqual([stats.uid, stats.mode & 0o777], [NOBODY, 0o600]);
+    const stream = ['export', SESSIONS.lossy, '--accept-loss', '-o', '-'];
+    assert.ok((await sandbox.ok(stream, nobody)).stdout.equals(bytes));
+  });
+
+  test('the same warnings', async () => {
+    const args = ['export', SESSIONS.partial, '--accept-loss', '-o', `${folder}/doubt`];
+    const { stderr } = await sandbox.ok(args, nobody);
+    assert.match(stderr, /^warning: built from doubtful sessions: loss 0, partial 1$/m);
+    assert.equal(stderr, (await sandbox.ok(args)).stderr);
+  });
+
+  test('the same refusals', async () => {
+    for (const [expression, code, message] of [
+      [SESSIONS.lossy, 65, /3 events may be missing/],
+      ['session-77', 66, /no session-77/],
+      ['1+5', 64, /session-5 of/],
+      ['nonsense', 64, /nonsense/],
+      [SESSIONS.elsewhere, 66, /gone/],
+    ] as const)
+      await sandbox.fails(
+        ['export', expression, '-o', `${folder}/refused`],
+        { code, message },
+        nobody,
+      );
+    assert.equal(readdirSync(folder).includes('refused'), false);
+  });
+
+  test('nothing is left in the state folder', () => {
+    const names = readdirSync(sandbox.stateDir).filter((name) => !name.startsWith('trace.db'));
+    assert.deepEqual(names, []);
+  });
+
+  describe('a broken answer', () => {
+    /** Asks a daemon that answers like this. */
+    async function against(answer: RequestListener): Promise<void> {
+      const socket = sandbox.at('broken.sock');
+      const server = createServer(answer).listen(socket);
+      await once(server, 'listening');
+      chmodSync(socket, 0o666);
+      try {
+        for (const output of [`${folder}/theirs`, '-'])
+          await sandbox.fails(
+            ['export', SESSIONS.whole, '--socket', socket, '-o', output],
+            { code: 74, message: /connection to the daemon broke/, hint: /log/ },
+            nobody,
+          );
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    }
+    const report = `${JSON.stringify({ bytes: 100 })}\n`;
+
+    test('leaves the old file as it was', async () => {
+      const before = readFileSync(`${folder}/theirs`);
+      await against((_, response) => {
+        response.write(report + 'x'.repeat(50), () => response.destroy());
+      });
+      await against((_, response) => response.end(report + 'x'.repeat(50)));
+      await against((_, response) => response.end(report + 'x'.repeat(101)));
+      await against((_, response) => response.end('{'));
+      await against((_, response) => {
+        response.destroy();
+      });
+      assert.ok(readFileSync(`${folder}/theirs`).equals(before));
+      assert.deepEqual(
+        readdirSync(folder).filter((name) => name.startsWith('.')),
+        [],
+      );
+    });
+  });
+});

@@ -1,0 +1,326 @@
+/** The small pure parts of recording: filters, tables, merging, translation, the last queue. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { describe, test } from 'node:test';
+import type { SessionEffect } from '../../src/attribution/boot-sessions.ts';
+import { TraceError } from '../../src/common/errors.ts';
+import { BatchBuilder, type Sighting } from '../../src/recording/batch-builder.ts';
+import { ClientFilter } from '../../src/recording/client-filter.ts';
+import { CommitQueue } from '../../src/recording/commit-queue.ts';
+import {
+  addressOfHex,
+  connectedClients,
+  peersInTable,
+} from '../../src/recording/connected-clients.ts';
+import { batchOfEffects, noticesOfEffects } from '../../src/recording/effects.ts';
+import { isWithin, parseEtab } from '../../src/recording/exports.ts';
+import { clientOf } from '../../src/recording/file-attributor.ts';
+import type { IngestBatch } from '../../src/store/types.ts';
+
+describe('ClientFilter', () => {
+  const accepted = (rules: string[], clients: string[]): string[] => {
+    const filter = new ClientFilter(rules);
+    return clients.filter((client) => filter.accepts(client));
+  };
+  const CLIENTS = ['10.0.0.7', '10.0.1.7', '2001:db8::7', 'fe80::7%3', 'unattributed'];
+
+  test('none: every client, even one that has no address', () => {
+    assert.deepEqual(accepted([], CLIENTS), CLIENTS);
+  });
+
+  test('addresses and ranges of both families', () => {
+    assert.deepEqual(accepted(['10.0.0.7'], CLIENTS), ['10.0.0.7']);
+    assert.deepEqual(accepted(['10.0.0.0/24'], CLIENTS), ['10.0.0.7']);
+    assert.deepEqual(accepted(['10.0.0.0/23', '2001:DB8::/32'], CLIENTS), CLIENTS.slice(0, 3));
+    assert.deepEqual(accepted(['fe80::/10'], CLIENTS), ['fe80::7%3']);
+    assert.deepEqual(accepted(['0.0.0.0/0'], CLIENTS), CLIENTS.slice(0, 2));
+  });
+
+  test('one that was named', () => {
+    assert.equal(new ClientFilter(['10.0.0.7']).single, '10.0.0.7');
+    for (const rules of [[], ['10.0.0.7/32'], ['10.0.0.7', '10.0.0.8']])
+      assert.equal(new ClientFilter(rules).single, null);
+  });
+
+  for (const rule of [
+    '',
+    'sarge',
+    '10.0.0',
+    '10.0.0.7/',
+    '10.0.0.7/33',
+    '10.0.0.7/-1',
+    '10.0.0.7/8/8',
+    '::1/129',
+    '::1/x',
+  ])
+    test(`'${rule}' is none`, () => {
+      assert.throws(() => new ClientFilter([rule]), { code: 'bad-client', exit: 'usage' });
+    });
+});
+
+describe('whose file event it was', () => {
+  const filter = (...rules: string[]) => new ClientFilter(rules);
+  const cases: readonly (readonly [string, readonly string[], string[], string | null])[] = [
+    ['nobody is seen, nobody named', [], [], 'unattributed'],
+    ['one is connected', ['10.0.0.7'], [], '10.0.0.7'],
+    ['two are', ['10.0.0.7', '10.0.0.8'], [], 'unattributed'],
+    ['nobody is seen, one named', [], ['10.0.0.9'], '10.0.0.9'],
+    ['two are, one of them named', ['10.0.0.7', '10.0.0.8'], ['10.0.0.8'], '10.0.0.8'],
+    ['two are, another named', ['10.0.0.7', '10.0.0.8'], ['10.0.0.9'], 'unattributed'],
+    ['one is, in the range', ['10.0.0.7'], ['10.0.0.0/24'], '10.0.0.7'],
+    ['one is, not in the range', ['10.1.0.7'], ['10.0.0.0/24'], null],
+    ['one is, another named', ['10.0.0.7'], ['10.0.0.9'], null],
+    ['two are, and a range', ['10.0.0.7', '10.1.0.7'], ['10.0.0.0/24'], 'unattributed'],
+  ];
+  for (const [what, connected, rules, expected] of cases)
+    test(what, () => assert.equal(clientOf(connected, filter(...rules)), expected));
+});
+
+describe('connected clients', () => {
+  test('addresses as the kernel prints them', () => {
+    assert.equal(addressOfHex('0100007F'), '127.0.0.1');
+    assert.equal(addressOfHex('0700000A'), '10.0.0.7');
+    assert.equal(addressOfHex('0000000000000000FFFF00000700000A'), '10.0.0.7');
+    assert.equal(addressOfHex('B80D0120000000000000000007000000'), '2001:db8::7');
+    assert.equal(addressOfHex('00000000000000000000000001000000'), '::1');
+  });
+
+  test('established ones of the ports, once each', () => {
+    const line = (local: string, remote: string, state: string) =>
+      `   0: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000 0 0 1 1`;
+    const table = [
+      '  sl  local_address rem_address   st tx_queue',
+      line('00000000:0801', '00000000:0000', '0A'),
+      line('0900000A:0801', '0800000A:0399', '01'),
+      line('0900000A:0801', '0700000A:0398', '01'),
+      line('0900000A:0801', '0700000A:0397', '01'),
+      line('0900000A:0801', '0500000A:0397', '06'),
+      line('0900000A:0016', '0600000A:0397', '01'),
+      '',
+    ].join('\n');
+    assert.deepEqual(peersInTable(table, new Set([2049])), ['10.0.0.7', '10.0.0.8']);
+    assert.deepEqual(peersInTable(table, new Set([22])), ['10.0.0.6']);
+    assert.deepEqual(peersInTable('', new Set([22])), []);
+  });
+
+  test('on this machine', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    assert.deepEqual(connectedClients(new Set([port])), []);
+    const client = connect(port, '127.0.0.1');
+    const [accepted] = (await once(server, 'connection')) as [{ destroy(): void }];
+    assert.deepEqual(connectedClients(new Set([port])), ['127.0.0.1']);
+    accepted.destroy();
+    client.destroy();
+    server.close();
+  });
+});
+
+describe('exports', () => {
+  test('isWithin goes by components', () => {
+    const within = (inner: string, outer: string) =>
+      isWithin(Buffer.from(inner), Buffer.from(outer));
+    assert.ok(within('/a/b', '/a'));
+    assert.ok(within('/a', '/a'));
+    assert.ok(within('/a', '/'));
+    assert.ok(within('/', '/'));
+    assert.ok(!within('/ab', '/a'));
+    assert.ok(!within('/a', '/a/b'));
+  });
+
+  test('etab: escapes undone, one directory a line', () => {
+    const etab = Buffer.from(
+      '/nfsroots/with\\040blank\t10.0.0.0/24(rw,sync)\n/nfsroots/\\377\\134x\t*(ro)\n',
+    );
+    assert.deepEqual(parseEtab(etab), [
+      Buffer.from('/nfsroots/with blank'),
+      Buffer.from('/nfsroots/\xff\\x', 'latin1'),
+    ]);
+    assert.deepEqual(parseEtab(Buffer.alloc(0)), []);
+  });
+});
+
+describe('BatchBuilder', () => {
+  const sighting = (more: Partial<Sighting>): Sighting => ({
+    sessionId: 1,
+    fileId: 1,
+    operations: 1,
+    count: 1,
+    bytes: 10,
+    firstUs: 100,
+    lastUs: 200,
+    order: 5,
+    evidence: 'nfsd',
+    created: false,
+    ...more,
+  });
+
+  test('one row for each session, file and evidence', () => {
+    const builder = new BatchBuilder();
+    builder.add(sighting({}));
+    builder.add(
+      sighting({ operations: 4, count: 2, bytes: 5, firstUs: 50, lastUs: 150, order: 3 }),
+    );
+    builder.add(sighting({ created: true, order: 9 }));
+    builder.add(sighting({ sessionId: 2 }));
+    builder.add(sighting({ fileId: 2 }));
+    builder.add(sighting({ evidence: 'sole-client' }));
+    const rows = builder.accesses();
+    assert.equal(rows.length, 4);
+    assert.deepEqual(
+      rows[0],
+      sighting({
+        operations: 5,
+        count: 4,
+        bytes: 25,
+        firstUs: 50,
+        lastUs: 200,
+        order: 3,
+        created: true,
+      }),
+    );
+  });
+});
+
+describe('effects', () => {
+  const session = {
+    id: 41,
+    client: '10.0.0.7',
+    rootId: 1,
+    recordingId: 2,
+    evidence: { kind: 'nfs3-mount' as const },
+    partial: false,
+    openedUs: 1000,
+    lastUs: 2000,
+  };
+  const identity = { address: '10.0.0.7', ownerName: Buffer.from('x'), verifier: '0'.repeat(16) };
+  const effects: SessionEffect[] = [
+    { kind: 'opened', session },
+    { kind: 'revised', session: { ...session, partial: true } },
+    { kind: 'identity', identity },
+    { kind: 'closed', id: 40, reason: 'boot', atUs: 3000 },
+    {
+      kind: 'collision',
+      address: '10.0.0.7',
+      otherAddress: '10.0.0.8',
+      ownerName: Buffer.from('a\n"b"'),
+    },
+  ];
+
+  test('become rows with the wall clock', () => {
+    const wall = { ...session, openedUs: 1_001_000, lastUs: 1_002_000 };
+    assert.deepEqual(
+      batchOfEffects(
+        effects,
+        (us) => us + 1_000_000,
+        (id) => (id === 41 ? 'exact' : 'reads'),
+      ),
+      {
+        opened: [{ ...wall, tier: 'exact' }],
+        revised: [{ ...wall, partial: true }],
+        identities: [identity],
+        closed: [{ id: 40, reason: 'boot', atUs: 1_003_000 }],
+      },
+    );
+  });
+
+  test('become words for the log', () => {
+    assert.deepEqual(noticesOfEffects(effects), [
+      { level: 'info', text: 'session-41 of 10.0.0.7: nfs3-mount' },
+      { level: 'info', text: 'session-40 ended: boot' },
+      {
+        level: 'warn',
+        text: '10.0.0.7 and 10.0.0.8 use the same NFSv4 owner name "a\\n\\"b\\"": clones with one host name?',
+      },
+    ]);
+  });
+});
+
+describe('CommitQueue', () => {
+  const full = new TraceError({ code: 'database-full', message: 'full', exit: 'io' });
+  class FailingStore {
+    refuse: Error | null = null;
+    readonly taken: IngestBatch[] = [];
+    ingest(batch: IngestBatch): void {
+      if (this.refuse !== null) throw this.refuse;
+      this.taken.push(batch);
+    }
+  }
+  const batch = (atUs: number, accesses = 1): IngestBatch => ({
+    atUs,
+    accesses: Array.from({ length: accesses }, (_, index) => ({
+      sessionId: 1,
+      fileId: index,
+      operations: 1,
+      count: 1,
+      bytes: 0,
+      firstUs: atUs,
+      lastUs: atUs,
+      order: 0,
+      evidence: 'nfsd' as const,
+    })),
+  });
+
+  test('what the disk refused waits, in its order', () => {
+    const store = new FailingStore();
+    const queue = new CommitQueue(store);
+    store.refuse = full;
+    for (const atUs of [1, 2]) assert.throws(() => queue.commit(batch(atUs)), full);
+    assert.equal(queue.waiting, 2);
+    store.refuse = null;
+    queue.commit(batch(3));
+    assert.deepEqual(
+      store.taken.map(({ atUs }) => atUs),
+      [1, 2, 3],
+    );
+    assert.equal(queue.waiting, 0);
+  });
+
+  test('what it had to drop is a loss; sessions and names are kept', () => {
+    const store = new FailingStore();
+    const queue = new CommitQueue(store);
+    store.refuse = full;
+    for (let atUs = 1; atUs <= 1002; atUs += 1)
+      assert.throws(() => queue.commit({ ...batch(atUs, 3), names: [] }));
+    store.refuse = null;
+    queue.commit(batch(2000));
+    assert.equal(store.taken.length, 1002 + 1 + 1);
+    assert.deepEqual(
+      store.taken.slice(0, 4).map(({ accesses }) => accesses?.length),
+      [0, 0, 0, 3],
+    );
+    assert.deepEqual(store.taken.at(-1), {
+      atUs: 2000,
+      losses: [
+        {
+          recordingId: null,
+          sessionId: null,
+          where: 'writer',
+          count: 9,
+          fromUs: 1,
+          toUs: 2000,
+        },
+      ],
+    });
+  });
+
+  test('what the store cannot take does not block what follows, and is a loss', () => {
+    const store = new FailingStore();
+    const queue = new CommitQueue(store);
+    store.refuse = new Error('FOREIGN KEY constraint failed');
+    assert.throws(() => queue.commit(batch(1, 2)), /FOREIGN KEY/);
+    store.refuse = null;
+    queue.commit(batch(5));
+    assert.deepEqual(
+      store.taken.map(({ atUs, losses }) => [atUs, losses?.[0]?.count]),
+      [
+        [5, undefined],
+        [5, 2],
+      ],
+    );
+    queue.commit(batch(6));
+    assert.equal(store.taken.length, 3, 'it is told once');
+  });
+});
