@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -154,6 +155,12 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
       message: /another daemon already writes to .*trace\.db/,
       hint: /--state-dir/,
     });
+    mkdirSync(sandbox.at('linked'));
+    symlinkSync(sandbox.database, sandbox.at('linked/trace.db'));
+    await sandbox.fails(
+      ['daemon', '--state-dir', sandbox.at('linked'), '--socket', sandbox.at('other.sock')],
+      { code: 75, message: /another daemon already writes to .*trace\.db/ },
+    );
     assert.notEqual(await sandbox.daemonPid(), null, 'the first goes on');
   });
 
