@@ -49,13 +49,19 @@ const IO: Story = {
 
 /** By the primary part of SQLite's code, or the errno's name. */
 const STORIES: readonly (readonly [RegExp, Story])[] = [
-  [/^SQLITE_(CORRUPT|NOTADB)/, DAMAGED],
+  // SQLITE_ERROR: a statement of ours that cannot be prepared, as without one of the tables.
+  [/^SQLITE_(CORRUPT|NOTADB|ERROR$)/, DAMAGED],
   [/^SQLITE_READONLY_DBMOVED/, MOVED],
   [/^(SQLITE_(CANTOPEN|PERM|AUTH|READONLY)|EACCES|EPERM|EROFS)/, UNREADABLE],
   [/^(SQLITE_FULL|ENOSPC|EDQUOT)/, FULL],
   [/^SQLITE_(BUSY|LOCKED)/, BUSY],
   [/^(SQLITE_IOERR|E[A-Z0-9]+$)/, IO],
 ];
+
+/** A row that this program has never written: somebody else did, or the disk. */
+export class DamagedRow extends Error {
+  readonly code = 'SQLITE_CORRUPT';
+}
 
 /** What went wrong with the database at `path`; an error of another kind is passed through. */
 export function storeError(error: unknown, path: string): unknown {

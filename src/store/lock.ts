@@ -2,7 +2,7 @@
  * One daemon a database: two would give the same numbers to different sessions. Owns the lock,
  * which the kernel takes back when its holder ends, however it ends.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
@@ -18,8 +18,9 @@ export interface DatabaseLock {
  * @throws TraceError `daemon-running` (exit 75), or what the database's folder gives
  */
 export function lockDatabase(path: string): DatabaseLock {
-  const file = `${resolve(path)}.lock`;
   try {
+    // Beside the file itself, as SQLite's own log is, by whatever links it was reached.
+    const file = `${existsSync(path) ? realpathSync(path) : resolve(path)}.lock`;
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
     const db = new Sqlite(file, { timeout: 0 });
     try {

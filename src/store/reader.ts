@@ -7,6 +7,7 @@ import { compareBytes } from '../common/bytes.ts';
 import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
 import { evidenceOf } from './evidence.ts';
 import { NamesOfSession } from './names.ts';
+import { soundJson, soundPath, soundSession } from './sound.ts';
 import type {
   FileAccessRow,
   KnownFile,
@@ -157,7 +158,7 @@ export class Reader {
 
   activeRecordings(): RecordingRow[] {
     const rows = this.#sql.active.all() as RecordingColumns[];
-    return rows.map((row) => ({ ...row, clients: JSON.parse(row.clients) as string[] }));
+    return rows.map((row) => ({ ...row, clients: soundJson(row.clients) as string[] }));
   }
 
   openSessions(): OpenSession[] {
@@ -234,10 +235,13 @@ export class Reader {
   }
 
   #names(id: number, operations: number | null): NamesOfSession {
-    return new NamesOfSession(this.#sql.names.all({ id, operations }) as NameColumns[]);
+    const spans = this.#sql.names.all({ id, operations }) as NameColumns[];
+    for (const { path } of spans) soundPath(path);
+    return new NamesOfSession(spans);
   }
 
   #session({ detail, ...row }: SessionColumns): SessionRow {
+    soundSession(row);
     return {
       ...row,
       evidence: evidenceFrom(row.evidence, detail),
@@ -249,7 +253,7 @@ export class Reader {
 
 function evidenceFrom(kind: BootEvidence['kind'], detail: string | null): BootEvidence {
   if (detail === null) return { kind };
-  return { kind, detail: JSON.parse(detail) as NonNullable<BootEvidence['detail']> };
+  return { kind, detail: soundJson(detail) as NonNullable<BootEvidence['detail']> };
 }
 
 function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {

@@ -6,6 +6,7 @@ import type { ClientIdentity, OpenSession } from '../common/boots.ts';
 import { TraceError } from '../common/errors.ts';
 import type { Tier } from '../common/words.ts';
 import { storeError } from './errors.ts';
+import { Place } from './place.ts';
 import { openDatabase, type OpenOptions, type OpenedDatabase } from './open-database.ts';
 import { Reader } from './reader.ts';
 import { Writer } from './writer.ts';
@@ -26,6 +27,7 @@ export type * from './types.ts';
 export class Store {
   readonly path: string;
   readonly #opened: OpenedDatabase;
+  readonly #place: Place;
   readonly #reader: Reader;
   readonly #writer: Writer | null;
 
@@ -47,6 +49,7 @@ export class Store {
   private constructor(opened: OpenedDatabase, readOnly: boolean) {
     this.path = opened.db.name;
     this.#opened = opened;
+    this.#place = new Place(this.path);
     this.#reader = new Reader(opened.db);
     this.#writer = readOnly ? null : new Writer(opened.db);
   }
@@ -175,7 +178,10 @@ export class Store {
         message: `the database ${this.path} was opened to read`,
         exit: 'bug',
       });
-    return this.#try(() => work(writer));
+    return this.#try(() => {
+      this.#place.check();
+      return work(writer);
+    });
   }
 
   #try<T>(work: () => T): T {

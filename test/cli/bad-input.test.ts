@@ -175,6 +175,30 @@ describe('databases', () => {
     writeFileSync(path, 'this is no database at all, not by any means');
     await sandbox.fails(['sessions', '--db', path], { code: 65, message: /not a SQLite/ });
   });
+
+  for (const [what, sql, args] of [
+    ['a table that is missing', 'DROP TABLE loss', ['sessions']],
+    ['a word that is none', "UPDATE session SET tier = 'great'", ['sessions']],
+    ['evidence that is none', 'UPDATE session SET evidence = char(27)', ['show', '1']],
+    ['a detail that is no JSON', "UPDATE session SET detail = 'x'", ['sessions']],
+    ['a time that is none', 'UPDATE session SET last_us = 9223372036854775807', ['sessions']],
+    ['a path out of the root', "UPDATE name SET path = CAST('../x' AS BLOB)", ['list', '1']],
+    ['an absolute path', "UPDATE name SET path = CAST('/etc/shadow' AS BLOB)", ['list', '1']],
+    ['a path with a NUL', "UPDATE name SET path = x'610062'", ['export', '1', '-o', '-']],
+    ['no path', "UPDATE name SET path = CAST('a//b' AS BLOB)", ['files', '1']],
+  ] as const)
+    test(`written by somebody else: ${what}`, async () => {
+      const path = copied('nonsense.db', (db) => {
+        db.pragma('foreign_keys = OFF');
+        db.exec(sql);
+      });
+      const { text } = await sandbox.fails([...args, '--db', path], {
+        code: 65,
+        message: /damaged/,
+        hint: /copy/,
+      });
+      assert.equal(text, '');
+    });
 });
 
 describe('outputs', () => {

@@ -1,6 +1,15 @@
 /** The daemon's life as its users see it: started, started twice, stopped, killed. No NFS here. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
@@ -146,12 +155,33 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
       message: /another daemon already writes to .*trace\.db/,
       hint: /--state-dir/,
     });
+    mkdirSync(sandbox.at('linked'));
+    symlinkSync(sandbox.database, sandbox.at('linked/trace.db'));
+    await sandbox.fails(
+      ['daemon', '--state-dir', sandbox.at('linked'), '--socket', sandbox.at('other.sock')],
+      { code: 75, message: /another daemon already writes to .*trace\.db/ },
+    );
     assert.notEqual(await sandbox.daemonPid(), null, 'the first goes on');
   });
 
   test('two starts at once: one daemon, both roots', async () => {
     await Promise.all(roots.map((root) => sandbox.ok(['start', '--root', root])));
     assert.deepEqual((await recorded()).sort(), [...roots].sort());
+  });
+
+  test('its database is taken away: said, not written into a file that nobody finds', async () => {
+    const daemon = await sandbox.daemon();
+    await sandbox.ok(['start', '--root', roots[0]]);
+    renameSync(sandbox.stateDir, sandbox.at('away'));
+    const gone = { code: 74, message: /was moved or deleted/, hint: /put it back/ };
+    await sandbox.fails(['stop'], gone);
+    await sandbox.fails(['start', '--root', roots[1]], gone);
+    renameSync(sandbox.at('away'), sandbox.stateDir);
+    await sandbox.ok(['stop']);
+    renameSync(sandbox.stateDir, sandbox.at('away'));
+    assert.equal(await daemon.stop(), 74);
+    assert.match(daemon.log(), /^error: .*was moved or deleted.*\nhint: .*put it back/m);
+    rmSync(sandbox.at('away'), { recursive: true });
   });
 
   test('killed: its socket is stale, and in nobody’s way', async () => {

@@ -18,10 +18,13 @@ export const registerDoctor: Register = (program, context) => {
         stateDir: places.stateDir,
       });
       output.value({ ok, tier, findings });
-      for (const row of table(findings.map(({ state, check, text }) => [state, check, text])))
+      const shown = (text: string): string => output.name(Buffer.from(text));
+      for (const row of table(
+        findings.map((found) => [found.state, shown(found.check), shown(found.text)]),
+      ))
         output.line(row);
       for (const { check, hint } of findings)
-        if (hint !== null) output.line(`hint: ${check}: ${hint}`);
+        if (hint !== null) output.line(`hint: ${shown(check)}: ${hint}`);
       output.line(tier === null ? 'nothing can be recorded' : `best tier now: ${tier}`);
       process.exitCode = ok ? EXIT.ok : EXIT.failed;
     });

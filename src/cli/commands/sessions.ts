@@ -48,7 +48,7 @@ export const registerSessions: Register = (program, context) => {
             ],
             ...rows.map((row) => [
               `session-${row.id}`,
-              row.client,
+              output.name(Buffer.from(row.client)),
               output.name(row.root),
               time(row.openedUs),
               row.evidence.kind,

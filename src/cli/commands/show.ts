@@ -40,7 +40,7 @@ export const registerShow: Register = (program, context) => {
           image,
         });
         const rows: string[][] = [
-          ['client', session.client],
+          ['client', output.name(Buffer.from(session.client))],
           ['root', output.name(session.root)],
           ...(session.label === null ? [] : [['label', output.name(Buffer.from(session.label))]]),
           ['began', `${time(session.openedUs)} (${session.evidence.kind})`],
@@ -49,7 +49,7 @@ export const registerShow: Register = (program, context) => {
             'ended',
             session.closedUs === null
               ? 'still open'
-              : `${time(session.closedUs)} (${session.closeReason ?? ''})`,
+              : `${time(session.closedUs)} (${output.name(Buffer.from(session.closeReason ?? ''))})`,
           ],
           ['state', stateOf(session)],
           ['tier', session.tier],
@@ -62,10 +62,10 @@ export const registerShow: Register = (program, context) => {
           ]),
           ...losses.map(({ where, count, fromUs, toUs, detail }) => [
             'loss',
-            `${where}: ${count}, ${time(fromUs)} to ${time(toUs)} ${output.name(Buffer.from(detail ?? ''))}`,
+            `${output.name(Buffer.from(where))}: ${count}, ${time(fromUs)} to ${time(toUs)} ${output.name(Buffer.from(detail ?? ''))}`,
           ]),
           ...('unknown' in image
-            ? [['image', image.unknown]]
+            ? [['image', output.name(Buffer.from(image.unknown))]]
             : [
                 [
                   'image',
