@@ -5,7 +5,8 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import type { SessionEffect } from '../../src/attribution/boot-sessions.ts';
 import { TraceError } from '../../src/common/errors.ts';
-import { BatchBuilder, type Sighting } from '../../src/recording/batch-builder.ts';
+import { BatchBuilder } from '../../src/recording/batch-builder.ts';
+import type { AccessUpdate } from '../../src/store/types.ts';
 import { ClientFilter } from '../../src/recording/client-filter.ts';
 import { CommitQueue } from '../../src/recording/commit-queue.ts';
 import {
@@ -143,7 +144,7 @@ describe('exports', () => {
 });
 
 describe('BatchBuilder', () => {
-  const sighting = (more: Partial<Sighting>): Sighting => ({
+  const sighting = (more: Partial<AccessUpdate>): AccessUpdate => ({
     sessionId: 1,
     fileId: 1,
     operations: 1,
