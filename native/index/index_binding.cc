@@ -39,7 +39,8 @@ Napi::Value Bytes(Napi::Env env, std::string_view bytes) {
   return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
 }
 
-// 64 bits reach from 1677 to 2262; tmpfs, btrfs and XFS keep times beyond, which any client can set.
+// 64 bits reach from 1677 to 2262; tmpfs, btrfs and XFS keep times beyond, which any client can
+// set.
 int64_t Nanoseconds(const statx_timestamp& time) {
   int64_t ns;
   if (__builtin_mul_overflow(time.tv_sec, int64_t{1000000000}, &ns) ||
