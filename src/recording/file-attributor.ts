@@ -17,6 +17,7 @@ import {
 } from '../fanotify-ts/masks.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import type { ClientFilter } from './client-filter.ts';
+import { wallNowUs } from './clock.ts';
 import { connectedClients } from './connected-clients.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { WitnessBench } from './witness-bench.ts';
@@ -60,7 +61,7 @@ export class FileAttributor {
     for (const event of batch.events) {
       if (event.pidClass !== 'nfsd' && event.pidClass !== 'server') continue;
       for (const root of this.#options.roots.values()) {
-        const object = root.objectOfEvent(event);
+        const object = this.#objectOf(root, event, options);
         if (object < 0) continue;
         if (event.pidClass === 'nfsd' && options.traced) {
           if ((event.mask & FAN_ACCESS) !== 0 && !root.isDirectory(object))
@@ -75,6 +76,30 @@ export class FileAttributor {
         effects.push(...this.#sight({ root, object, event, bits, client, batch }, options));
       }
     }
+  }
+
+  /** -1 if the event is not about this root, or nobody can say what it is about: a loss. */
+  #objectOf(
+    root: RootRecording,
+    event: FileEvent,
+    { traced, builder }: { readonly traced: boolean; readonly builder: BatchBuilder },
+  ): number {
+    const known = root.objectOfEvent(event);
+    // The trace has its own way with handles that nothing explains.
+    if (known >= 0 || (event.pidClass === 'nfsd' && traced)) return known;
+    const found = root.seek(event);
+    if (found !== null) return found;
+    const nowUs = wallNowUs();
+    builder.losses.push({
+      recordingId: root.options.recordingId,
+      sessionId: null,
+      where: 'unresolved-handle',
+      count: event.count,
+      fromUs: nowUs,
+      toUs: nowUs,
+      detail: `file ${event.name?.toString('utf8') ?? ''} in a directory that cannot be listed`,
+    });
+    return -1;
   }
 
   #sight(

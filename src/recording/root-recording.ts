@@ -108,6 +108,18 @@ export class RootRecording {
     return -1;
   }
 
+  /**
+   * The object of an event that {@link objectOfEvent} does not know, after another look at its
+   * directory: -1 if it is not of this root or has gone, null if its directory can't be listed now.
+   */
+  seek({ object, parent }: FileEvent): number | null {
+    if (object === null || parent === null) return -1;
+    const directory = this.#index.idOfHandle(parent);
+    if (directory < 0 || this.#index.isGone(directory)) return -1;
+    if (!this.#index.refreshDirectory(parent)) return this.#index.isGone(directory) ? -1 : null;
+    return this.#index.idOfHandle(object);
+  }
+
   isDirectory(object: number): boolean {
     return this.#index.isDirectory(object);
   }
