@@ -32,7 +32,7 @@ describe('the second witness', { skip: lacks('root', 'qemu', 'debootstrap') }, (
     await server.writeFile(`${GUEST_SHARE}/config.json`, JSON.stringify(CONFIG));
     await server.must(
       `setsid trace daemon --config ${GUEST_SHARE}/config.json </dev/null >/daemon.log 2>&1 & ` +
-        'echo $! > /daemon.pid; for i in $(seq 120); do trace status && exit; sleep 0.5; done; cat /daemon.log; exit 1',
+        'echo $! > /daemon.pid; for i in $(seq 240); do [ -S /run/nfsroot-trace/control.sock ] && exit; sleep 0.5; done; cat /daemon.log; exit 1',
       { timeoutMs: 180_000 },
     );
     await product.start();
