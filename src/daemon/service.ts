@@ -68,7 +68,7 @@ export class Service implements ControlService {
     return {
       recording: bodyOf(recording),
       tier: recorder.status().tier,
-      warnings: this.#warnings(path),
+      warnings: [...this.#warnings(path), ...walkWarnings(recording)],
     };
   }
 
@@ -143,7 +143,7 @@ export class Service implements ControlService {
   }
 
   #warnings(path: Buffer): StartBody['warnings'] {
-    const warnings: StartBody['warnings'][number][] = [];
+    const warnings: Warning[] = [];
     const { nfsd, untraced } = this.#options.recorder.status();
     const exported = exportedDirectories();
     if (!exported.some((outer) => isWithin(path, outer) || isWithin(outer, path)))
@@ -161,6 +161,36 @@ export class Service implements ControlService {
   }
 }
 
+/** What the walk of the root could not take in. */
+function walkWarnings({ unreadable, mountsBelow, collisions }: RecordingStatus): Warning[] {
+  return [
+    ...(unreadable > 0
+      ? [
+          {
+            message: `${unreadable} directories of the root could not be listed`,
+            hint: 'handles from there have no name and become loss; give the daemon CAP_DAC_READ_SEARCH',
+          },
+        ]
+      : []),
+    ...(mountsBelow > 0
+      ? [
+          {
+            message: `${mountsBelow} other file systems are mounted below the root; they are not recorded`,
+            hint: 'record each of them as a root of its own',
+          },
+        ]
+      : []),
+    ...(collisions > 0
+      ? [
+          {
+            message: `${collisions} objects share the hash of their NFS handle with another`,
+            hint: 'an access to one of them is recorded for all that share it',
+          },
+        ]
+      : []),
+  ];
+}
+
 function bodyOf({ path, recordingId, label, objects, startedUs }: RecordingStatus): RecordingBody {
   return {
     root: jsonPath(path),
@@ -170,6 +200,8 @@ function bodyOf({ path, recordingId, label, objects, startedUs }: RecordingStatu
     since: rfc3339(startedUs),
   };
 }
+
+type Warning = StartBody['warnings'][number];
 
 function nameOf(session: number): string {
   return `session-${session}`;

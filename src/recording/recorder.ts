@@ -30,6 +30,12 @@ export interface RecordingStatus {
   readonly label: string | null;
   readonly objects: number;
   readonly startedUs: number;
+  /** Directories that the last walk could not list: handles from there have no name. */
+  readonly unreadable: number;
+  /** Mounts below the root: not recorded. */
+  readonly mountsBelow: number;
+  /** Objects that share the hash of their NFS handle with another. */
+  readonly collisions: number;
 }
 
 export interface RecorderStatus extends SensorsStatus {
@@ -270,7 +276,17 @@ export class Recorder {
 
 function describe(root: RootRecording): RecordingStatus {
   const { rootId, recordingId, label, startedUs } = root.options;
-  return { rootId, recordingId, path: root.path, label, objects: root.objects, startedUs };
+  return {
+    rootId,
+    recordingId,
+    path: root.path,
+    label,
+    objects: root.objects,
+    startedUs,
+    unreadable: root.summary?.unreadable ?? 0,
+    mountsBelow: root.summary?.otherFileSystems ?? 0,
+    collisions: root.summary?.collisions ?? 0,
+  };
 }
 
 function closedIn(effects: readonly SessionEffect[]): number[] {

@@ -37,6 +37,7 @@ export class RootRecording {
   readonly #initFiles = new Set<number>();
   readonly #created = new Set<number>();
   #identity: RecordingIdentity | null = null;
+  #summary: IndexSummary | null = null;
   #generation = 0;
   #device = -1;
 
@@ -155,8 +156,13 @@ export class RootRecording {
   }
 
   /** Walks the whole root: at first, and for a handle that nothing has announced. */
-  async rewalk(): Promise<IndexSummary> {
-    return this.#index.walk();
+  async rewalk(): Promise<void> {
+    this.#summary = await this.#index.walk();
+  }
+
+  /** What the last walk found, and what it could not look at. */
+  get summary(): IndexSummary | null {
+    return this.#summary;
   }
 
   /** The file id of an object; a first sight gives it one and adds its row to `files`. */

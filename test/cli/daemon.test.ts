@@ -1,5 +1,6 @@
 /** The daemon's life as its users see it: started, started twice, stopped, killed. No NFS here. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -53,6 +54,19 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     const again = await sandbox.ok(['start', '--root', roots[1]]);
     assert.doesNotMatch(again.stderr, /started a daemon/);
     assert.deepEqual(await recorded(), roots);
+  });
+
+  test('start warns of a mount below the root', async () => {
+    const below = `${roots[0]}/below`;
+    mkdirSync(below);
+    execFileSync('mount', ['-t', 'tmpfs', 'none', below]);
+    try {
+      const { stderr } = await sandbox.ok(['start', '--root', roots[0]]);
+      assert.match(stderr, /^warning: 1 other file systems are mounted below .*\nhint: ./m);
+    } finally {
+      execFileSync('umount', [below]);
+      rmSync(below, { recursive: true });
+    }
   });
 
   test('a root that is recorded already, also by another of its paths', async () => {
