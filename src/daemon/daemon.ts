@@ -59,13 +59,14 @@ async function record({ config, version, log, stopping, server, store }: Parts):
   });
   const shutdown = (): void => stopping.abort();
   const { stateDir, socket, flushMs } = config;
+  // Before anybody can know that it runs. Each may come more than once. SIGHUP is a terminal that
+  // goes: as good a reason to commit what is there.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, shutdown);
   await recorder.start();
   try {
     await server.start(new Service({ recorder, store, stateDir, version, shutdown }));
     log.info({ pid: process.pid, version, socket }, 'recording');
     sdNotify('READY=1');
-    // SIGHUP is a terminal that goes: as good a reason to commit what is there.
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, shutdown);
     await flushUntil(stopping.signal, { recorder, everyMs: flushMs, log });
     sdNotify('STOPPING=1');
   } finally {
