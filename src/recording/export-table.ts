@@ -106,10 +106,14 @@ function look(key: ExportKey): Pick<Export, 'device' | 'rootHandle'> | null {
 
 /** Null for what is too large to walk: calls there stay unexplained. */
 function openIndex(key: ExportKey): HandleIndex | null {
-  const { files, ffree } = statfsSync(key.path);
-  if (files - ffree > LARGEST_WALK) return null;
   const index = new HandleIndex({ root: key.path });
+  // First, since it says in our own words when the directory is not there any more.
   index.open();
+  const { files, ffree } = statfsSync(key.path);
+  if (files - ffree > LARGEST_WALK) {
+    index.close();
+    return null;
+  }
   index.addExportKey(key);
   return index;
 }

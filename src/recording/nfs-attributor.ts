@@ -116,13 +116,9 @@ export class NfsAttributor {
     if (drop()) return open;
     const began = nowUs();
     if (!mustWalk && began < this.#nextWalkUs) return open;
-    try {
-      await exports.walkOutside();
-      for (const root of roots.values()) await root.rewalk();
-    } catch (error) {
-      // A root that can't be listed now explains nothing: what it would have named becomes loss.
-      if (!(error instanceof TraceError)) throw error;
-    }
+    // One tree that can't be listed now must not keep the others from being looked at.
+    for (const root of roots.values()) await unlessRefused(() => root.rewalk());
+    if (!drop()) await unlessRefused(() => exports.walkOutside());
     const ended = nowUs();
     this.#nextWalkUs = ended + Math.max(LEAST_WALK_GAP_US, WALK_SHARE * (ended - began));
     if (drop()) return open;
@@ -212,6 +208,15 @@ export class NfsAttributor {
     const sessions = this.#options.sessions.open.filter(({ client }) => client === row.client);
     for (const { id, recordingId } of sessions)
       builder.losses.push({ ...loss, recordingId, sessionId: id });
+  }
+}
+
+/** A walk that is refused explains nothing: what it would have named becomes loss. */
+async function unlessRefused(walk: () => Promise<void>): Promise<void> {
+  try {
+    await walk();
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
   }
 }
 

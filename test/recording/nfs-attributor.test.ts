@@ -33,6 +33,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
   let path: string;
   let round = 0;
   let root: RootRecording;
+  let exports: ExportTable;
   let sessions: BootSessions;
   let attributor: NfsAttributor;
   let witnesses: WitnessBench;
@@ -65,6 +66,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     root.begin({ ...identity, label: null, startedUs: 0 }, []);
     root.useExport(EXPORT, null);
     const roots = new Map([[ROOT_ID, root]]);
+    exports = new ExportTable({ roots });
     let file = 0;
     sessions = new BootSessions({ nextSessionId: 41 });
     witnesses = new WitnessBench();
@@ -72,7 +74,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     refreshNames = () => Promise.resolve();
     attributor = new NfsAttributor({
       roots,
-      exports: new ExportTable({ roots }),
+      exports,
       sessions,
       witnesses,
       nextFileId: () => (file += 1),
@@ -199,6 +201,16 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     writeFileSync(`${path}/new`, 'new');
     assert.deepEqual(await attribute([await read('new')]), ['41 new read']);
     assert.equal(attributor.unresolved, 0);
+  });
+
+  test('another export that cannot be walked does not keep the root from it', async () => {
+    const walk = mock.method(exports, 'walkOutside', () => {
+      throw new TraceError({ code: 'walk-failed', message: 'it went away', exit: 'io' });
+    });
+    writeFileSync(`${path}/new`, 'new');
+    assert.deepEqual(await attribute([await unknown(), await read('new')]), ['41 new read']);
+    assert.equal(walk.mock.callCount(), 1);
+    assert.equal(attributor.unresolved, 1);
   });
 
   test('an unknown handle that a file event explains: no walk', async () => {
