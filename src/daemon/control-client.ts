@@ -5,14 +5,7 @@ import { request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
 import type { ImageReport } from './image-report.ts';
-import type {
-  ErrorBody,
-  MarkBody,
-  StartBody,
-  StatusBody,
-  StopBody,
-  WatchBody,
-} from './api.ts';
+import type { ErrorBody, MarkBody, StartBody, StatusBody, StopBody, WatchBody } from './api.ts';
 
 /** How long a daemon may take for its last commit. */
 const PATIENCE_MS = 60_000;
@@ -119,12 +112,7 @@ export class ControlClient {
     }
   }
 
-  async #json<T>(
-    method: string,
-    path: string,
-    body?: unknown,
-    signal?: AbortSignal,
-  ): Promise<T> {
+  async #json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
     const response = await this.#send(method, path, body, signal);
     return JSON.parse(await this.#text(response)) as T;
   }

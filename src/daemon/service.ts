@@ -14,14 +14,7 @@ import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
 import { checkStart } from './check-start.ts';
-import type {
-  MarkBody,
-  RecordingBody,
-  StartBody,
-  StatusBody,
-  StopBody,
-  WatchBody,
-} from './api.ts';
+import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody, WatchBody } from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
 import { imageReport } from './image-report.ts';

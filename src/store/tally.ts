@@ -125,13 +125,11 @@ export class Tally {
     const clients = new Set([...this.#uncounted.values()].map(({ client }) => client));
     for (const session of all) {
       clients.add(session.client);
-      for (const key of ['files', 'accesses', 'bytes', 'loss'] as const)
-        total[key] += session[key];
+      for (const key of ['files', 'accesses', 'bytes', 'loss'] as const) total[key] += session[key];
     }
     const weight = new Map(all.map((session) => [session, decayed(session, nowMs)]));
     all.sort(
-      (a, b) =>
-        (weight.get(b) ?? 0) - (weight.get(a) ?? 0) || b.lastUs - a.lastUs || a.id - b.id,
+      (a, b) => (weight.get(b) ?? 0) - (weight.get(a) ?? 0) || b.lastUs - a.lastUs || a.id - b.id,
     );
     return {
       open: all.length + this.#uncounted.size,

@@ -35,7 +35,13 @@ const COLUMNS: readonly Column[] = [
   { title: 'new/s', side: 'right', most: 8, rank: 3, cell: newCell },
   { title: 'calls', side: 'right', most: 12, rank: 7, cell: ({ accesses }) => String(accesses) },
   { title: 'bytes', side: 'right', most: 8, rank: 6, cell: ({ bytes }) => size(bytes) },
-  { title: 'image', side: 'right', most: 8, rank: 2, cell: ({ image_bytes: image }) => size(image) },
+  {
+    title: 'image',
+    side: 'right',
+    most: 8,
+    rank: 2,
+    cell: ({ image_bytes: image }) => size(image),
+  },
   { title: 'lost', side: 'right', most: 8, rank: 5, cell: ({ loss }) => String(loss) },
   { title: 'last', side: 'right', most: 7, rank: 9, cell: lastCell },
 ];
@@ -67,12 +73,10 @@ export function sessionTable(
   const more = open - shown.length;
   return [
     { text: line(({ column }) => column.title), style: 'bold' },
-    ...shown.map(
-      ({ loss, partial }, index): Line => ({
-        text: line(({ values }) => values[index] ?? ''),
-        style: loss > 0 ? 'fail' : partial ? 'warn' : 'plain',
-      }),
-    ),
+    ...shown.map(({ loss, partial }, index): Line => ({
+      text: line(({ values }) => values[index] ?? ''),
+      style: loss > 0 ? 'fail' : partial ? 'warn' : 'plain',
+    })),
     ...(more > 0 ? [{ text: `and ${more} more`, style: 'dim' } as const] : []),
   ];
 }

@@ -2,7 +2,7 @@
  * A curve in characters: counts of seconds become columns, the newest at the right. Pure.
  */
 const BLOCKS = ' ▁▂▃▄▅▆▇█';
-const PLAIN = " .:-=+*#@";
+const PLAIN = ' .:-=+*#@';
 
 export interface SparklineOptions {
   /** One for each second, oldest first. */
