@@ -33,32 +33,21 @@ const SQL = {
 
 type Statements = { readonly [K in keyof typeof SQL]: Statement };
 
-/** A row of {@link SessionTally} that changes, and what makes it come first. */
-interface Counted {
-  id: number;
-  client: string;
-  recordingId: number;
-  partial: boolean;
-  openedUs: number;
-  lastUs: number;
-  files: number;
-  accesses: number;
-  bytes: number;
-  imageBytes: number;
-  loss: number;
+type Changing<T> = { -readonly [K in keyof T]: T[K] };
+
+/** A row that changes, and what makes it come first. */
+interface Counted extends Changing<SessionTally> {
   /** Accesses of late, halved every {@link HALF_LIFE_MS}; as of `activeMs`. */
   activity: number;
   activeMs: number;
 }
 
-interface SessionColumns {
-  readonly id: number;
-  readonly client: string;
-  readonly recordingId: number;
-  readonly partial: number;
-  readonly openedUs: number;
-  readonly lastUs: number;
-}
+type Known = Pick<
+  SessionTally,
+  'id' | 'client' | 'recordingId' | 'partial' | 'openedUs' | 'lastUs'
+>;
+type Counts = Pick<SessionTally, 'files' | 'accesses' | 'bytes' | 'imageBytes' | 'loss'>;
+type SessionColumns = Omit<Known, 'partial'> & { readonly partial: number };
 
 export class Tally {
   readonly #sql: Statements;
@@ -88,10 +77,7 @@ export class Tally {
     const end = this.#nowMs() + budgetMs;
     for (const session of [...this.#uncounted.values()].reverse()) {
       this.#uncounted.delete(session.id);
-      const totals = this.#sql.totals.get(session.id) as Pick<
-        Counted,
-        'files' | 'accesses' | 'bytes' | 'imageBytes'
-      >;
+      const totals = this.#sql.totals.get(session.id) as Omit<Counts, 'loss'>;
       const { loss } = this.#sql.lossOf.get(session.id) as { loss: number };
       this.#add({ ...session, partial: session.partial !== 0 }, { ...totals, loss });
       const seconds = this.#sql.seconds.all(session.id, this.#curve.fromUs(wallUs));
@@ -142,10 +128,7 @@ export class Tally {
     };
   }
 
-  #add(
-    session: Pick<Counted, 'id' | 'client' | 'recordingId' | 'partial' | 'openedUs' | 'lastUs'>,
-    counts: Pick<Counted, 'files' | 'accesses' | 'bytes' | 'imageBytes' | 'loss'>,
-  ): void {
+  #add(session: Known, counts: Counts): void {
     const { id, client, recordingId, partial, openedUs, lastUs } = session;
     const known = { id, client, recordingId, partial, openedUs, lastUs };
     this.#sessions.set(id, { ...known, ...counts, activity: 0, activeMs: this.#nowMs() });
@@ -195,8 +178,10 @@ function decayed({ activity, activeMs }: Counted, nowMs: number): number {
   return activity * 2 ** ((activeMs - nowMs) / HALF_LIFE_MS);
 }
 
-function shape({ activity, activeMs, ...session }: Counted): SessionTally {
-  void activity;
-  void activeMs;
-  return session;
+/** A copy, of what others are to see. */
+function shape(session: Counted): SessionTally {
+  const { id, client, recordingId, partial, openedUs, lastUs } = session;
+  const { files, accesses, bytes, imageBytes, loss } = session;
+  const known = { id, client, recordingId, partial, openedUs, lastUs };
+  return { ...known, files, accesses, bytes, imageBytes, loss };
 }

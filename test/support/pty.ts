@@ -118,6 +118,5 @@ export class Pty {
 }
 
 function plain(line: string): string {
-  // eslint-disable-next-line no-control-regex
   return line.replaceAll(/\u001b\[[0-9;]*[A-Za-z]/g, '').trimEnd();
 }

@@ -22,9 +22,10 @@ export interface LooksOptions {
  * @throws TraceError of the first look, and later one that waiting does not cure
  */
 export async function* looks({ client, most, signal }: LooksOptions): AsyncGenerator<View> {
+  const left = (): boolean => signal.aborted;
   let view: View | null = null;
   let lookedMs = 0;
-  while (!signal.aborted) {
+  while (!left()) {
     const beganMs = performance.now();
     const patience = AbortSignal.timeout(PATIENCE_MS);
     try {
@@ -35,7 +36,7 @@ export async function* looks({ client, most, signal }: LooksOptions): AsyncGener
       view = view === null ? firstView(body) : nextView(view, body, beganMs - lookedMs);
       lookedMs = beganMs;
     } catch (error) {
-      if (signal.aborted) return;
+      if (left()) return;
       const trouble = patience.aborted ? slow() : error;
       if (view === null || !passes(trouble)) throw trouble;
       view = troubledView(view, trouble.message, new Date().toISOString());

@@ -113,7 +113,10 @@ export class Screen {
     const put = (from: number): void =>
       write(STDOUT, frame, from, frame.length - from, null, (error, written) => {
         const done = error === null ? from + written : frame.length;
-        if (done < frame.length) return put(done);
+        if (done < frame.length) {
+          put(done);
+          return;
+        }
         this.#writingSince = null;
         // The terminal has gone; SIGHUP, or whoever holds it, says so.
         if (error === null) this.#write();
