@@ -4,7 +4,7 @@
  * Must not contain business rules: each route is one call.
  */
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import express, { type NextFunction, type Request, type Response } from 'express';
@@ -29,6 +29,9 @@ import {
 const GRACE_MS = 5000;
 /** How long an answer of the live feed may wait for its reader. */
 const STUCK_MS = 10_000;
+
+/** Far more than people and programs have at a time. */
+const MOST_CONNECTIONS = 100;
 
 /** What the routes call. */
 export interface ControlService {
@@ -76,7 +79,11 @@ export class ControlServer {
 
   /** @throws TraceError `socket-place` */
   async start(service: ControlService): Promise<void> {
-    this.#server.on('request', routes(service, this.#ending));
+    const app = routes(service, this.#ending);
+    this.#server.maxConnections = MOST_CONNECTIONS;
+    this.#server.on('request', (request, response) => {
+      if (claimTurn(request, response)) app(request, response);
+    });
     // The socket is bound within listen(): there is no moment at which others may open it.
     const umask = process.umask(0o117);
     const listening = new Promise<void>((resolve, reject) => {
@@ -126,6 +133,22 @@ function answers(path: string): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
+}
+
+const answering = new WeakSet<object>();
+
+/**
+ * One request at a time on a connection: whoever sends a thousand without reading an answer would
+ * have them all kept here. False if this one came too early; then the connection is closed.
+ */
+function claimTurn({ socket }: IncomingMessage, response: ServerResponse): boolean {
+  if (answering.has(socket)) {
+    socket.destroy();
+    return false;
+  }
+  answering.add(socket);
+  response.once('close', () => answering.delete(socket));
+  return true;
 }
 
 function routes(service: ControlService, ending: AbortSignal): express.Express {
