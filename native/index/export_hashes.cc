@@ -1,20 +1,10 @@
 #include "index/export_hashes.h"
 
 #include <algorithm>
-#include <array>
+
+#include "crc32.h"
 
 namespace {
-
-constexpr std::array<uint32_t, 256> MakeTable() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ ((value & 1) ? 0xedb88320u : 0);
-    table[i] = value;
-  }
-  return table;
-}
-constexpr std::array<uint32_t, 256> kTable = MakeTable();
 
 bool SameRoot(const ExportKey& a, const ExportKey& b) {
   if (a.root.has_value() != b.root.has_value()) return false;
@@ -22,13 +12,6 @@ bool SameRoot(const ExportKey& a, const ExportKey& b) {
 }
 
 }  // namespace
-
-uint32_t Crc32(uint32_t crc, const void* data, size_t size) {
-  const uint8_t* p = static_cast<const uint8_t*>(data);
-  crc = ~crc;
-  for (; size != 0; size--) crc = kTable[(crc ^ *p++) & 0xff] ^ (crc >> 8);
-  return ~crc;
-}
 
 uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleView* handle) {
   uint8_t head[4] = {1, 0, fsid_type, handle == nullptr ? uint8_t{0} : handle->type};

@@ -19,9 +19,6 @@ struct ExportKey {
   std::optional<HandleCopy> root;
 };
 
-// The usual zlib CRC-32, as nfsd's knfsd_fh_hash() shows it.
-uint32_t Crc32(uint32_t crc, const void* data, size_t size);
-
 // Hash of one NFS handle; `handle` null: the export's own root.
 uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleView* handle);
 
