@@ -7,11 +7,14 @@
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ensureArtifacts, type Artifacts } from './artifacts.ts';
+import type { LabKernel } from './kernels.ts';
 import { Machine, qemuValue } from './machine.ts';
 import { privateFolder } from './private-folder.ts';
 import { ServerAgent, type RunResult } from './server-agent.ts';
 
 export interface LabServerOptions {
+  /** The suite whose kernel serves, and boots the victims. Default: bookworm. */
+  readonly kernel?: LabKernel;
   /** Checkout that is seen in the guest, at the same path. Default: the one of this file. */
   readonly repository?: string;
   /**
@@ -53,6 +56,10 @@ export class LabServer {
     this.#options = options;
   }
 
+  get kernel(): LabKernel {
+    return this.#options.kernel ?? 'bookworm';
+  }
+
   /** What the lab is made of; known once started. */
   get artifacts(): Artifacts {
     return this.#known(this.#artifacts);
@@ -89,7 +96,7 @@ export class LabServer {
 
   /** Builds what is missing, boots, and returns when NFS is served and commands are answered. */
   async start(): Promise<void> {
-    this.#artifacts = await ensureArtifacts(this.#options.say ?? (() => undefined));
+    this.#artifacts = await ensureArtifacts(this.kernel, this.#options.say ?? (() => undefined));
     this.#folder = await privateFolder();
     try {
       await this.#boot(this.#artifacts);
