@@ -68,6 +68,7 @@ class IndexBinding : public Napi::ObjectWrap<IndexBinding> {
   Napi::Value GetHandle(const Napi::CallbackInfo& info);
   Napi::Value PathsOf(const Napi::CallbackInfo& info);
   Napi::Value IsGone(const Napi::CallbackInfo& info);
+  Napi::Value ChildOf(const Napi::CallbackInfo& info);
   Napi::Value IsDirectory(const Napi::CallbackInfo& info);
   Napi::Value StatOf(const Napi::CallbackInfo& info);
   Napi::Value Learn(const Napi::CallbackInfo& info);
@@ -244,6 +245,13 @@ Napi::Value IndexBinding::IsGone(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), index_->tree().Gone(id));
 }
 
+Napi::Value IndexBinding::ChildOf(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  uint32_t child = index_->tree().Child(id, BytesOf(info[1]));
+  return Napi::Number::New(info.Env(), child == kNone ? -1.0 : child);
+}
+
 Napi::Value IndexBinding::IsDirectory(const Napi::CallbackInfo& info) {
   uint32_t id;
   if (!Id(info, &id)) return info.Env().Undefined();
@@ -336,6 +344,7 @@ void IndexBinding::Init(Napi::Env env, Napi::Object exports) {
                            InstanceMethod("handleOf", &IndexBinding::GetHandle),
                            InstanceMethod("pathsOf", &IndexBinding::PathsOf),
                            InstanceMethod("isGone", &IndexBinding::IsGone),
+                           InstanceMethod("childOf", &IndexBinding::ChildOf),
                            InstanceMethod("isDirectory", &IndexBinding::IsDirectory),
                            InstanceMethod("statOf", &IndexBinding::StatOf),
                            InstanceMethod("learn", &IndexBinding::Learn),

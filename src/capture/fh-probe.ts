@@ -102,7 +102,9 @@ export function removeLeftovers(tracefs: string): number {
   }
   return events.filter((event) => {
     const pid = OWN.exec(event)?.[1];
-    return pid !== undefined && !exists(`/proc/${pid}`) && removeProbe(tracefs, event) === 'removed';
+    return (
+      pid !== undefined && !exists(`/proc/${pid}`) && removeProbe(tracefs, event) === 'removed'
+    );
   }).length;
 }
 

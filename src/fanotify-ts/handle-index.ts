@@ -78,6 +78,7 @@ interface NativeHandleIndex {
   handleOf(id: number): FileHandle;
   pathsOf(id: number): Buffer[];
   isGone(id: number): boolean;
+  childOf(id: number, name: Buffer): number;
   isDirectory(id: number): boolean;
   statOf(id: number): ObjectStat | null;
   learn(
@@ -220,6 +221,11 @@ export class HandleIndex {
   /** True when no live name leads to the object any more. */
   isGone(id: number): boolean {
     return this.#open.isGone(id);
+  }
+
+  /** The object that a directory has under a name now; -1 if it has none. */
+  childOf(id: number, name: Buffer): number {
+    return this.#open.childOf(id, name);
   }
 
   /** Asks the file system if the object was learned without its kind. */

@@ -240,9 +240,12 @@ export class Pipe {
     const atUs = wallNowUs();
     const names = [...this.#options.roots.values()].flatMap((root) => root.nameChanges());
     const accesses = builder.accesses();
+    const { losses, missing, missingDropped } = builder;
     const idle =
       this.#queue.waiting === 0 &&
-      [effects, names, accesses, builder.losses].every(({ length }) => length === 0);
+      [effects, names, accesses, losses, missing, missingDropped].every(
+        ({ length }) => length === 0,
+      );
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
     this.#queue.commit({
       atUs,
@@ -252,12 +255,14 @@ export class Pipe {
       files: builder.files,
       names,
       accesses,
-      losses: builder.losses,
+      missing,
+      missingDropped,
+      losses,
     });
     this.#lastCommitUs = atUs;
     this.#soleClient.clear();
     for (const notice of noticesOfEffects(effects)) onNotice(notice);
-    for (const loss of builder.losses) onNotice(noticeOfLoss(loss));
+    for (const loss of losses) onNotice(noticeOfLoss(loss));
   }
 }
 

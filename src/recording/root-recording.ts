@@ -125,6 +125,11 @@ export class RootRecording {
     return this.#index.isDirectory(object);
   }
 
+  /** Does this directory have this name now? */
+  hasChild(directory: number, name: Buffer): boolean {
+    return this.#index.childOf(directory, name) >= 0;
+  }
+
   isInit(object: number): boolean {
     return this.#initFiles.has(object);
   }

@@ -3,7 +3,11 @@
  * docs/nfsd-trace.md) and made-up ones, built after the same kernel's format files.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { nfsdAddon, type NativePlan, type ParsedTraceFormat } from '../../src/capture/nfsd-binding.ts';
+import {
+  nfsdAddon,
+  type NativePlan,
+  type ParsedTraceFormat,
+} from '../../src/capture/nfsd-binding.ts';
 import { decodeNfsBatch } from '../../src/capture/nfsd-decode.ts';
 import type { NfsBatch } from '../../src/common/batches.ts';
 
