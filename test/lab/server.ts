@@ -38,6 +38,9 @@ export interface RunOptions {
 /** The folder in the guest that is {@link LabServer.share} outside; writable from both. */
 export const GUEST_SHARE = '/lab';
 export const SERVER_ADDRESS = '10.77.0.1';
+export const SERVER_ADDRESS_6 = 'fd77::1';
+/** On the same bridge; a client names its own card as the zone. */
+export const LINK_LOCAL_ADDRESS = 'fe80::77:1';
 /** The root under test: NFSv3 clients mount this path. */
 export const VICTIM_ROOT = '/nfsroots/sarge';
 
@@ -140,6 +143,7 @@ export class LabServer {
       LAB_REPOSITORY: repository,
       LAB_NODE_FOLDER: path.dirname(process.execPath),
       LAB_SERVER_ADDRESS: SERVER_ADDRESS,
+      LAB_SERVER_ADDRESSES_6: `${SERVER_ADDRESS_6} ${LINK_LOCAL_ADDRESS}`,
       LAB_LIVE: this.#options.live === true ? 'yes' : '',
     };
     const lines = Object.entries(settings).map(
