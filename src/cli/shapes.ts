@@ -76,8 +76,7 @@ export function fileShape(file: FileAccessRow) {
 
 export function missingShape({ path, name, count, firstUs, lastUs }: MissingPath) {
   return {
-    ...(path === null ? { path: null } : jsonPath(path)),
-    name: jsonPath(name),
+    ...(path === null ? { path: null, name: jsonPath(name) } : jsonPath(path)),
     count,
     first: time(firstUs),
     last: time(lastUs),
