@@ -39,9 +39,32 @@ void ExportHashes::AddNewest(uint32_t id, HandleView handle, bool is_root) {
   AddUnder(keys_.back(), id, handle, is_root);
 }
 
-void ExportHashes::AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root) {
+uint32_t ExportHashes::HashUnder(const ExportKey& key, HandleView handle, bool is_root) {
   bool export_root = key.root.has_value() ? key.root->View() == handle : is_root;
-  Insert(NfsHandleHash(key.fsid_type, key.fsid, export_root ? nullptr : &handle), id);
+  return NfsHandleHash(key.fsid_type, key.fsid, export_root ? nullptr : &handle);
+}
+
+void ExportHashes::AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root) {
+  Insert(HashUnder(key, handle, is_root), id);
+}
+
+// Moves later members of the run back, as NumberSet does.
+void ExportHashes::Remove(uint32_t id, HandleView handle, bool is_root) {
+  const size_t mask = slots_.size() - 1;
+  for (const ExportKey& key : keys_) {
+    uint32_t hash = HashUnder(key, handle, is_root);
+    size_t hole = hash & mask;
+    while (slots_[hole].id != kNone && (slots_[hole].hash != hash || slots_[hole].id != id))
+      hole = (hole + 1) & mask;
+    if (slots_[hole].id == kNone) continue;
+    for (size_t i = (hole + 1) & mask; slots_[i].id != kNone; i = (i + 1) & mask) {
+      if (((i - slots_[i].hash) & mask) < ((i - hole) & mask)) continue;
+      slots_[hole] = slots_[i];
+      hole = i;
+    }
+    slots_[hole] = {0, kNone};
+    used_--;
+  }
 }
 
 void ExportHashes::Clear() {

@@ -32,6 +32,8 @@ class ExportHashes {
   void Add(uint32_t id, HandleView handle, bool is_root);
   // Adds an object under the newest key only.
   void AddNewest(uint32_t id, HandleView handle, bool is_root);
+  // Takes an object out again.
+  void Remove(uint32_t id, HandleView handle, bool is_root);
   void Clear();
   // Ids in ascending order; usually one.
   std::vector<uint32_t> Find(uint32_t hash) const;
@@ -44,6 +46,7 @@ class ExportHashes {
     uint32_t hash;
     uint32_t id;
   };
+  static uint32_t HashUnder(const ExportKey& key, HandleView handle, bool is_root);
   void AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root);
   void Insert(uint32_t hash, uint32_t id);
   void Put(Slot slot);

@@ -6,7 +6,7 @@
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { LossUpdate } from '../store/types.ts';
+import type { LossUpdate, NameChange } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -234,11 +234,30 @@ export class Pipe {
     this.#fileLosses = [];
   }
 
+  /** What a client made too large to be kept: a loss. */
+  #noteLeftOut(root: RootRecording, { losses }: BatchBuilder, atUs: number): void {
+    const count = root.takeLeftOut();
+    if (count === 0) return;
+    losses.push({
+      recordingId: root.options.recordingId,
+      sessionId: null,
+      where: 'index',
+      count,
+      fromUs: this.#lastCommitUs,
+      toUs: atUs,
+      detail: 'objects or names beyond what is kept: see docs/handle-index.md',
+    });
+  }
+
   /** Writes what the session machine decided, with the accesses and losses of a builder. */
   commit(effects: readonly SessionEffect[], builder = new BatchBuilder()): void {
     const { onNotice } = this.#options;
     const atUs = wallNowUs();
-    const names = [...this.#options.roots.values()].flatMap((root) => root.nameChanges());
+    const names: NameChange[] = [];
+    for (const root of this.#options.roots.values()) {
+      for (const change of root.nameChanges()) names.push(change);
+      this.#noteLeftOut(root, builder, atUs);
+    }
     const accesses = builder.accesses();
     const { losses, missing, missingDropped } = builder;
     const idle =
