@@ -1,8 +1,9 @@
-// Three calls that Node has no name for: sd_notify, the peer of a Unix socket, the monotonic
-// clock in the unit the sensors use. Owns nothing.
+// Calls that Node has no name for: sd_notify, the peer of a Unix socket, the monotonic clock in
+// the unit the sensors use, the state of the wall clock. Owns nothing.
 #include "system/system_binding.h"
 
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -73,10 +74,28 @@ Napi::Value MonotonicUs(const Napi::CallbackInfo& info) {
       info.Env(), static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec / 1000));
 }
 
+// adjtimex(2) without a mode: asks, sets nothing, and needs no privilege.
+Napi::Value ClockState(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  timex state{};
+  const int result = adjtimex(&state);
+  if (result < 0) {
+    SystemError(env, errno, "adjtimex").ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("synchronized", Napi::Boolean::New(env, (state.status & STA_UNSYNC) == 0));
+  out.Set("maxErrorUs", Napi::Number::New(env, static_cast<double>(state.maxerror)));
+  out.Set("leapPending",
+          Napi::Boolean::New(env, result == TIME_INS || result == TIME_DEL || result == TIME_OOP));
+  return out;
+}
+
 }  // namespace
 
 void InitSystem(Napi::Env env, Napi::Object exports) {
   exports.Set("sdNotify", Napi::Function::New<SdNotify>(env, "sdNotify"));
   exports.Set("peerCredentials", Napi::Function::New<PeerCredentials>(env, "peerCredentials"));
+  exports.Set("clockState", Napi::Function::New<ClockState>(env, "clockState"));
   exports.Set("monotonicUs", Napi::Function::New<MonotonicUs>(env, "monotonicUs"));
 }

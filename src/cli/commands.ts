@@ -16,6 +16,7 @@ import { registerShow } from './commands/show.ts';
 import { registerStart } from './commands/start.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerStop } from './commands/stop.ts';
+import { registerWatch } from './commands/watch.ts';
 
 /** Adds one command to the program; `context` gives its surroundings when it runs. */
 export type Register = (program: Command, context: (command: Command) => Context) => void;
@@ -24,6 +25,7 @@ export const commands: readonly Register[] = [
   registerStart,
   registerStop,
   registerStatus,
+  registerWatch,
   registerSessions,
   registerShow,
   registerFiles,

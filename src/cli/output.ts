@@ -113,6 +113,12 @@ function paint(colour: 'red' | 'yellow' | 'cyan', text: string): string {
   return plain ? text : styleText(colour, text, { stream: process.stderr });
 }
 
+/** The same for results, on stdout. */
+export function paintResult(colour: Parameters<typeof styleText>[0], text: string): string {
+  const plain = process.env['NO_COLOR'] !== undefined || !process.stdout.isTTY;
+  return plain ? text : styleText(colour, text, { stream: process.stdout });
+}
+
 /** `1.2 MB`, decimal units. */
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

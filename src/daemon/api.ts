@@ -30,6 +30,11 @@ export const imageRequest = z.strictObject({
   acceptLoss: z.boolean(),
 });
 
+/** In the query, hence text. */
+export const watchRequest = z.strictObject({
+  most: z.coerce.number().int().min(0).max(1000).default(200),
+});
+
 /** How an error travels. */
 export interface ErrorBody {
   readonly error: {
@@ -89,4 +94,47 @@ export interface StatusBody {
 export interface MarkBody {
   readonly text: string;
   readonly sessions: readonly string[];
+}
+
+/** An open session in the live feed. */
+export interface WatchedSession {
+  readonly session: string;
+  readonly client: string;
+  readonly recording: number;
+  readonly partial: boolean;
+  readonly opened: string;
+  readonly last: string;
+  readonly files: number;
+  readonly accesses: number;
+  readonly bytes: number;
+  /** Sizes of the files that an image would carry, without its closure. */
+  readonly image_bytes: number;
+  readonly loss: number;
+}
+
+/** One look at everything that goes on. */
+export interface WatchBody {
+  readonly at: string;
+  /** Another value means that the counts of `seen` began again. */
+  readonly feed: string;
+  readonly status: StatusBody;
+  readonly clients: number;
+  readonly open_sessions: number;
+  /** Open sessions that are in none of the figures below yet. */
+  readonly uncounted: number;
+  /** Of the open sessions. */
+  readonly total: WatchCounts;
+  /** Since the feed began: only goes up. */
+  readonly seen: WatchCounts;
+  /** For each of the last 300 seconds, oldest first. */
+  readonly new_files: readonly number[];
+  /** The most active first. */
+  readonly sessions: readonly WatchedSession[];
+}
+
+export interface WatchCounts {
+  readonly files: number;
+  readonly accesses: number;
+  readonly bytes: number;
+  readonly loss: number;
 }

@@ -5,7 +5,7 @@ import { request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
 import type { ImageReport } from './image-report.ts';
-import type { ErrorBody, MarkBody, StartBody, StatusBody, StopBody } from './api.ts';
+import type { ErrorBody, MarkBody, StartBody, StatusBody, StopBody, WatchBody } from './api.ts';
 
 /** How long a daemon may take for its last commit. */
 const PATIENCE_MS = 60_000;
@@ -20,6 +20,11 @@ export class ControlClient {
 
   status(): Promise<StatusBody> {
     return this.#json('GET', '/v1/status');
+  }
+
+  /** @param signal gives up waiting */
+  watch(options: { readonly most: number; readonly signal?: AbortSignal }): Promise<WatchBody> {
+    return this.#json('GET', `/v1/watch?most=${options.most}`, undefined, options.signal);
   }
 
   start(body: {
@@ -107,15 +112,20 @@ export class ControlClient {
     }
   }
 
-  async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.#send(method, path, body);
+  async #json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    const response = await this.#send(method, path, body, signal);
     return JSON.parse(await this.#text(response)) as T;
   }
 
   /** Resolves with a response of status 200; any other becomes the TraceError that it carries. */
-  async #send(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
+  async #send(
+    method: string,
+    path: string,
+    body?: unknown,
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent = request({ socketPath: this.#socket, method, path }, resolve);
+      const sent = request({ socketPath: this.#socket, method, path, signal }, resolve);
       sent.on('error', (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)));
       if (body === undefined) sent.end();
       else sent.setHeader('Content-Type', 'application/json').end(JSON.stringify(body));

@@ -16,19 +16,24 @@ import {
   newSessionRequest,
   startRequest,
   stopRequest,
+  watchRequest,
   type ErrorBody,
   type MarkBody,
   type StartBody,
   type StatusBody,
   type StopBody,
+  type WatchBody,
 } from './api.ts';
 
 /** How long a stopping daemon waits for answers under way, such as an image. */
 const GRACE_MS = 5000;
+/** How long an answer of the live feed may wait for its reader. */
+const STUCK_MS = 10_000;
 
 /** What the routes call. */
 export interface ControlService {
   status(): StatusBody;
+  watch(most: number): WatchBody;
   start(request: z.infer<typeof startRequest>): Promise<StartBody>;
   stop(root: Buffer | null): Promise<StopBody>;
   mark(text: string): Promise<MarkBody>;
@@ -138,6 +143,11 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
   });
   app.use(express.json({ limit: '256kb' }));
   app.get('/v1/status', (_, response) => void response.json(service.status()));
+  app.get('/v1/watch', (request, response) => {
+    // One who asks and does not read: the answer is all that he costs, and not for long.
+    response.setTimeout(STUCK_MS, () => response.destroy());
+    response.json(service.watch(checked(watchRequest, request.query).most));
+  });
   app.post('/v1/start', async (request, response) => {
     response.json(await service.start(read(startRequest, request)));
   });
@@ -171,7 +181,11 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
 }
 
 function read<T extends z.ZodType>(schema: T, request: Request): z.infer<T> {
-  const result = schema.safeParse(request.body);
+  return checked(schema, request.body);
+}
+
+function checked<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+  const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw new TraceError({

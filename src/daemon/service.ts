@@ -14,10 +14,11 @@ import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
 import { checkStart } from './check-start.ts';
-import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody } from './api.ts';
+import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody, WatchBody } from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
 import { imageReport } from './image-report.ts';
+import { WatchFeed } from './watch-feed.ts';
 
 export interface ServiceOptions {
   readonly recorder: Recorder;
@@ -29,9 +30,11 @@ export interface ServiceOptions {
 
 export class Service implements ControlService {
   readonly #options: ServiceOptions;
+  readonly #feed: WatchFeed;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#feed = new WatchFeed({ store: options.store });
   }
 
   status(): StatusBody {
@@ -55,6 +58,10 @@ export class Service implements ControlService {
       failure: rest.failure,
       uncommitted: rest.uncommitted,
     };
+  }
+
+  watch(most: number): WatchBody {
+    return this.#feed.look(this.status(), most);
   }
 
   async start(request: {

@@ -11,10 +11,21 @@ export interface PeerCredentials {
   readonly gid: number;
 }
 
+/** How the kernel keeps the wall clock (adjtimex(2)). */
+export interface ClockState {
+  /** Something, such as NTP, keeps it right. */
+  readonly synchronized: boolean;
+  /** The kernel's bound on its error, microseconds; grows while nothing corrects it. */
+  readonly maxErrorUs: number;
+  /** A leap second comes today, or is under way. */
+  readonly leapPending: boolean;
+}
+
 interface NativeSystem {
   sdNotify(state: string): boolean;
   peerCredentials(fd: number): PeerCredentials;
   monotonicUs(): number;
+  clockState(): ClockState;
 }
 
 const native = addon as unknown as NativeSystem;
@@ -61,4 +72,18 @@ export function peerCredentials(fd: number): PeerCredentials {
 /** CLOCK_MONOTONIC in microseconds: the clock of every time in a batch. */
 export function monotonicUs(): number {
   return native.monotonicUs();
+}
+
+/** Throws a TraceError (`clock-unknown`) where a sandbox forbids the question. */
+export function clockState(): ClockState {
+  try {
+    return native.clockState();
+  } catch (cause) {
+    throw new TraceError({
+      code: 'clock-unknown',
+      message: 'the state of the clock cannot be asked for',
+      exit: 'unavailable',
+      cause,
+    });
+  }
 }

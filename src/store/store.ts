@@ -9,6 +9,7 @@ import { storeError } from './errors.ts';
 import { Place } from './place.ts';
 import { openDatabase, type OpenOptions, type OpenedDatabase } from './open-database.ts';
 import { Reader } from './reader.ts';
+import { Tally } from './tally.ts';
 import { Writer } from './writer.ts';
 import type {
   FileAccessRow,
@@ -22,6 +23,7 @@ import type {
   RecordingRow,
   RootRow,
   SessionRow,
+  TallySnapshot,
 } from './types.ts';
 
 export type * from './types.ts';
@@ -32,6 +34,7 @@ export class Store {
   readonly #place: Place;
   readonly #reader: Reader;
   readonly #writer: Writer | null;
+  #tally: Tally | null = null;
 
   /**
    * Opens the database; without `readOnly` creates and migrates it first.
@@ -127,6 +130,34 @@ export class Store {
   /** Writes one flush in one transaction: all of it or, with an error, nothing. */
   ingest(batch: IngestBatch): void {
     this.#write((writer) => writer.ingest(batch));
+    try {
+      this.#tally?.note(batch);
+    } catch {
+      // Who watches gets a new one, which starts from what is committed; the batch is.
+      this.#tally = null;
+    }
+  }
+
+  /**
+   * What is going on in the open sessions; kept up to date from the first call until
+   * {@link endTally}. Each call counts older sessions for about `budgetMs`.
+   * @param options.most sessions to list
+   * @param options.wallUs now
+   */
+  tally(options: {
+    readonly most: number;
+    readonly budgetMs: number;
+    readonly wallUs: number;
+  }): TallySnapshot {
+    return this.#try(() => {
+      this.#tally ??= new Tally(this.#opened.db);
+      this.#tally.count(options.budgetMs, options.wallUs);
+      return this.#tally.snapshot(options.most, options.wallUs);
+    });
+  }
+
+  endTally(): void {
+    this.#tally = null;
   }
 
   /** A named moment in the sessions given, or in every open one. Returns their numbers. */

@@ -221,3 +221,41 @@ export interface FileAccessRow {
   /** Names that held while the session ran, bytewise order; empty if none was ever known. */
   readonly names: readonly Buffer[];
 }
+
+/** An open session as it stands now. */
+export interface SessionTally {
+  readonly id: number;
+  readonly client: string;
+  readonly recordingId: number;
+  readonly partial: boolean;
+  readonly openedUs: number;
+  /** Last access. */
+  readonly lastUs: number;
+  /** Distinct objects. */
+  readonly files: number;
+  /** Operations. */
+  readonly accesses: number;
+  /** Bytes that READ and WRITE moved. */
+  readonly bytes: number;
+  /** Sizes of the regular files among them that an image would carry, without its closure. */
+  readonly imageBytes: number;
+  /** Sum of its losses' counts. */
+  readonly loss: number;
+}
+
+export interface TallySnapshot {
+  /** Open sessions. */
+  readonly open: number;
+  /** Distinct clients of the open sessions. */
+  readonly clients: number;
+  /** Open sessions that are in none of the figures below yet. */
+  readonly uncounted: number;
+  /** Sums over the open sessions. */
+  readonly total: { files: number; accesses: number; bytes: number; loss: number };
+  /** What came since the tally began: only goes up. */
+  readonly seen: { files: number; accesses: number; bytes: number; loss: number };
+  /** New (session, file) pairs in each of the last seconds, oldest first. */
+  readonly newFiles: readonly number[];
+  /** The most active first. */
+  readonly sessions: readonly SessionTally[];
+}

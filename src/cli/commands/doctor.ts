@@ -1,31 +1,76 @@
 /** `trace doctor`: what this machine can do, one line and one hint each. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { jsonPath } from '../../common/bytes.ts';
 import { EXIT } from '../../common/errors.ts';
+import { TIERS, type Tier } from '../../common/words.ts';
+import type { Finding } from '../../daemon/doctor/diagnose.ts';
 import type { Register } from '../commands.ts';
-import { table } from '../output.ts';
+import { escapeName, type Output, paintResult } from '../output.ts';
 import { rootArgument } from '../root-argument.ts';
+
+interface DoctorOptions {
+  readonly root?: string;
+  readonly tier: Tier;
+}
 
 export const registerDoctor: Register = (program, context) => {
   program
     .command('doctor')
     .description('what this machine can do, with a hint for what it cannot')
-    .option('--root <dir>', 'check this root; default: every export')
-    .action(async (options: { root?: string }, command: Command) => {
-      const { diagnose } = await import('../../daemon/doctor.ts');
-      const { output, places } = context(command);
-      const { findings, tier, ok } = diagnose({
-        roots: options.root === undefined ? [] : [rootArgument(options.root)],
+    .option('--root <dir>', 'check this root; default: every recorded one, or else every export')
+    .addOption(
+      new Option('--tier <tier>', 'the tier that is good enough').choices(TIERS).default(TIERS[0]),
+    )
+    .action(async ({ root, tier: wanted }: DoctorOptions, command: Command) => {
+      const { diagnose } = await import('../../daemon/doctor/diagnose.ts');
+      const { output, places, database, client } = context(command);
+      const { findings, tiers, roots, tier, ok } = await diagnose({
+        root: root === undefined ? null : rootArgument(root),
+        wanted,
         stateDir: places.stateDir,
+        database,
+        ask: () => client.status(),
       });
-      output.value({ ok, tier, findings });
-      const shown = (text: string): string => output.name(Buffer.from(text));
-      for (const row of table(
-        findings.map((found) => [found.state, shown(found.check), shown(found.text)]),
-      ))
-        output.line(row);
-      for (const { check, hint } of findings)
-        if (hint !== null) output.line(`hint: ${shown(check)}: ${hint}`);
+      output.value({
+        ok,
+        tier,
+        wanted,
+        roots: roots.map((one) => ({ ...one, root: jsonPath(one.root) })),
+        tiers,
+        findings: findings.map((one) => ({
+          ...one,
+          root: one.root === null ? null : jsonPath(one.root),
+        })),
+      });
+      showFindings(findings, output);
       output.line(tier === null ? 'nothing can be recorded' : `best tier now: ${tier}`);
       process.exitCode = ok ? EXIT.ok : EXIT.failed;
     });
 };
+
+const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
+const STATE_WIDTH = 4;
+
+/** What is of the machine first, then each root with its name above its lines. */
+function showFindings(findings: readonly Finding[], output: Output): void {
+  const width = findings.reduce((most, { check }) => Math.max(most, check.length), 0);
+  const byRoot = Map.groupBy(findings, ({ root }) => root?.toString('latin1') ?? null);
+  const machine = byRoot.get(null) ?? [];
+  byRoot.delete(null);
+  for (const finding of machine) showFinding(finding, width, output);
+  for (const ofRoot of byRoot.values()) {
+    output.line(paintResult('bold', escapeName(ofRoot[0]?.root ?? Buffer.alloc(0))));
+    for (const finding of ofRoot) showFinding(finding, width, output);
+  }
+}
+
+/** Exports' and clients' names, and what an error quotes, may hold anything: always one line. */
+function showFinding({ check, state, text, hint }: Finding, width: number, output: Output): void {
+  const told = escapeName(Buffer.from(text));
+  output.line(
+    `${paintResult(COLOURS[state], state.padEnd(STATE_WIDTH))}  ${check.padEnd(width)}  ${told}`,
+  );
+  if (hint === null) return;
+  const advice = `${paintResult('cyan', 'hint:')} ${escapeName(Buffer.from(hint))}`;
+  output.line(`${' '.repeat(STATE_WIDTH + 2)}${advice}`);
+}
