@@ -40,6 +40,7 @@ export type RootIndex = Pick<
   | 'handleOf'
   | 'pathsOf'
   | 'isGone'
+  | 'childOf'
   | 'isDirectory'
   | 'isLate'
   | 'statOf'
