@@ -226,14 +226,4 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     assert.match(log, /"msg":"recording"\}\n/);
     assert.match(log, /"msg":"stopped"\}\n$/);
   });
-
-  test('doctor: what this machine can do, as text and as JSON', async () => {
-    const { text } = await sandbox.run(['doctor', '--root', roots[0]]);
-    assert.match(text, /^ok +handles \/.*\/one +file handles can be read$/m);
-    assert.match(text, /^ok +events \/.*\/one +file events can be watched$/m);
-    assert.match(text, /^best tier now: /m);
-    const { json } = await sandbox.run(['doctor', '--root', roots[0], '--json']);
-    const { findings } = json as { findings: { state: string; hint: string | null }[] };
-    for (const { state, hint } of findings) assert.equal(hint === null, state === 'ok');
-  });
 });

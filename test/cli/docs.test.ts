@@ -140,6 +140,7 @@ describe('json.md', () => {
       mkdirSync(root);
       same('start', await sandbox.json(['start', '--root', root]));
       same('status', await sandbox.json(['status']));
+      same('watch', await sandbox.json(['watch', '--once']));
       same('mark', await sandbox.json(['mark', 'x']));
       same('mark', await sandbox.json(['session', 'new', '--client', '10.0.0.7']));
       same('stop', await sandbox.json(['stop']));

@@ -107,14 +107,17 @@ function counts({ body, rates }: View, columns: number): Line[] {
     bytesASecond(rates.bytes),
   ];
   const missed = [
-    `lost ${total.loss} in open sessions`,
-    `${lost} events since the daemon began`,
-    `${status.unresolved} handles without a name`,
+    ...(total.loss > 0 ? [`lost ${total.loss} in open sessions`] : []),
+    ...(lost > 0 ? [`lost ${lost} events since the daemon began`] : []),
+    ...(status.unresolved > 0 ? [`${status.unresolved} handles without a name`] : []),
   ];
-  const bad = total.loss + lost + status.unresolved > 0;
+  const style = missed.length > 0 ? 'fail' : 'plain';
   return [
     ...flow(going, columns).map((text): Line => ({ text, style: 'plain' })),
-    ...flow(missed, columns).map((text): Line => ({ text, style: bad ? 'fail' : 'plain' })),
+    ...flow(missed.length > 0 ? missed : ['nothing lost'], columns).map((text): Line => ({
+      text,
+      style,
+    })),
   ];
 }
 
