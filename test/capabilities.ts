@@ -13,6 +13,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { cacheFolder } from './lab/cache.ts';
 
 /** null: the machine can; text: why it cannot. */
 export type Lack = string | null;
@@ -43,6 +44,10 @@ const probes = {
   debootstrap: () => lackOfCommand('debootstrap'),
   /** System-emulation QEMU; the lab uses software emulation, so KVM is not asked for. */
   qemu: () => lackOfCommand('qemu-system-x86_64'),
+  /** The lab's kernels of other suites than its own: in its cache, or on apt's mirror. */
+  bullseye: () => probeSuite('bullseye'),
+  trixie: () => probeSuite('trixie'),
+  sid: () => probeSuite('sid'),
   /** nfs-ganesha with its VFS back end. */
   ganesha: () =>
     lackOfCommand('ganesha.nfsd') ??
@@ -152,6 +157,19 @@ function probeHandles(): Lack {
 function probeQueue(): Lack {
   const limit = Number(readFileSync('/proc/sys/fs/fanotify/max_queued_events', 'latin1'));
   return limit <= 100_000 ? null : `fs.fanotify.max_queued_events is ${limit}`;
+}
+
+function probeSuite(suite: string): Lack {
+  const built = globSync(`kernel-${suite}-*/vmlinuz`, { cwd: cacheFolder() });
+  if (built.length > 0) return null;
+  return probeShell(
+    "uri=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | sed -n 's/^bookworm //p' | head -n 1) && " +
+      '[ -n "$uri" ] || { echo apt has no source for bookworm >&2; exit 1; }; ' +
+      'to=$(mktemp) && trap \'rm -f "$to"\' EXIT && ' +
+      '/usr/lib/apt/apt-helper -o Acquire::Retries=0 -o Acquire::http::Timeout=5 ' +
+      `download-file "\${uri%/}/dists/${suite}/InRelease" "$to" >&2 || ` +
+      `{ echo "$uri does not give ${suite}" >&2; exit 1; }`,
+  );
 }
 
 function probeTracefs(): Lack {

@@ -2,18 +2,28 @@
  * Runs the test files and tells a person how they went; scripts/test calls it when all is built.
  * Owns which files run, beside what, for how long, and what is printed. Judging is verdict.ts's.
  *
- *     node test/run.ts [--quick] [--only PATTERN] [FOLDER]
+ *     node test/run.ts [--quick] [--only PATTERN] [--write-compatibility] [FOLDER]
  */
-import { globSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
 import { environmentOf, probeAll } from './capabilities.ts';
+import {
+  checkCompatibility,
+  COMPATIBILITY_VARIABLE,
+  gatherCompatibility,
+  renderCompatibility,
+} from './compatibility.ts';
 import { Verdict, type TestEventData } from './verdict.ts';
 
 const { values, positionals } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    'write-compatibility': { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 
@@ -36,6 +46,8 @@ if (chosen.length === 0) {
 const lacks = probeAll();
 Object.assign(process.env, environmentOf(lacks));
 const verdict = new Verdict(lacks);
+const notes = mkdtempSync(join(tmpdir(), 'nfsroot-trace-notes-'));
+process.env[COMPATIBILITY_VARIABLE] = notes;
 
 await runFiles(
   chosen.filter((file) => !SLOW.test(file)),
@@ -45,6 +57,7 @@ await runFiles(
   chosen.filter((file) => SLOW.test(file)),
   { workers: 1, limitMs: LIMITS.slowFileMs },
 );
+settleCompatibility();
 tell();
 process.exitCode = verdict.ok ? 0 : 1;
 
@@ -77,6 +90,27 @@ async function runFile(file: string, limitMs: number): Promise<void> {
     } else if (type === 'test:stdout' || type === 'test:stderr') {
       process.stderr.write(event.message ?? '');
     }
+  }
+}
+
+/** Writes or checks docs/compatibility.md; a run that failed says nothing about what it lacks. */
+function settleCompatibility(): void {
+  const file = join(folder, 'docs/compatibility.md');
+  const rows = gatherCompatibility(notes);
+  rmSync(notes, { recursive: true });
+  // Another folder than this checkout has no such page and notes nothing.
+  if (rows.length === 0 && !existsSync(file)) return;
+  const whole =
+    chosen.length === files.length && verdict.failures.length === 0 && verdict.skips.length === 0;
+  try {
+    const options = { page: readFileSync(file, 'utf8'), rows, whole };
+    if (values['write-compatibility']) writeFileSync(file, renderCompatibility(options));
+    const wrong = values['write-compatibility'] ? null : checkCompatibility(options);
+    if (wrong !== null) throw new Error(wrong);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    verdict.failures.push({ file, name: 'the table of what works where', text });
+    print(`not ok  ${relative(folder, file)}\n${text}`);
   }
 }
 

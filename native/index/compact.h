@@ -47,6 +47,8 @@ class Arena {
     used_ += size;
     return offset;
   }
+  // No room for one more record of 64 KiB: offsets have 32 bits.
+  bool Full() const { return chunks_.size() >= (uint64_t{1} << 32) / kChunk; }
   const uint8_t* At(uint32_t offset) const {
     return chunks_[offset / kChunk].get() + offset % kChunk;
   }

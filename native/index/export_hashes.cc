@@ -1,20 +1,10 @@
 #include "index/export_hashes.h"
 
 #include <algorithm>
-#include <array>
+
+#include "crc32.h"
 
 namespace {
-
-constexpr std::array<uint32_t, 256> MakeTable() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; i++) {
-    uint32_t value = i;
-    for (int bit = 0; bit < 8; bit++) value = (value >> 1) ^ ((value & 1) ? 0xedb88320u : 0);
-    table[i] = value;
-  }
-  return table;
-}
-constexpr std::array<uint32_t, 256> kTable = MakeTable();
 
 bool SameRoot(const ExportKey& a, const ExportKey& b) {
   if (a.root.has_value() != b.root.has_value()) return false;
@@ -22,13 +12,6 @@ bool SameRoot(const ExportKey& a, const ExportKey& b) {
 }
 
 }  // namespace
-
-uint32_t Crc32(uint32_t crc, const void* data, size_t size) {
-  const uint8_t* p = static_cast<const uint8_t*>(data);
-  crc = ~crc;
-  for (; size != 0; size--) crc = kTable[(crc ^ *p++) & 0xff] ^ (crc >> 8);
-  return ~crc;
-}
 
 uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleView* handle) {
   uint8_t head[4] = {1, 0, fsid_type, handle == nullptr ? uint8_t{0} : handle->type};
@@ -56,9 +39,32 @@ void ExportHashes::AddNewest(uint32_t id, HandleView handle, bool is_root) {
   AddUnder(keys_.back(), id, handle, is_root);
 }
 
-void ExportHashes::AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root) {
+uint32_t ExportHashes::HashUnder(const ExportKey& key, HandleView handle, bool is_root) {
   bool export_root = key.root.has_value() ? key.root->View() == handle : is_root;
-  Insert(NfsHandleHash(key.fsid_type, key.fsid, export_root ? nullptr : &handle), id);
+  return NfsHandleHash(key.fsid_type, key.fsid, export_root ? nullptr : &handle);
+}
+
+void ExportHashes::AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root) {
+  Insert(HashUnder(key, handle, is_root), id);
+}
+
+// Moves later members of the run back, as NumberSet does.
+void ExportHashes::Remove(uint32_t id, HandleView handle, bool is_root) {
+  const size_t mask = slots_.size() - 1;
+  for (const ExportKey& key : keys_) {
+    uint32_t hash = HashUnder(key, handle, is_root);
+    size_t hole = hash & mask;
+    while (slots_[hole].id != kNone && (slots_[hole].hash != hash || slots_[hole].id != id))
+      hole = (hole + 1) & mask;
+    if (slots_[hole].id == kNone) continue;
+    for (size_t i = (hole + 1) & mask; slots_[i].id != kNone; i = (i + 1) & mask) {
+      if (((i - slots_[i].hash) & mask) < ((i - hole) & mask)) continue;
+      slots_[hole] = slots_[i];
+      hole = i;
+    }
+    slots_[hole] = {0, kNone};
+    used_--;
+  }
 }
 
 void ExportHashes::Clear() {

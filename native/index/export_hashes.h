@@ -19,9 +19,6 @@ struct ExportKey {
   std::optional<HandleCopy> root;
 };
 
-// The usual zlib CRC-32, as nfsd's knfsd_fh_hash() shows it.
-uint32_t Crc32(uint32_t crc, const void* data, size_t size);
-
 // Hash of one NFS handle; `handle` null: the export's own root.
 uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleView* handle);
 
@@ -35,6 +32,8 @@ class ExportHashes {
   void Add(uint32_t id, HandleView handle, bool is_root);
   // Adds an object under the newest key only.
   void AddNewest(uint32_t id, HandleView handle, bool is_root);
+  // Takes an object out again.
+  void Remove(uint32_t id, HandleView handle, bool is_root);
   void Clear();
   // Ids in ascending order; usually one.
   std::vector<uint32_t> Find(uint32_t hash) const;
@@ -47,6 +46,7 @@ class ExportHashes {
     uint32_t hash;
     uint32_t id;
   };
+  static uint32_t HashUnder(const ExportKey& key, HandleView handle, bool is_root);
   void AddUnder(const ExportKey& key, uint32_t id, HandleView handle, bool is_root);
   void Insert(uint32_t hash, uint32_t id);
   void Put(Slot slot);

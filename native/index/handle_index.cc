@@ -8,6 +8,9 @@
 
 namespace {
 
+// How far up a directory is looked for: clients can nest them without end.
+constexpr int kMostHealed = 256;
+
 // A name that the kernel could have made (FUSE allows 1024 bytes).
 bool ValidName(std::string_view name) {
   return !name.empty() && name.size() <= 4096 && name != "." && name != ".." &&
@@ -16,8 +19,9 @@ bool ValidName(std::string_view name) {
 
 }  // namespace
 
-HandleIndex::HandleIndex(std::shared_ptr<RootDirectory> root, HandleView root_handle)
-    : root_(std::move(root)) {
+HandleIndex::HandleIndex(std::shared_ptr<RootDirectory> root, HandleView root_handle,
+                         uint32_t limit)
+    : root_(std::move(root)), tree_(limit) {
   tree_.SetRoot(root_handle);
 }
 
@@ -34,6 +38,7 @@ void HandleIndex::AddKey(const ExportKey& key) {
   if (!hashes_.AddKey(key)) return;
   bool replaced = hashes_.keys().size() == keys;
   for (uint32_t id = 0; id < tree_.size(); id++) {
+    if (!tree_.InUse(id)) continue;
     if (replaced)
       hashes_.Add(id, tree_.HandleOf(id), id == NameTree::kRoot);
     else
@@ -55,6 +60,7 @@ void HandleIndex::AbandonWalk() {
 MergeCounts HandleIndex::MergeWalk(ScanLog* log, bool root_deleted) {
   MergeCounts counts = Merge(log, NameTree::kRoot);
   tree_.SetRootAlive(!root_deleted);
+  tree_.BeginLate();
   walking_ = false;
   std::vector<Change> changes;
   changes.swap(journal_);
@@ -71,6 +77,7 @@ MergeCounts HandleIndex::MergeWalk(ScanLog* log, bool root_deleted) {
 
 MergeCounts HandleIndex::Merge(ScanLog* log, uint32_t start) {
   MergeCounts counts;
+  const uint64_t refused = tree_.refused();
   tree_.Reserve(log->entries());
   std::vector<uint32_t> directories{start};
   std::vector<bool> counted(tree_.size(), false);
@@ -80,10 +87,14 @@ MergeCounts HandleIndex::Merge(ScanLog* log, uint32_t start) {
     switch (record.tag) {
       case ScanRecord::kBegin:
         current = directories[record.number];
-        tree_.BeginListing(current);
+        if (current != kNone) tree_.BeginListing(current);
         break;
       case ScanRecord::kEntry: {
         uint32_t id = Intern(record.handle);
+        if (id == kNone || current == kNone) {
+          if (record.kind == Kind::kDirectory) directories.push_back(kNone);
+          break;
+        }
         if (id >= counted.size()) counted.resize(id + 1 + id / 2, false);
         counts.objects += !counted[id];
         counted[id] = true;
@@ -94,14 +105,16 @@ MergeCounts HandleIndex::Merge(ScanLog* log, uint32_t start) {
         break;
       }
       case ScanRecord::kVanished:
-        tree_.Unlink(directories[record.number], record.name);
+        if (directories[record.number] != kNone)
+          tree_.Unlink(directories[record.number], record.name);
         break;
       case ScanRecord::kEnd:
-        if (record.number != 0) tree_.EndListing(current);
+        if (record.number != 0 && current != kNone) tree_.EndListing(current);
         break;
     }
   }
   tree_.Settle();
+  counts.refused = tree_.refused() - refused;
   return counts;
 }
 
@@ -114,6 +127,7 @@ bool HandleIndex::Learn(HandleView parent, std::string_view name, HandleView obj
   uint32_t directory = IdOfHandle(parent);
   if (directory == kNone) return false;
   uint32_t id = Intern(object);
+  if (id == kNone) return false;
   if (kind != Kind::kUnknown) tree_.SetKind(id, kind);
   tree_.Link(directory, name, id);
   tree_.Settle();
@@ -147,13 +161,13 @@ int HandleIndex::OpenVerified(uint32_t id, int flags) {
 bool HandleIndex::Stat(uint32_t id, struct statx* status) {
   int fd = OpenVerified(id, O_PATH | O_NOFOLLOW);
   if (fd < 0) return false;
-  bool ok = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, status) == 0 && status->stx_nlink != 0;
+  bool ok = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, status) == 0 && status->stx_nlink != 0;
   close(fd);
   if (ok) tree_.SetKind(id, S_ISDIR(status->stx_mode) ? Kind::kDirectory : Kind::kOther);
   return ok;
 }
 
-bool HandleIndex::Relist(uint32_t id, int fd) {
+bool HandleIndex::Relist(uint32_t id, int fd, const std::vector<std::string>* names) {
   const std::atomic<bool> cancelled{false};
   ScanLog log;
   ScanCounts counts;
@@ -165,28 +179,52 @@ bool HandleIndex::Relist(uint32_t id, int fd) {
         return child == kNone || !tree_.Listed(child) || tree_.Gone(child);
       },
       &cancelled);
-  if (walker.Run(fd, &log, &counts) != 0) return false;
+  int error = names == nullptr ? walker.Run(fd, &log, &counts)
+                               : walker.RunNames(fd, *names, &log, &counts);
+  if (error != 0) return false;
   Merge(&log, id);
-  return counts.directories != 0;
+  return names != nullptr || counts.directories != 0;
 }
 
 // The nearest directory above `id` that is still where it was is listed again: it knows better.
 bool HandleIndex::Heal(uint32_t id) {
-  for (uint32_t at = tree_.ParentOf(id); at != kNone; at = tree_.ParentOf(at)) {
+  int tries = kMostHealed;
+  for (uint32_t at = tree_.ParentOf(id); at != kNone && tries-- > 0; at = tree_.ParentOf(at)) {
     int fd = OpenVerified(at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (fd >= 0) return Relist(at, fd);
   }
   return false;
 }
 
+int HandleIndex::OpenDirectory(HandleView handle, uint32_t* id) {
+  *id = IdOfHandle(handle);
+  if (*id == kNone) return -1;
+  if (*id == NameTree::kRoot) tree_.SetRootAlive(!root_->Deleted());
+  int fd = OpenVerified(*id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd < 0 && Heal(*id)) fd = OpenVerified(*id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (fd >= 0) tree_.SetKind(*id, Kind::kDirectory);
+  return fd;
+}
+
 bool HandleIndex::RefreshDirectory(HandleView handle) {
   if (walking_) journal_.push_back({Change::kRefresh, HandleCopy(handle), {}, {}, Kind::kUnknown});
-  uint32_t id = IdOfHandle(handle);
-  if (id == kNone) return false;
-  if (id == NameTree::kRoot) tree_.SetRootAlive(!root_->Deleted());
-  int fd = OpenVerified(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (fd < 0 && Heal(id)) fd = OpenVerified(id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  uint32_t id;
+  int fd = OpenDirectory(handle, &id);
+  return fd >= 0 && Relist(id, fd);
+}
+
+bool HandleIndex::RefreshNames(HandleView handle, const std::vector<std::string>& names) {
+  if (walking_) journal_.push_back({Change::kRefresh, HandleCopy(handle), {}, {}, Kind::kUnknown});
+  uint32_t id;
+  int fd = OpenDirectory(handle, &id);
   if (fd < 0) return false;
-  tree_.SetKind(id, Kind::kDirectory);
-  return Relist(id, fd);
+  std::vector<std::string> valid;
+  for (const std::string& name : names)
+    if (ValidName(name)) valid.push_back(name);
+  return Relist(id, fd, &valid);
+}
+
+std::vector<uint32_t> HandleIndex::Prune() {
+  if (walking_) return {};
+  return tree_.Prune([this](uint32_t id) { hashes_.Remove(id, tree_.HandleOf(id), false); });
 }

@@ -44,11 +44,13 @@ class RootDirectory {
 struct MergeCounts {
   uint32_t objects = 0;
   uint32_t names = 0;
+  uint64_t refused = 0;
 };
 
 class HandleIndex {
  public:
-  explicit HandleIndex(std::shared_ptr<RootDirectory> root, HandleView root_handle);
+  // `limit`: the most objects.
+  HandleIndex(std::shared_ptr<RootDirectory> root, HandleView root_handle, uint32_t limit);
 
   const NameTree& tree() const { return tree_; }
   const ExportHashes& hashes() const { return hashes_; }
@@ -67,6 +69,12 @@ class HandleIndex {
   bool Learn(HandleView parent, std::string_view name, HandleView object, Kind kind);
   bool Forget(HandleView parent, std::string_view name);
   bool RefreshDirectory(HandleView handle);
+  // Looks at some names of a directory again: what it costs does not depend on the directory's
+  // size. False as RefreshDirectory.
+  bool RefreshNames(HandleView handle, const std::vector<std::string>& names);
+  std::vector<uint32_t> TakeChanged() { return tree_.TakeChanged(); }
+  // See NameTree::Prune.
+  std::vector<uint32_t> Prune();
 
   // lstat of a live name that still leads to this very object. False: there is none.
   bool Stat(uint32_t id, struct statx* status);
@@ -85,7 +93,8 @@ class HandleIndex {
   uint32_t Intern(HandleView handle);
   MergeCounts Merge(ScanLog* log, uint32_t start);
   int OpenVerified(uint32_t id, int flags);
-  bool Relist(uint32_t id, int fd);
+  int OpenDirectory(HandleView handle, uint32_t* id);
+  bool Relist(uint32_t id, int fd, const std::vector<std::string>* names = nullptr);
   bool Heal(uint32_t id);
 
   const std::shared_ptr<RootDirectory> root_;

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 
@@ -68,13 +69,19 @@ class IndexBinding : public Napi::ObjectWrap<IndexBinding> {
   Napi::Value GetHandle(const Napi::CallbackInfo& info);
   Napi::Value PathsOf(const Napi::CallbackInfo& info);
   Napi::Value IsGone(const Napi::CallbackInfo& info);
+  Napi::Value ChildOf(const Napi::CallbackInfo& info);
   Napi::Value IsDirectory(const Napi::CallbackInfo& info);
   Napi::Value StatOf(const Napi::CallbackInfo& info);
   Napi::Value Learn(const Napi::CallbackInfo& info);
   Napi::Value Forget(const Napi::CallbackInfo& info);
   Napi::Value RefreshDirectory(const Napi::CallbackInfo& info);
+  Napi::Value RefreshNames(const Napi::CallbackInfo& info);
+  Napi::Value TakeChanged(const Napi::CallbackInfo& info);
+  Napi::Value Prune(const Napi::CallbackInfo& info);
+  Napi::Value IsLate(const Napi::CallbackInfo& info);
   Napi::Value NamesGeneration(const Napi::CallbackInfo& info);
   Napi::Value Objects(const Napi::CallbackInfo& info);
+  Napi::Value Growth(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   // The id in argument 0; throws (and says false) if there is no such object.
@@ -82,6 +89,8 @@ class IndexBinding : public Napi::ObjectWrap<IndexBinding> {
 
   std::shared_ptr<RootDirectory> root_;
   std::unique_ptr<HandleIndex> index_;
+  // Answers of pathsOf that were cut short.
+  uint64_t left_out_ = 0;
   // Shared with the walk's thread, which may outlive this object.
   std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
@@ -130,6 +139,7 @@ class WalkWorker : public Napi::AsyncWorker {
     set("names", merged.names);
     set("directories", counts_.directories);
     set("unreadable", counts_.unreadable);
+    set("refused", static_cast<double>(merged.refused));
     set("vanished", counts_.vanished);
     set("otherFileSystems", counts_.other_file_systems);
     set("collisions", index->hashes().collisions());
@@ -153,7 +163,15 @@ class WalkWorker : public Napi::AsyncWorker {
 
 Napi::Value IndexBinding::Open(const Napi::CallbackInfo& info) {
   std::string path(BytesOf(info[0]));
+  uint32_t limit = info[1].As<Napi::Number>().Uint32Value();
   auto root = std::make_shared<RootDirectory>();
+  // A tree that is not there, known by what is told of it: its root's handle.
+  HandleView given;
+  if (info[2].IsNumber() && HandleOf(info, 2, &given)) {
+    root_ = root;
+    index_ = std::make_unique<HandleIndex>(root, OwnPart(given), limit);
+    return info.Env().Undefined();
+  }
   const char* failed = "";
   int error = root->Open(path, &failed);
   HandleReader reader;
@@ -166,7 +184,7 @@ Napi::Value IndexBinding::Open(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   root_ = root;
-  index_ = std::make_unique<HandleIndex>(root, OwnPart(reader.View()));
+  index_ = std::make_unique<HandleIndex>(root, OwnPart(reader.View()), limit);
   return info.Env().Undefined();
 }
 
@@ -213,7 +231,7 @@ Napi::Value IndexBinding::IdOfHandle(const Napi::CallbackInfo& info) {
 bool IndexBinding::Id(const Napi::CallbackInfo& info, uint32_t* id) {
   double number = info[0].As<Napi::Number>().DoubleValue();
   *id = static_cast<uint32_t>(number);
-  if (number >= 0 && *id == number && *id < index_->tree().size()) return true;
+  if (number >= 0 && *id == number && index_->tree().InUse(*id)) return true;
   Napi::RangeError::New(info.Env(), "no object has this id").ThrowAsJavaScriptException();
   return false;
 }
@@ -233,8 +251,10 @@ Napi::Value IndexBinding::PathsOf(const Napi::CallbackInfo& info) {
   uint32_t id;
   if (!Id(info, &id)) return info.Env().Undefined();
   Napi::Array paths = Napi::Array::New(info.Env());
-  for (const std::string& path : index_->tree().Paths(id))
+  bool left_out = false;
+  for (const std::string& path : index_->tree().Paths(id, &left_out))
     paths.Set(paths.Length(), Bytes(info.Env(), path));
+  if (left_out) left_out_++;
   return paths;
 }
 
@@ -242,6 +262,13 @@ Napi::Value IndexBinding::IsGone(const Napi::CallbackInfo& info) {
   uint32_t id;
   if (!Id(info, &id)) return info.Env().Undefined();
   return Napi::Boolean::New(info.Env(), index_->tree().Gone(id));
+}
+
+Napi::Value IndexBinding::ChildOf(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  uint32_t child = index_->tree().Child(id, BytesOf(info[1]));
+  return Napi::Number::New(info.Env(), child == kNone ? -1.0 : child);
 }
 
 Napi::Value IndexBinding::IsDirectory(const Napi::CallbackInfo& info) {
@@ -269,6 +296,9 @@ Napi::Value IndexBinding::StatOf(const Napi::CallbackInfo& info) {
   object.Set("mtimeNs", Napi::BigInt::New(env, Nanoseconds(status.stx_mtime)));
   object.Set("ctimeNs", Napi::BigInt::New(env, Nanoseconds(status.stx_ctime)));
   set("nlink", status.stx_nlink);
+  // 0 where the file system keeps none.
+  bool has_birth = (status.stx_mask & STATX_BTIME) != 0;
+  object.Set("birthNs", Napi::BigInt::New(env, has_birth ? Nanoseconds(status.stx_btime) : 0));
   set("rdev", static_cast<double>(makedev(status.stx_rdev_major, status.stx_rdev_minor)));
   return object;
 }
@@ -296,12 +326,55 @@ Napi::Value IndexBinding::RefreshDirectory(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), listed);
 }
 
+Napi::Value IndexBinding::RefreshNames(const Napi::CallbackInfo& info) {
+  HandleView handle;
+  if (!HandleOf(info, 0, &handle)) return Napi::Boolean::New(info.Env(), false);
+  auto array = info[2].As<Napi::Array>();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < array.Length(); i++) names.emplace_back(BytesOf(array.Get(i)));
+  return Napi::Boolean::New(info.Env(), index_->RefreshNames(handle, names));
+}
+
+Napi::Value Ids(Napi::Env env, const std::vector<uint32_t>& ids) {
+  Napi::Uint32Array array = Napi::Uint32Array::New(env, ids.size());
+  std::copy(ids.begin(), ids.end(), array.Data());
+  return array;
+}
+
+Napi::Value IndexBinding::TakeChanged(const Napi::CallbackInfo& info) {
+  return Ids(info.Env(), index_->TakeChanged());
+}
+
+Napi::Value IndexBinding::Prune(const Napi::CallbackInfo& info) {
+  return Ids(info.Env(), index_->Prune());
+}
+
+Napi::Value IndexBinding::IsLate(const Napi::CallbackInfo& info) {
+  uint32_t id;
+  if (!Id(info, &id)) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), index_->tree().Late(id));
+}
+
 Napi::Value IndexBinding::NamesGeneration(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(index_->tree().generation()));
 }
 
 Napi::Value IndexBinding::Objects(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), index_->tree().size());
+}
+
+Napi::Value IndexBinding::Growth(const Napi::CallbackInfo& info) {
+  const NameTree& tree = index_->tree();
+  Napi::Object object = Napi::Object::New(info.Env());
+  auto set = [&](const char* name, double value) {
+    object.Set(name, Napi::Number::New(info.Env(), value));
+  };
+  set("objects", tree.objects());
+  set("names", tree.names());
+  set("refused", static_cast<double>(tree.refused()));
+  set("leftOut", static_cast<double>(left_out_));
+  set("bytes", static_cast<double>(index_->Bytes()));
+  return object;
 }
 
 Napi::Value IndexBinding::Close(const Napi::CallbackInfo& info) {
@@ -336,11 +409,17 @@ void IndexBinding::Init(Napi::Env env, Napi::Object exports) {
                            InstanceMethod("handleOf", &IndexBinding::GetHandle),
                            InstanceMethod("pathsOf", &IndexBinding::PathsOf),
                            InstanceMethod("isGone", &IndexBinding::IsGone),
+                           InstanceMethod("childOf", &IndexBinding::ChildOf),
                            InstanceMethod("isDirectory", &IndexBinding::IsDirectory),
                            InstanceMethod("statOf", &IndexBinding::StatOf),
                            InstanceMethod("learn", &IndexBinding::Learn),
                            InstanceMethod("forget", &IndexBinding::Forget),
                            InstanceMethod("refreshDirectory", &IndexBinding::RefreshDirectory),
+                           InstanceMethod("refreshNames", &IndexBinding::RefreshNames),
+                           InstanceMethod("takeChanged", &IndexBinding::TakeChanged),
+                           InstanceMethod("prune", &IndexBinding::Prune),
+                           InstanceMethod("isLate", &IndexBinding::IsLate),
+                           InstanceMethod("growth", &IndexBinding::Growth),
                            InstanceMethod("namesGeneration", &IndexBinding::NamesGeneration),
                            InstanceMethod("objects", &IndexBinding::Objects),
                            InstanceMethod("close", &IndexBinding::Close)}));

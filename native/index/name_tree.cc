@@ -4,6 +4,15 @@
 
 #include <algorithm>
 
+namespace {
+
+// A client can nest directories as deep as its disk lasts and link a file 65,000 times: each would
+// be some gigabytes of paths. The kernel takes names of 4096 bytes from programs, and so do images.
+constexpr size_t kLongestPath = 32 * 1024;
+constexpr size_t kMostPaths = 1024;
+
+}  // namespace
+
 void NameTree::SetRoot(HandleView handle) {
   // Names come from the network's clients: a seed keeps them from choosing collisions.
   if (getrandom(&seed_, sizeof seed_, GRND_NONBLOCK) != sizeof seed_) seed_ = 0;
@@ -38,14 +47,27 @@ uint32_t NameTree::Find(HandleView handle) const {
 
 uint32_t NameTree::FindOrAdd(HandleView handle, bool* added) {
   uint32_t id = Find(handle);
-  *added = id == kNone;
-  if (!*added) return id;
+  *added = id == kNone && objects() < limit_ && !handles_.Full();
+  if (!*added) {
+    refused_ += id == kNone;
+    return id;
+  }
   uint8_t* record;
   uint32_t offset = handles_.Allocate(size_t{2} + handle.size, &record);
   record[0] = handle.type;
   record[1] = handle.size;
   memcpy(record + 2, handle.bytes, handle.size);
-  id = objects_.Push({offset, kNone, kNone, Kind::kUnknown, false, false});
+  handle_bytes_ += size_t{2} + handle.size;
+  added_++;
+  const Object object{offset, kNone, kNone, 0, Kind::kUnknown, false, late_, false, false};
+  if (free_object_ == kNone) {
+    id = objects_.Push(object);
+  } else {
+    id = free_object_;
+    free_object_ = objects_[id].first_name;
+    free_objects_--;
+    objects_[id] = object;
+  }
   by_handle_.Insert(HandleHash(handle), id, [&](uint32_t i) { return HandleHash(HandleOf(i)); });
   return id;
 }
@@ -76,6 +98,7 @@ uint32_t NameTree::NewName() {
   if (free_name_ == kNone) return names_.Push({});
   uint32_t name = free_name_;
   free_name_ = names_[name].next_of_object;
+  free_names_--;
   return name;
 }
 
@@ -89,6 +112,7 @@ void NameTree::AttachLive(uint32_t index) {
   parent.first_child = index;
   by_name_.Insert(NameHash(index), index, [&](uint32_t i) { return NameHash(i); });
   generation_++;
+  MarkChanged(name.object);
 }
 
 void NameTree::DetachLive(uint32_t index) {
@@ -102,6 +126,7 @@ void NameTree::DetachLive(uint32_t index) {
   by_name_.Erase(NameHash(index), index, [&](uint32_t i) { return NameHash(i); });
   name.live = 0;
   generation_++;
+  MarkChanged(name.object);
 }
 
 void NameTree::Remove(uint32_t index) {
@@ -111,8 +136,10 @@ void NameTree::Remove(uint32_t index) {
   while (*link != index) link = &names_[*link].next_of_object;
   *link = name.next_of_object;
   dropped_text_bytes_ += 2 + Text(index).size();
+  objects_[name.parent].below--;
   name.next_of_object = free_name_;
   free_name_ = index;
+  free_names_++;
 }
 
 void NameTree::RemoveUnlinked(uint32_t id) {
@@ -125,6 +152,10 @@ void NameTree::RemoveUnlinked(uint32_t id) {
 
 void NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
   if (id == kRoot || id == parent) return;
+  if (names() / 2 >= limit_ || texts_.Full()) {
+    refused_++;
+    return;
+  }
   SetKind(parent, Kind::kDirectory);
   uint32_t taken = FindName(parent, text);
   if (taken != kNone) {
@@ -139,7 +170,7 @@ void NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
     if (object.first_name != kNone && Gone(id)) object.listed = false;
     while (object.first_name != kNone) Remove(object.first_name);
     // Most directories are linked before anything is below them: no way to walk up then.
-    if (object.was_parent) CutCycle(parent, id);
+    if (object.below != 0) CutCycle(parent, id);
   } else {
     RemoveUnlinked(id);
   }
@@ -152,7 +183,7 @@ void NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
   uint32_t index = NewName();
   names_[index] = {id, 0, parent, 1, object.first_name, kNone, kNone, offset};
   object.first_name = index;
-  objects_[parent].was_parent = true;
+  objects_[parent].below++;
   AttachLive(index);
 }
 
@@ -217,24 +248,6 @@ void NameTree::Settle() {
   if (dropped_text_bytes_ > (1u << 20) && dropped_text_bytes_ > text_bytes_ / 2) CompactTexts();
 }
 
-void NameTree::CompactTexts() {
-  Arena kept;
-  text_bytes_ = 0;
-  for (uint32_t id = 0; id < objects_.size(); id++) {
-    for (uint32_t name = objects_[id].first_name; name != kNone;
-         name = names_[name].next_of_object) {
-      size_t size = 2 + Text(name).size();
-      uint8_t* record;
-      uint32_t offset = kept.Allocate(size, &record);
-      memcpy(record, texts_.At(names_[name].text), size);
-      names_[name].text = offset;
-      text_bytes_ += size;
-    }
-  }
-  texts_ = std::move(kept);
-  dropped_text_bytes_ = 0;
-}
-
 bool NameTree::NameAlive(uint32_t name) const {
   while (names_[name].live) {
     uint32_t parent = names_[name].parent;
@@ -252,11 +265,17 @@ bool NameTree::Gone(uint32_t id) const {
   return true;
 }
 
-// False: a directory on the way has no known name.
-bool NameTree::PathOf(uint32_t name, std::string* path) const {
+// False: a directory on the way has no known name, or it is too long.
+bool NameTree::PathOf(uint32_t name, std::string* path, bool* left_out) const {
   std::vector<std::string_view> parts;
+  size_t size = 0;
   for (;;) {
     parts.push_back(Text(name));
+    size += 1 + parts.back().size();
+    if (size > kLongestPath) {
+      *left_out = true;
+      return false;
+    }
     uint32_t parent = names_[name].parent;
     if (parent == kRoot) break;
     name = objects_[parent].first_name;
@@ -270,13 +289,19 @@ bool NameTree::PathOf(uint32_t name, std::string* path) const {
   return true;
 }
 
-std::vector<std::string> NameTree::Paths(uint32_t id) const {
+std::vector<std::string> NameTree::Paths(uint32_t id, bool* left_out) const {
   if (id == kRoot) return {std::string()};
+  bool ignored;
+  if (left_out == nullptr) left_out = &ignored;
   std::vector<std::string> live;
   std::vector<std::string> last;
   std::string path;
   for (uint32_t name = objects_[id].first_name; name != kNone; name = names_[name].next_of_object) {
-    if (!PathOf(name, &path)) continue;
+    if (live.size() + last.size() == kMostPaths) {
+      *left_out = true;
+      break;
+    }
+    if (!PathOf(name, &path, left_out)) continue;
     (NameAlive(name) ? live : last).push_back(path);
   }
   std::vector<std::string>& paths = live.empty() ? last : live;
@@ -286,5 +311,6 @@ std::vector<std::string> NameTree::Paths(uint32_t id) const {
 
 size_t NameTree::Bytes() const {
   return objects_.Bytes() + names_.Bytes() + handles_.Bytes() + texts_.Bytes() +
-         by_handle_.Bytes() + by_name_.Bytes() + unsettled_.capacity() * sizeof(uint32_t);
+         by_handle_.Bytes() + by_name_.Bytes() +
+         (unsettled_.capacity() + changed_.capacity()) * sizeof(uint32_t);
 }

@@ -5,8 +5,8 @@
 //   object 0 = root        name: parent object, bytes, object, live or last known
 //   object: handle, kind, list of its names, list of the live names in it
 //
-// An object is never removed: its id stays good, and its last names are kept when it is gone.
-// "Gone" is worked out, not stored: no live name leads up to the root.
+// "Gone" is worked out, not stored: no live name leads up to the root. An object that is gone keeps
+// its id and last names until Prune() forgets it, since clients make and delete files for ever.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -22,6 +22,9 @@ class NameTree {
  public:
   static constexpr uint32_t kRoot = 0;
 
+  // At most this many objects, and twice as many names: more are refused.
+  explicit NameTree(uint32_t limit) : limit_(limit) {}
+
   // Gives object 0 its handle; once, first.
   void SetRoot(HandleView handle);
   // Before the first walk's many objects: growing step by step costs a quarter of its merge.
@@ -29,8 +32,12 @@ class NameTree {
   // False once the root directory itself is deleted: then everything is gone.
   void SetRootAlive(bool alive) { root_alive_ = alive; }
 
+  // An object that comes after this is late: it was not there at the first walk.
+  void BeginLate() { late_ = true; }
+  bool Late(uint32_t id) const { return objects_[id].late; }
+
   uint32_t Find(HandleView handle) const;  // kNone: unknown
-  uint32_t FindOrAdd(HandleView handle, bool* added);
+  uint32_t FindOrAdd(HandleView handle, bool* added);  // kNone: refused
   HandleView HandleOf(uint32_t id) const;
   Kind KindOf(uint32_t id) const { return objects_[id].kind; }
   // A directory that turns out to have several names keeps the newest.
@@ -58,10 +65,34 @@ class NameTree {
   void Settle();
 
   bool Gone(uint32_t id) const;
-  // Live paths, or the last known ones if there is none; bytewise sorted; "" for the root.
-  std::vector<std::string> Paths(uint32_t id) const;
+  // Live paths, or the last known ones if there is none; bytewise sorted; "" for the root. What is
+  // longer or more than a client should be able to make us keep is left out, and *left_out is set.
+  std::vector<std::string> Paths(uint32_t id, bool* left_out = nullptr) const;
 
+  // Every object of which a name, or a name above it, has changed since the last call.
+  std::vector<uint32_t> TakeChanged();
+
+  // Forgets what was gone at the last call too, and is nobody's parent: its id goes to `pruned`
+  // and may be given to another object from now on. `before` sees each while it is still there.
+  // Does nothing (and costs nothing) until many objects have come since the last call.
+  template <typename Before>
+  std::vector<uint32_t> Prune(Before before) {
+    std::vector<uint32_t> pruned = Prunable();
+    for (uint32_t id : pruned) {
+      before(id);
+      Drop(id);
+    }
+    CompactHandles();
+    return pruned;
+  }
+
+  // Ids are below this; those of forgotten objects are not in use.
   uint32_t size() const { return objects_.size(); }
+  bool InUse(uint32_t id) const { return id < objects_.size() && objects_[id].handle != kNone; }
+  uint32_t objects() const { return objects_.size() - free_objects_; }
+  uint32_t names() const { return names_.size() - free_names_; }
+  // Objects and names that there was no room for.
+  uint64_t refused() const { return refused_; }
   // Goes up with every change of any name.
   uint64_t generation() const { return generation_; }
   size_t Bytes() const;
@@ -71,9 +102,12 @@ class NameTree {
     uint32_t handle;       // offset in handles_: type, size, bytes
     uint32_t first_name;   // newest first
     uint32_t first_child;  // a name whose parent this is
+    uint32_t below;        // names, live or not, that point up to it
     Kind kind;
-    bool listed;
-    bool was_parent;  // something may point up to it
+    bool listed : 1;
+    bool late : 1;
+    bool changed : 1;   // is in changed_
+    bool was_gone : 1;  // at the last sweep
   };
   struct Name {
     uint32_t object : 31;
@@ -98,9 +132,15 @@ class NameTree {
   void RemoveUnlinked(uint32_t id);
   bool NameAlive(uint32_t name) const;
   void CutCycle(uint32_t parent, uint32_t id);
-  bool PathOf(uint32_t name, std::string* path) const;
+  bool PathOf(uint32_t name, std::string* path, bool* left_out) const;
   void CompactTexts();
+  void CompactHandles();
+  void MarkChanged(uint32_t id);
+  std::vector<uint32_t> Prunable();
+  void Drop(uint32_t id);
 
+  const uint32_t limit_;
+  uint64_t refused_ = 0;
   Chunked<Object> objects_;
   Chunked<Name> names_;
   Arena handles_;
@@ -108,10 +148,18 @@ class NameTree {
   NumberSet by_handle_;
   NumberSet by_name_;
   uint32_t free_name_ = kNone;
+  uint32_t free_names_ = 0;
+  uint32_t free_object_ = kNone;
+  uint32_t free_objects_ = 0;
+  uint32_t added_ = 0;  // objects since the last sweep
   std::vector<uint32_t> unsettled_;
+  std::vector<uint32_t> changed_;
+  size_t handle_bytes_ = 0;
+  size_t dropped_handle_bytes_ = 0;
   size_t text_bytes_ = 0;
   size_t dropped_text_bytes_ = 0;
   uint64_t generation_ = 0;
   uint64_t seed_ = 0;
   bool root_alive_ = true;
+  bool late_ = false;
 };

@@ -31,6 +31,13 @@ int RootDirectory::Open(const std::string& path, const char** failed) {
     close(fd_);
     fd_ = bare;
   }
+  // What no walk could list is refused here, where somebody waits for the answer.
+  int listed = OpenBeneath(fd_, "", O_RDONLY | O_DIRECTORY);
+  if (listed < 0) {
+    *failed = "open";
+    return errno;
+  }
+  close(listed);
   HandleReader reader;
   if (reader.Read(fd_, "", AT_EMPTY_PATH)) return 0;
   handle_flags_ = AT_HANDLE_FID;

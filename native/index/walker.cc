@@ -45,8 +45,7 @@ Walker::Walker(int handle_flags, std::function<bool(HandleView)> descend,
                const std::atomic<bool>* cancelled)
     : handle_flags_(handle_flags),
       descend_(std::move(descend)),
-      cancelled_(cancelled),
-      buffer_(kDirentBytes) {}
+      cancelled_(cancelled) {}
 
 Walker::~Walker() {
   for (const Frame& frame : frames_)
@@ -54,6 +53,29 @@ Walker::~Walker() {
 }
 
 int Walker::Run(int fd, ScanLog* log, ScanCounts* counts) {
+  int error = Begin(fd, log, counts);
+  if (error != 0) return error;
+  List(fd, 0);
+  Rest();
+  return 0;
+}
+
+int Walker::RunNames(int fd, const std::vector<std::string>& names, ScanLog* log,
+                     ScanCounts* counts) {
+  int error = Begin(fd, log, counts);
+  if (error != 0) return error;
+  log_->Begin(0);
+  for (const std::string& name : names) {
+    uint32_t vanished = counts_->vanished;
+    Entry(fd, name.c_str(), DT_UNKNOWN, 0, 0);
+    if (counts_->vanished != vanished) log_->Vanished(0, name);
+  }
+  log_->End(false);
+  Rest();
+  return 0;
+}
+
+int Walker::Begin(int fd, ScanLog* log, ScanCounts* counts) {
   log_ = log;
   counts_ = counts;
   if (!reader_.Read(fd, "", handle_flags_ | AT_EMPTY_PATH)) {
@@ -64,17 +86,20 @@ int Walker::Run(int fd, ScanLog* log, ScanCounts* counts) {
   mount_id_ = reader_.MountId();
   frames_.push_back({fd, 0, 0, 0, HandleCopy(reader_.View())});
   open_from_ = 1;  // the first frame's descriptor is never given up
-  List(fd, 0);
+  return 0;
+}
+
+void Walker::Rest() {
   while (!frames_.empty() && !cancelled_->load(std::memory_order_relaxed)) {
     if (pending_.size() > frames_.back().first_pending)
       Descend();
     else
       Ascend();
   }
-  return 0;
 }
 
 void Walker::List(int fd, uint32_t number) {
+  buffer_.resize(kDirentBytes);
   log_->Begin(number);
   bool complete = true;
   for (;;) {

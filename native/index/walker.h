@@ -31,6 +31,8 @@ class Walker {
   // Lists the directory open (for reading) as `fd`, and below it. Takes `fd`. Returns 0, or the
   // errno that kept it from reading the handle of `fd` itself; every other failure is counted.
   int Run(int fd, ScanLog* log, ScanCounts* counts);
+  // The same, but of the directory itself only these names are looked at.
+  int RunNames(int fd, const std::vector<std::string>& names, ScanLog* log, ScanCounts* counts);
 
  private:
   // A directory being walked; its pending sub-directories are pending_[first_pending..].
@@ -49,6 +51,8 @@ class Walker {
     HandleCopy handle;
   };
 
+  int Begin(int fd, ScanLog* log, ScanCounts* counts);
+  void Rest();
   void List(int fd, uint32_t number);
   bool Entry(int fd, const char* name, unsigned char type, uint32_t parent, int attempt);
   void Descend();

@@ -1,10 +1,11 @@
 #include "nfsd/batch_table.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace {
 
-constexpr uint32_t kMagic = 0x3144464e;  // "NFD1"
+constexpr uint32_t kMagic = 0x3244464e;  // "NFD2"
 
 class Writer {
  public:
@@ -40,6 +41,11 @@ size_t RowKeyHash::operator()(const RowKey& key) const {
   return Mix(value, uint64_t{key.epoch} << 8 | static_cast<uint32_t>(key.kind));
 }
 
+size_t LookupKeyHash::operator()(const LookupKey& key) const {
+  return Mix(std::hash<std::string>()(key.name),
+             Mix(uint64_t{key.directory} << 32 | key.client, key.epoch));
+}
+
 BatchTable::BatchTable(size_t row_limit) : row_limit_(row_limit), clients_{std::string()} {
   client_index_.emplace(std::string(), 0);
 }
@@ -66,6 +72,21 @@ RowCounts* BatchTable::Find(const RowKey& key) {
   return found == rows_.end() ? nullptr : &found->second;
 }
 
+void BatchTable::AddLookup(LookupKey key, uint64_t at_ns, uint64_t order) {
+  auto found = lookups_.find(key);
+  if (found == lookups_.end()) {
+    size_t bytes = lookup_bytes_ + key.name.size();
+    if (lookups_.size() >= row_limit_ || bytes > kMaxLookupBytes) {
+      lookups_dropped_[key.client]++;
+      return;
+    }
+    lookup_bytes_ = bytes;
+    found = lookups_.emplace(std::move(key), LookupCounts{0, at_ns, at_ns, order}).first;
+  }
+  found->second.count++;
+  found->second.last_ns = at_ns;
+}
+
 void BatchTable::AddLoss(std::string_view where, int lane, uint64_t count, uint64_t from_ns,
                          uint64_t to_ns) {
   Loss& loss = losses_[{std::string(where), lane}];
@@ -82,13 +103,22 @@ std::string BatchTable::Encode(uint64_t until_ns) const {
   std::sort(rows.begin(), rows.end(),
             [](const auto& a, const auto& b) { return a.second->order < b.second->order; });
 
+  std::vector<std::pair<const LookupKey*, const LookupCounts*>> lookups;
+  lookups.reserve(lookups_.size());
+  for (const auto& [key, counts] : lookups_) lookups.emplace_back(&key, &counts);
+  std::sort(lookups.begin(), lookups.end(),
+            [](const auto& a, const auto& b) { return a.second->order < b.second->order; });
+
   Writer writer;
-  writer.out.reserve(64 + rows.size() * 72 + markers_.size() * 96 + clients_.size() * 18);
+  writer.out.reserve(64 + rows.size() * 72 + markers_.size() * 96 + clients_.size() * 18 +
+                     lookups.size() * 46 + lookup_bytes_);
   writer.U32(kMagic);
   writer.U32(static_cast<uint32_t>(clients_.size()));
   writer.U32(static_cast<uint32_t>(rows.size()));
   writer.U32(static_cast<uint32_t>(markers_.size()));
   writer.U32(static_cast<uint32_t>(losses_.size()));
+  writer.U32(static_cast<uint32_t>(lookups.size()));
+  writer.U32(static_cast<uint32_t>(lookups_dropped_.size()));
   writer.Number(until_ns / 1000);
   for (const std::string& client : clients_) writer.Text(client);
   for (const auto& [key, counts] : rows) {
@@ -123,6 +153,20 @@ std::string BatchTable::Encode(uint64_t until_ns) const {
     writer.Number(loss.count);
     writer.Number(loss.from_ns / 1000);
     writer.Number(loss.to_ns / 1000);
+  }
+  for (const auto& [key, counts] : lookups) {
+    writer.U32(key->epoch);
+    writer.U32(key->client);
+    writer.U32(key->directory);
+    writer.Number(counts->count);
+    writer.Number(counts->first_ns / 1000);
+    writer.Number(counts->last_ns / 1000);
+    writer.Number(counts->order);
+    writer.Text(key->name);
+  }
+  for (const auto& [client, count] : lookups_dropped_) {
+    writer.U32(client);
+    writer.Number(count);
   }
   return std::move(writer.out);
 }

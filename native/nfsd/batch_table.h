@@ -67,6 +67,30 @@ struct Marker {
   std::string name;
 };
 
+// A name that was looked up in a directory.
+struct LookupKey {
+  uint32_t epoch = 0;
+  uint32_t client = 0;
+  uint32_t directory = 0;  // hash of its handle
+  std::string name;
+
+  bool operator==(const LookupKey& other) const {
+    return epoch == other.epoch && client == other.client && directory == other.directory &&
+           name == other.name;
+  }
+};
+
+struct LookupKeyHash {
+  size_t operator()(const LookupKey& key) const;
+};
+
+struct LookupCounts {
+  uint64_t count = 0;
+  uint64_t first_ns = 0;
+  uint64_t last_ns = 0;
+  uint64_t order = 0;
+};
+
 struct Loss {
   uint64_t count = 0;
   uint64_t from_ns = 0;
@@ -79,6 +103,9 @@ class BatchTable {
   // counted as loss `trace-table`.
   static constexpr size_t kMaxClients = 4096;
   static constexpr size_t kMaxMarkers = 4096;
+  // Names come from the network, up to 255 bytes each (NFSv4: more). What is beyond is counted for
+  // its client.
+  static constexpr size_t kMaxLookupBytes = 4u << 20;
 
   explicit BatchTable(size_t row_limit = 65536);
 
@@ -93,6 +120,8 @@ class BatchTable {
 
   bool MarkersFull() const { return markers_.size() >= kMaxMarkers; }
   void AddMarker(Marker marker) { markers_.push_back(std::move(marker)); }
+
+  void AddLookup(LookupKey key, uint64_t at_ns, uint64_t order);
 
   // Losses of the same place and lane (a CPU, say) add up and their times widen.
   void AddLoss(std::string_view where, int lane, uint64_t count, uint64_t from_ns, uint64_t to_ns);
@@ -109,5 +138,8 @@ class BatchTable {
   std::unordered_map<std::string, uint32_t> client_index_;
   std::vector<std::string> clients_;
   std::vector<Marker> markers_;
+  std::unordered_map<LookupKey, LookupCounts, LookupKeyHash> lookups_;
+  size_t lookup_bytes_ = 0;
+  std::map<uint32_t, uint64_t> lookups_dropped_;  // by client
   std::map<std::pair<std::string, int>, Loss> losses_;
 };

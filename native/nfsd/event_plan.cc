@@ -34,8 +34,7 @@ constexpr Wanted kWanted[] = {
     {"nfsd", "nfsd_read_start", EventKind::kRead, kNoMarker},
     {"nfsd", "nfsd_write_io_done", EventKind::kWrite, kNoMarker},
     {"nfsd", "nfsd_write_start", EventKind::kWrite, kNoMarker},
-    // Probed only: the names of lookups, from 6.16.
-    {"nfsd", "nfsd_vfs_lookup", EventKind::kClid, kNoMarker},
+    {"nfsd", "nfsd_vfs_lookup", EventKind::kLookup, kNoMarker},
 };
 
 bool ReadWhole(const std::string& path, std::string* out) {
@@ -58,46 +57,80 @@ void Drop(std::vector<PlannedEvent>* events, const std::string& name) {
   }
 }
 
+bool CheckNamesClient(const std::vector<PlannedEvent>& events) {
+  for (const PlannedEvent& event : events)
+    if (event.kind == EventKind::kFhVerify && event.format.Find("client") != nullptr) return true;
+  return false;
+}
+
+bool TellsNames(const std::vector<PlannedEvent>& events) {
+  for (const PlannedEvent& event : events) {
+    if (event.kind != EventKind::kLookup) continue;
+    const TraceFormat& format = event.format;
+    return format.Find("name") != nullptr && format.Find("fh_hash") != nullptr &&
+           format.Find("client") != nullptr;
+  }
+  return false;
+}
+
 }  // namespace
 
-EventPlan PlanEvents(const FormatLoader& load) {
+EventPlan PlanEvents(const FormatLoader& load, const PlanOptions& options) {
   EventPlan plan;
-  for (const Wanted& wanted : kWanted) {
+  auto add = [&](const char* system, const std::string& name, EventKind kind, MarkerKind marker) {
     std::string text, line;
-    PlannedEvent event{wanted.system, wanted.name, wanted.kind, wanted.marker, {}, {}};
-    bool there = load(wanted.system, wanted.name, &text);
+    PlannedEvent event{system, name, kind, marker, {}, {}};
+    bool there = load(system, name, &text);
     if (there && !ParseTraceFormat(text, &event.format, &line)) {
-      plan.broken = event.name + ": " + line;
+      plan.broken = name + ": " + line;
       there = false;
     }
-    plan.found[wanted.name] = there;
-    if (there && event.name != "nfsd_vfs_lookup") plan.events.push_back(std::move(event));
-  }
+    if (there) plan.events.push_back(std::move(event));
+    return there;
+  };
+  for (const Wanted& wanted : kWanted)
+    plan.found[wanted.name] = add(wanted.system, wanted.name, wanted.kind, wanted.marker);
+
+  bool reads = plan.found["nfsd_read_io_done"] || plan.found["nfsd_read_start"];
   if (plan.found["nfsd_read_io_done"]) Drop(&plan.events, "nfsd_read_start");
   if (plan.found["nfsd_write_io_done"]) Drop(&plan.events, "nfsd_write_start");
 
-  bool reads = plan.found["nfsd_read_io_done"] || plan.found["nfsd_read_start"];
-  bool verify = plan.found["nfsd_fh_verify"];
-  bool verify_names_client = false;
-  for (const PlannedEvent& event : plan.events)
-    if (event.kind == EventKind::kFhVerify)
-      verify_names_client = event.format.Find("client") != nullptr;
+  bool checks = plan.found["nfsd_fh_verify"] && !options.no_hashes;
+  // Without the return a refused check would count as one that used its file.
+  if (options.best >= NfsTier::kExact && !options.probe.empty() &&
+      (!checks || options.prefer_probe)) {
+    plan.by_probe = add(kProbeGroup, options.probe, EventKind::kFhProbe, kNoMarker) &&
+                    add(kProbeGroup, options.probe + "_ret", EventKind::kFhProbeReturn, kNoMarker);
+    if (!plan.by_probe) Drop(&plan.events, options.probe);
+  }
+  if (!checks || plan.by_probe || options.best < NfsTier::kExact) {
+    checks = plan.by_probe;
+    Drop(&plan.events, "nfsd_fh_verify");
+    Drop(&plan.events, "nfsd_fh_verify_err");
+  }
+  bool names = checks && !options.no_hashes && options.best >= NfsTier::kExactNames &&
+               TellsNames(plan.events);
+  if (!names) Drop(&plan.events, "nfsd_vfs_lookup");
+  plan.no_hashes = options.no_hashes;
 
-  bool transfers_follow_verify =
+  bool transfers_follow_check =
       plan.found["nfsd_read_io_done"] &&
       (plan.found["nfsd_write_io_done"] || !plan.found["nfsd_write_start"]);
-  plan.client_from_call = !verify || !verify_names_client || !transfers_follow_verify;
-  if (reads && (!plan.client_from_call || plan.found["svc_process"]))
-    plan.tier = verify ? NfsTier::kExact : NfsTier::kReads;
-
+  plan.client_from_call =
+      !checks || plan.by_probe || !CheckNamesClient(plan.events) || !transfers_follow_check;
+  if (reads && (!plan.client_from_call || plan.found["svc_process"])) {
+    if (checks) plan.tier = names ? NfsTier::kExactNames : NfsTier::kExact;
+    // Without hashes reads have none of their own either.
+    if (!checks && !plan.no_hashes) plan.tier = NfsTier::kReads;
+  }
   for (PlannedEvent& event : plan.events) {
-    if (event.kind != EventKind::kSvcProcess) continue;
     // It fires for every call of every RPC service. Where nfsd_fh_verify tells the client, only
-    // NFSv3's FSINFO (procedure 19) is wanted of it; else each call of the NFS server.
-    bool service = event.format.Find("service") != nullptr;
-    if (service) event.filter = "service == \"nfsd\"";
-    if (!plan.client_from_call)
-      event.filter += std::string(service ? " && " : "") + "vers == 3 && proc == 19";
+    // NFSv3's FSINFO (procedure 19) is wanted of it; else each call, those of nfsacl and lockd too,
+    // which check handles as well.
+    if (event.kind == EventKind::kSvcProcess && !plan.client_from_call)
+      event.filter = std::string(event.format.Find("service") ? "service == \"nfsd\" && " : "") +
+                     "vers == 3 && proc == 19";
+    if (event.kind == EventKind::kFhProbeReturn) event.filter = "ret != 0";
   }
   return plan;
 }

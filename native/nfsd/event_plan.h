@@ -10,9 +10,34 @@
 #include "nfsd/batch_table.h"
 #include "nfsd/trace_format.h"
 
-enum class EventKind : uint8_t { kSvcProcess, kFhVerify, kFhVerifyErr, kClid, kRead, kWrite };
+enum class EventKind : uint8_t {
+  kSvcProcess,
+  kFhVerify,
+  kFhVerifyErr,
+  kFhProbe,        // a kprobe event at the entry of fh_verify()
+  kFhProbeReturn,  // and one at its return
+  kLookup,
+  kClid,
+  kRead,
+  kWrite,
+};
 
-enum class NfsTier : uint8_t { kNone, kReads, kExact };
+enum class NfsTier : uint8_t { kNone, kReads, kExact, kExactNames };
+
+struct PlanOptions {
+  // Nothing better than this is planned, whatever the kernel has.
+  NfsTier best = NfsTier::kExactNames;
+  // The kprobe event that tells the file handles where nfsd_fh_verify does not; its partner at the
+  // function's return has `_ret` behind. '': there is none.
+  std::string probe;
+  // Take the kprobe also where there is nfsd_fh_verify.
+  bool prefer_probe = false;
+  // This kernel's fh_hash is a constant 0: it was built without CRC32.
+  bool no_hashes = false;
+};
+
+// The group of our kprobe events in tracefs.
+constexpr char kProbeGroup[] = "nfsroot_trace";
 
 struct PlannedEvent {
   std::string system;
@@ -33,6 +58,10 @@ struct EventPlan {
   // A call's client is told by svc_process, not by its nfsd_fh_verify: that one is missing, or has
   // no address, or comes too late (nfsd_read_start precedes it within an NFSv3 READ, seen on 6.1).
   bool client_from_call = false;
+  // The checks of handles come from the kprobe.
+  bool by_probe = false;
+  // The hash of a read or write is that of its thread's last check.
+  bool no_hashes = false;
   // An event whose format file could not be understood, and its first strange line.
   std::string broken;
 };
@@ -41,7 +70,7 @@ struct EventPlan {
 using FormatLoader =
     std::function<bool(const std::string& system, const std::string& name, std::string* text)>;
 
-EventPlan PlanEvents(const FormatLoader& load);
+EventPlan PlanEvents(const FormatLoader& load, const PlanOptions& options);
 
 // Reads format files below a mounted tracefs.
 FormatLoader TracefsLoader(const std::string& tracefs);

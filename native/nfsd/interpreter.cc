@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "crc32.h"
 #include "nfsd/client_address.h"
 
 namespace {
@@ -15,6 +16,10 @@ constexpr size_t kMaxThreads = 8192;
 // A call that waits for mountd may take this long; later than this after the start, a transfer
 // without its call is loss and not a call from before.
 constexpr uint64_t kInFlightNs = 5'000'000'000;
+
+// What a check's key holds until its client's number is known.
+constexpr uint32_t kCallsClient = 1;
+constexpr uint32_t kUnknownClient = 0;
 
 uint32_t Low(uint64_t value) { return static_cast<uint32_t>(value); }
 
@@ -30,6 +35,8 @@ std::string WithoutPort(std::string_view sockaddr) {
 NfsInterpreter::NfsInterpreter(const EventPlan& plan, size_t row_limit, uint64_t began_ns)
     : layout_of_id_(65536, 0),
       client_from_call_(plan.client_from_call),
+      by_probe_(plan.by_probe),
+      no_hashes_(plan.no_hashes),
       row_limit_(row_limit),
       began_ns_(began_ns),
       batch_(row_limit) {
@@ -40,7 +47,7 @@ NfsInterpreter::NfsInterpreter(const EventPlan& plan, size_t row_limit, uint64_t
     // The common header is the same for all events of one kernel.
     common_type_ = ResolveField(event.format, "common_type");
     common_pid_ = ResolveField(event.format, "common_pid");
-    if (event.kind == EventKind::kFhVerify) has_verify_ = true;
+    if (event.kind == EventKind::kFhVerify || event.kind == EventKind::kFhProbe) has_verify_ = true;
   }
 }
 
@@ -66,6 +73,9 @@ NfsInterpreter::Layout NfsInterpreter::MakeLayout(const PlannedEvent& event) {
   if (!layout.verifier.present) layout.verifier = ResolveField(format, "verifier");
   layout.old_verifier = ResolveField(format, "cl_verifier");
   layout.name = ResolveField(format, "name");
+  layout.handle_size = ResolveField(format, "fsz");
+  layout.handle = ResolveField(format, "raw");
+  layout.ret = ResolveField(format, "ret");
   return layout;
 }
 
@@ -86,6 +96,12 @@ void NfsInterpreter::Handle(const RawRecord& record) {
       return OnVerify(layout, record, thread);
     case EventKind::kFhVerifyErr:
       return OnVerifyError(layout, record, thread);
+    case EventKind::kFhProbe:
+      return OnProbe(layout, record, thread);
+    case EventKind::kFhProbeReturn:
+      return OnProbeReturn(layout, record, thread);
+    case EventKind::kLookup:
+      return OnLookup(layout, record, thread);
     case EventKind::kRead:
     case EventKind::kWrite:
       return OnTransfer(layout, record, thread);
@@ -95,19 +111,21 @@ void NfsInterpreter::Handle(const RawRecord& record) {
 }
 
 void NfsInterpreter::OnSvcProcess(const Layout& layout, const RawRecord& record, Thread* thread) {
-  if (layout.service.present && layout.service.Text(record) != "nfsd") return;
   thread->verify_fresh = false;
   uint32_t xid = Low(layout.xid.Number(record));
   if (client_from_call_) {
     thread->has_call = true;
+    thread->call_loss = losses_;
     thread->xid = xid;
-    std::string client = AddressFromText(layout.addr.Text(record));
-    if (client != thread->client) {
-      thread->client = std::move(client);
+    std::string_view addr = layout.addr.Text(record);
+    if (addr != thread->sockaddr) {
+      thread->sockaddr = addr;
+      thread->client = AddressFromText(addr);
       thread->client_batch = 0;
     }
   }
-  if (layout.vers.Number(record) != kNfsV3 || layout.proc.Number(record) != kProcFsinfo) {
+  bool nfs = !layout.service.present || layout.service.Text(record) == "nfsd";
+  if (!nfs || layout.vers.Number(record) != kNfsV3 || layout.proc.Number(record) != kProcFsinfo) {
     thread->fsinfo_pending = false;
     return;
   }
@@ -124,35 +142,70 @@ void NfsInterpreter::OnSvcProcess(const Layout& layout, const RawRecord& record,
 
 void NfsInterpreter::OnVerify(const Layout& layout, const RawRecord& record, Thread* thread) {
   uint32_t xid = Low(layout.xid.Number(record));
-  uint32_t hash = Low(layout.fh_hash.Number(record));
   if (!client_from_call_) {
     SetClient(thread, layout.client.Bytes(record));
     thread->xid = xid;
     thread->has_call = true;
   }
-  if (hash == 0) stats_.zero_hashes++;
+  RowKey key;
+  key.hash = Low(layout.fh_hash.Number(record));
+  key.type = Low(layout.type.Number(record));
+  key.access = Low(layout.access.Number(record));
+  key.client = thread->has_call && thread->xid == xid ? kCallsClient : kUnknownClient;
+  if (key.hash == 0) stats_.zero_hashes++;
+  CountCheck(key, xid, record, thread);
+}
+
+void NfsInterpreter::OnProbe(const Layout& layout, const RawRecord& record, Thread* thread) {
+  thread->verify_fresh = false;
+  if (!thread->has_call && record.time_ns < began_ns_ + kInFlightNs) {
+    stats_.in_flight++;
+    return;
+  }
+  std::string_view bytes = layout.handle.Bytes(record);
+  uint64_t size = layout.handle_size.Number(record);
+  if (size == 0) return;  // a current handle that was never set: the server refuses the call
+  if (size > bytes.size()) {
+    batch_.AddLoss("trace-handle", 0, 1, record.time_ns, record.time_ns);
+    return;
+  }
+  RowKey key;
+  key.hash = Crc32(0, bytes.data(), size);
+  key.type = Low(layout.type.Number(record));
+  key.access = Low(layout.access.Number(record));
+  bool sure = thread->has_call && thread->call_loss == losses_;
+  key.client = sure ? kCallsClient : kUnknownClient;
+  CountCheck(key, thread->xid, record, thread);
+}
+
+// `key` without epoch and kind; its client is kCallsClient or kUnknownClient.
+void NfsInterpreter::CountCheck(RowKey key, uint32_t xid, const RawRecord& record, Thread* thread) {
   if (thread->fsinfo_pending) {
     thread->fsinfo_pending = false;
     if (thread->fsinfo_xid == xid) {
       Marker marker;
       marker.kind = MarkerKind::kFsinfo;
       marker.client = thread->client;
-      marker.hash = hash;
+      marker.hash = key.hash;
       AddMarker(std::move(marker), record.time_ns);
     }
   }
-  RowKey key;
   key.epoch = epoch_;
-  key.client = thread->has_call && thread->xid == xid ? ClientIndex(thread) : 0;
-  key.hash = hash;
+  key.client = key.client == kCallsClient ? ClientIndex(thread) : 0;
   key.kind = RowKind::kVerify;
-  key.type = Low(layout.type.Number(record));
-  key.access = Low(layout.access.Number(record));
   RowCounts* row = Count(key, record);
   thread->verify_fresh = true;
   thread->verify_xid = xid;
   thread->verify_key = key;
   thread->verify_batch = row == nullptr ? 0 : batch_number_;
+}
+
+// The thread's last check failed. False: its row is drained already.
+bool NfsInterpreter::TakeBack(Thread* thread) {
+  if (thread->verify_batch != batch_number_) return false;
+  RowCounts* row = batch_.Find(thread->verify_key);
+  if (row != nullptr && row->count > 0) row->count--;
+  return true;
 }
 
 void NfsInterpreter::OnVerifyError(const Layout& layout, const RawRecord& record, Thread* thread) {
@@ -167,11 +220,7 @@ void NfsInterpreter::OnVerifyError(const Layout& layout, const RawRecord& record
   bool same = thread->verify_fresh && thread->verify_xid == xid && last.hash == key.hash &&
               last.type == key.type && last.access == key.access;
   thread->verify_fresh = false;
-  if (same && thread->verify_batch == batch_number_) {
-    RowCounts* row = batch_.Find(last);
-    if (row != nullptr && row->count > 0) row->count--;
-    return;
-  }
+  if (same && TakeBack(thread)) return;
   // No check was counted before it: the handle was stale, or its file unknown. Or it was counted in
   // a batch that is already gone: then the reader takes it back.
   if (!client_from_call_) {
@@ -182,6 +231,32 @@ void NfsInterpreter::OnVerifyError(const Layout& layout, const RawRecord& record
   key.kind = RowKind::kVerifyError;
   key.client = thread->has_call && thread->xid == xid ? ClientIndex(thread) : 0;
   Count(key, record);
+}
+
+void NfsInterpreter::OnProbeReturn(const Layout& layout, const RawRecord& record, Thread* thread) {
+  if (layout.ret.Number(record) == 0 || !thread->verify_fresh) return;
+  stats_.denied++;
+  thread->verify_fresh = false;
+  if (TakeBack(thread)) return;
+  RowKey key = thread->verify_key;
+  key.epoch = epoch_;
+  key.kind = RowKind::kVerifyError;
+  key.client = key.client == 0 ? 0 : ClientIndex(thread);
+  Count(key, record);
+}
+
+// A name that somebody asked a directory for, there or not.
+void NfsInterpreter::OnLookup(const Layout& layout, const RawRecord& record, Thread* thread) {
+  std::string_view name = layout.name.Text(record);
+  if (name.empty() || name == "." || name == "..") return;
+  if (!client_from_call_)
+    SetClient(thread, layout.client.Bytes(record));
+  else if (!thread->has_call || thread->xid != Low(layout.xid.Number(record)))
+    return;
+  uint32_t client = ClientIndex(thread);
+  if (client == BatchTable::kNoClient) return;
+  batch_.AddLookup({epoch_, client, Low(layout.fh_hash.Number(record)), std::string(name)},
+                   record.time_ns, order_++);
 }
 
 void NfsInterpreter::OnTransfer(const Layout& layout, const RawRecord& record, Thread* thread) {
@@ -197,6 +272,7 @@ void NfsInterpreter::OnTransfer(const Layout& layout, const RawRecord& record, T
   }
   key.epoch = epoch_;
   key.hash = Low(layout.fh_hash.Number(record));
+  if (no_hashes_ && thread->verify_xid == thread->xid) key.hash = thread->verify_key.hash;
   key.kind = layout.kind == EventKind::kRead ? RowKind::kRead : RowKind::kWrite;
   RowCounts* row = Count(key, record);
   if (row == nullptr) return;
@@ -260,9 +336,9 @@ RowCounts* NfsInterpreter::Count(const RowKey& key, const RawRecord& record) {
     return nullptr;
   }
   // A UDP client, or a call that was not seen. Where svc_process tells the clients, other services'
-  // checks (the lock manager's) have none.
-  bool wants_client =
-      key.kind != RowKind::kVerifyError && (key.kind != RowKind::kVerify || !client_from_call_);
+  // checks (the lock manager's) have none; the kprobe's plan hears of their calls too.
+  bool wants_client = key.kind != RowKind::kVerifyError &&
+                      (key.kind != RowKind::kVerify || !client_from_call_ || by_probe_);
   if (key.client == 0 && wants_client) {
     stats_.join_mismatches++;
     batch_.AddLoss("trace-join", 0, 1, record.time_ns, record.time_ns);

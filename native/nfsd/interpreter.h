@@ -29,7 +29,10 @@ class NfsInterpreter {
 
   void Handle(const RawRecord& record);
 
+  // Records that never came. Among them may be the beginning of a thread's call: a check of the
+  // kprobe, which knows no xid, is not believed to be the last known call's until another begins.
   void AddLoss(std::string_view where, int lane, uint64_t count, uint64_t from_ns, uint64_t to_ns) {
+    losses_++;
     batch_.AddLoss(where, lane, count, from_ns, to_ns);
   }
 
@@ -44,13 +47,15 @@ class NfsInterpreter {
     MarkerKind marker;
     FieldRef xid, fh_hash, type, access, client, offset, len, vers, proc, service, addr;
     FieldRef cl_boot, cl_id, verifier, old_verifier, name;
+    FieldRef handle_size, handle, ret;  // of the kprobe on fh_verify()
   };
 
   // The call that a server thread is working on.
   struct Thread {
     bool has_call = false;
+    uint32_t call_loss = 0;  // how many losses there had been when it began
     uint32_t xid = 0;
-    std::string sockaddr;  // as it came, the port left out: saves making the text again
+    std::string sockaddr;  // as it came, without its port if binary: saves making the text again
     std::string client;
     uint32_t client_index = 0;
     uint32_t client_batch = 0;  // which batch the index belongs to
@@ -68,6 +73,11 @@ class NfsInterpreter {
   void OnSvcProcess(const Layout& layout, const RawRecord& record, Thread* thread);
   void OnVerify(const Layout& layout, const RawRecord& record, Thread* thread);
   void OnVerifyError(const Layout& layout, const RawRecord& record, Thread* thread);
+  void OnProbe(const Layout& layout, const RawRecord& record, Thread* thread);
+  void OnProbeReturn(const Layout& layout, const RawRecord& record, Thread* thread);
+  void OnLookup(const Layout& layout, const RawRecord& record, Thread* thread);
+  void CountCheck(RowKey key, uint32_t xid, const RawRecord& record, Thread* thread);
+  bool TakeBack(Thread* thread);
   void OnTransfer(const Layout& layout, const RawRecord& record, Thread* thread);
   void OnClid(const Layout& layout, const RawRecord& record);
 
@@ -83,6 +93,8 @@ class NfsInterpreter {
   FieldRef common_pid_;
   bool has_verify_ = false;
   const bool client_from_call_;
+  const bool by_probe_;
+  const bool no_hashes_;
   size_t row_limit_;
   uint64_t began_ns_;
 
@@ -90,6 +102,7 @@ class NfsInterpreter {
   uint32_t batch_number_ = 1;
   uint32_t epoch_ = 0;
   uint64_t order_ = 0;
+  uint32_t losses_ = 0;
   std::unordered_map<uint32_t, Thread> threads_;
   InterpreterStats stats_;
 };

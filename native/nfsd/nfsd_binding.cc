@@ -23,6 +23,8 @@ const char* StateName(ReaderState state) {
 
 Napi::Value TierValue(Napi::Env env, NfsTier tier) {
   switch (tier) {
+    case NfsTier::kExactNames:
+      return Napi::String::New(env, "exact+names");
     case NfsTier::kExact:
       return Napi::String::New(env, "exact");
     case NfsTier::kReads:
@@ -31,6 +33,23 @@ Napi::Value TierValue(Napi::Env env, NfsTier tier) {
       break;
   }
   return env.Null();
+}
+
+NfsTier TierOf(const std::string& name) {
+  if (name == "exact+names") return NfsTier::kExactNames;
+  if (name == "exact") return NfsTier::kExact;
+  return NfsTier::kReads;
+}
+
+// {best, probe, preferProbe, noHashes}
+PlanOptions PlanOptionsOf(const Napi::Value& value) {
+  PlanOptions options;
+  Napi::Object given = value.As<Napi::Object>();
+  options.best = TierOf(given.Get("best").As<Napi::String>().Utf8Value());
+  options.probe = given.Get("probe").As<Napi::String>().Utf8Value();
+  options.prefer_probe = given.Get("preferProbe").As<Napi::Boolean>().Value();
+  options.no_hashes = given.Get("noHashes").As<Napi::Boolean>().Value();
+  return options;
 }
 
 Napi::Number Count(Napi::Env env, uint64_t value) {
@@ -86,6 +105,7 @@ class NfsdTrace : public Napi::ObjectWrap<NfsdTrace> {
         static_cast<size_t>(given.Get("ringBytes").As<Napi::Number>().Int64Value());
     options.table_limit =
         static_cast<size_t>(given.Get("tableLimit").As<Napi::Number>().Int64Value());
+    options.plan = PlanOptionsOf(given.Get("plan"));
     reader_ = std::make_shared<NfsdReader>(std::move(options));
   }
 
@@ -112,6 +132,7 @@ class NfsdTrace : public Napi::ObjectWrap<NfsdTrace> {
     Napi::Object out = Napi::Object::New(env);
     out.Set("state", StateName(status.state));
     out.Set("tier", TierValue(env, status.tier));
+    out.Set("byProbe", status.by_probe);
     out.Set("runningSinceUs", status.running_since_ns == 0
                                   ? env.Null()
                                   : Count(env, status.running_since_ns / 1000).As<Napi::Value>());
@@ -134,35 +155,38 @@ class NfsdTrace : public Napi::ObjectWrap<NfsdTrace> {
   std::shared_ptr<NfsdReader> reader_;
 };
 
-// probeNfsdEvents(tracefs) -> { events: {name: boolean}, tier, live }
+// probeNfsdEvents(tracefs, plan) -> { events: {name: boolean}, tier, byProbe, live }
 Napi::Value ProbeEvents(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  EventPlan plan = PlanEvents(TracefsLoader(info[0].As<Napi::String>().Utf8Value()));
+  EventPlan plan = PlanEvents(TracefsLoader(info[0].As<Napi::String>().Utf8Value()),
+                              PlanOptionsOf(info[1]));
   Napi::Object events = Napi::Object::New(env);
   for (const auto& [name, there] : plan.found) events.Set(name, there);
   Napi::Object out = Napi::Object::New(env);
   out.Set("events", events);
   out.Set("tier", TierValue(env, plan.tier));
+  out.Set("byProbe", plan.by_probe);
   out.Set("live", NfsdModuleLive());
   return out;
 }
 
 // The plan for a set of format texts by event name; the system is not part of the key.
-EventPlan PlanFrom(const Napi::Object& formats) {
-  return PlanEvents([&formats](const std::string&, const std::string& name, std::string* text) {
+EventPlan PlanFrom(const Napi::Object& formats, const PlanOptions& options) {
+  auto load = [&formats](const std::string&, const std::string& name, std::string* text) {
     Napi::Value value = formats.Get(name);
     if (!value.IsString()) return false;
     *text = value.As<Napi::String>().Utf8Value();
     return true;
-  });
+  };
+  return PlanEvents(load, options);
 }
 
-// interpretNfsdRecords(formats, records[], tableLimit, beganUs) -> one encoded batch for each
+// interpretNfsdRecords(formats, records[], tableLimit, beganUs, plan) -> one encoded batch for each
 // buffer of records; the interpreter's state lasts over all of them.
 Napi::Value InterpretRecords(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array buffers = info[1].As<Napi::Array>();
-  NfsInterpreter interpreter(PlanFrom(info[0].As<Napi::Object>()),
+  NfsInterpreter interpreter(PlanFrom(info[0].As<Napi::Object>(), PlanOptionsOf(info[4])),
                              static_cast<size_t>(info[2].As<Napi::Number>().Int64Value()),
                              static_cast<uint64_t>(info[3].As<Napi::Number>().Int64Value()) * 1000);
   Napi::Array out = Napi::Array::New(env);

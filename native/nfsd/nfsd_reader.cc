@@ -69,8 +69,13 @@ bool NfsdReader::TryOpen(std::string* step, int* err) {
     until_ns_ = MonotonicNs();
   }
   if (!HasNfsdEvents(options_.tracefs)) return false;
-  EventPlan plan = PlanEvents(TracefsLoader(options_.tracefs));
-  if (plan.tier == NfsTier::kNone || !NfsdModuleLive()) return false;
+  EventPlan plan = PlanEvents(TracefsLoader(options_.tracefs), options_.plan);
+  if (!NfsdModuleLive()) return false;
+  if (plan.tier == NfsTier::kNone) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    status_.problem = "this kernel's NFS server does not trace who reads what";
+    return false;
+  }
   std::vector<TraceEventSpec> specs;
   for (const PlannedEvent& event : plan.events) specs.push_back({event.format.id, event.filter});
   *err = rings_.Open(specs, RingBytes(options_.ring_bytes), step);
@@ -80,6 +85,7 @@ bool NfsdReader::TryOpen(std::string* step, int* err) {
   std::lock_guard<std::mutex> lock(mutex_);
   interpreter_ = std::make_unique<NfsInterpreter>(plan, options_.table_limit, now);
   status_.tier = plan.tier;
+  status_.by_probe = plan.by_probe;
   status_.running_since_ns = now;
   status_.cpus = rings_.cpus();
   status_.ring_bytes = rings_.ring_bytes();

@@ -22,6 +22,7 @@ enum class ReaderState : uint8_t { kIdle, kWaiting, kRunning, kStopped };
 struct ReaderStatus {
   ReaderState state = ReaderState::kIdle;
   NfsTier tier = NfsTier::kNone;
+  bool by_probe = false;
   uint64_t running_since_ns = 0;  // 0 until it ran
   size_t ring_bytes = 0;
   size_t cpus = 0;
@@ -38,6 +39,7 @@ class NfsdReader {
     std::string tracefs;
     size_t ring_bytes = 8u << 20;
     size_t table_limit = 65536;
+    PlanOptions plan;
   };
 
   explicit NfsdReader(Options options);

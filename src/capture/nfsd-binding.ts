@@ -2,11 +2,25 @@
  * The NFS side of the addon as TypeScript sees it (native/nfsd/nfsd_binding.cc,
  * native/nfsd/tracepoint_binding.cc). Owns only the declarations.
  */
+import type { Tier } from '../common/words.ts';
 import { addon } from '../fanotify-ts/binding.ts';
+
+export type NfsdTier = Exclude<Tier, 'sole-client'>;
+
+/** What is to be planned with (native/nfsd/event_plan.h). */
+export interface NativePlan {
+  readonly best: NfsdTier;
+  /** The kprobe event on fh_verify() in our group; '' for none. */
+  readonly probe: string;
+  readonly preferProbe: boolean;
+  readonly noHashes: boolean;
+}
 
 export interface NativeNfsdStatus {
   readonly state: 'waiting' | 'running' | 'stopped';
-  readonly tier: 'exact' | 'reads' | null;
+  readonly tier: NfsdTier | null;
+  /** The checks of file handles come from a kprobe, not from nfsd_fh_verify. */
+  readonly byProbe: boolean;
   readonly runningSinceUs: number | null;
   readonly ringBytesPerCpu: number;
   readonly cpus: number;
@@ -58,15 +72,20 @@ interface NfsdAddon {
     tracefs: string;
     ringBytes: number;
     tableLimit: number;
+    plan: NativePlan;
   }) => NativeNfsdTrace;
   readonly TracepointReader: new (
     events: readonly { id: number; filter?: string }[],
     ringBytes: number,
     useCounters: boolean,
   ) => NativeTracepointReader;
-  readonly probeNfsdEvents: (tracefs: string) => {
+  readonly probeNfsdEvents: (
+    tracefs: string,
+    plan: NativePlan,
+  ) => {
     events: Record<string, boolean>;
-    tier: 'exact' | 'reads' | null;
+    tier: NfsdTier | null;
+    byProbe: boolean;
     live: boolean;
   };
   /** One encoded batch for each buffer of packed records; the calls' state lasts over all of them. */
@@ -75,6 +94,7 @@ interface NfsdAddon {
     records: readonly Buffer[],
     tableLimit: number,
     beganUs: number,
+    plan: NativePlan,
   ) => Buffer[];
   readonly parseTraceFormat: (text: string) => ParsedTraceFormat;
   readonly clientAddress: (address: Buffer | string) => string;

@@ -2,10 +2,17 @@
  * The flat batch that the addon hands over (native/nfsd/batch_table.cc), as plain rows.
  * Pure; owns the format's reading and nothing else.
  */
-import type { LossCount, NfsBatch, NfsMarker, NfsRow, NfsRowKind } from '../common/batches.ts';
+import type {
+  LossCount,
+  NfsBatch,
+  NfsLookup,
+  NfsMarker,
+  NfsRow,
+  NfsRowKind,
+} from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 
-const MAGIC = 0x3144464e;
+const MAGIC = 0x3244464e;
 const ROW_KINDS: readonly NfsRowKind[] = ['verify', 'verify-error', 'read', 'write'];
 const MARKER_KINDS: readonly NfsMarker['kind'][] = [
   'fsinfo',
@@ -69,6 +76,8 @@ export function decodeNfsBatch(encoded: Buffer): NfsBatch {
   const rowCount = from.u32();
   const markerCount = from.u32();
   const lossCount = from.u32();
+  const lookupCount = from.u32();
+  const droppedCount = from.u32();
   const untilUs = from.number();
 
   const clients: string[] = [];
@@ -128,5 +137,22 @@ export function decodeNfsBatch(encoded: Buffer): NfsBatch {
       toUs: from.number(),
     });
   }
-  return { rows, markers, losses, untilUs };
+
+  const lookups: NfsLookup[] = [];
+  for (let i = 0; i < lookupCount; i++) {
+    lookups.push({
+      epoch: from.u32(),
+      client: pick(clients, from.u32(), 'client'),
+      directory: from.u32(),
+      count: from.number(),
+      firstUs: from.number(),
+      lastUs: from.number(),
+      order: from.number(),
+      name: Buffer.from(from.bytes()),
+    });
+  }
+  const lookupsDropped: { client: string; count: number }[] = [];
+  for (let i = 0; i < droppedCount; i++)
+    lookupsDropped.push({ client: pick(clients, from.u32(), 'client'), count: from.number() });
+  return { rows, markers, losses, lookups, lookupsDropped, untilUs };
 }

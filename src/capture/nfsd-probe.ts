@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { Tier } from '../common/words.ts';
+import { hasProbe, PREPARED_PROBE, whyNoProbe } from './fh-probe.ts';
 import { nfsdAddon } from './nfsd-binding.ts';
 
 export interface NfsdProbe {
@@ -14,8 +15,14 @@ export interface NfsdProbe {
   /** Every tracepoint of interest by name, and whether this kernel has it now. */
   readonly events: Readonly<Record<string, boolean>>;
   readonly moduleLoaded: boolean;
-  /** What the events that are there can prove; null while the nfsd module is not loaded. */
+  /** What can be had of the events that are there; null while the nfsd module is not loaded. */
   readonly tier: Tier | null;
+  /** What tells the checks of file handles; null if nothing does, or the module is not loaded. */
+  readonly checks: 'tracepoint' | 'kprobe' | null;
+  /** Whether a kprobe event on fh_verify is there (`trace prepare`) or could be created. */
+  readonly kprobe: { readonly ok: boolean; readonly reason?: string };
+  /** The better tiers, nearest first, and what keeps this machine from each; empty with `tier` null. */
+  readonly better: readonly { readonly tier: Tier; readonly lacks: string }[];
 }
 
 /**
@@ -97,14 +104,47 @@ export function probeNfsd(tracefs?: string): NfsdProbe {
       events: {},
       moduleLoaded: exists('/sys/module/nfsd'),
       tier: null,
+      checks: null,
+      kprobe: { ok: false, reason },
+      better: [],
     };
   }
-  const found = nfsdAddon.probeNfsdEvents(folder);
+  const prepared = hasProbe(folder, PREPARED_PROBE);
+  const found = nfsdAddon.probeNfsdEvents(folder, {
+    best: 'exact+names',
+    probe: prepared ? PREPARED_PROBE : '',
+    preferProbe: false,
+    noHashes: false,
+  });
+  const refusal = prepared ? null : whyNoProbe(folder);
+  const kprobe = refusal === null ? { ok: true } : { ok: false, reason: refusal };
+  // The daemon creates the kprobe event that is not there yet.
+  const made = found.tier === 'reads' && kprobe.ok;
+  const tier = !made ? found.tier : found.events['nfsd_vfs_lookup'] ? 'exact+names' : 'exact';
+  const exact = tier === 'exact' || tier === 'exact+names';
   return {
     tracefs: folder,
     perf: tryPerf(folder),
     events: found.events,
     moduleLoaded: exists(`${folder}/events/nfsd`) && found.live,
-    tier: found.tier,
+    tier,
+    checks: !exact ? null : made || found.byProbe ? 'kprobe' : 'tracepoint',
+    kprobe,
+    better: tier === null ? [] : betterThan(tier, kprobe.reason),
   };
+}
+
+function betterThan(tier: Tier, whyNoKprobe: string | undefined): NfsdProbe['better'] {
+  const names = {
+    tier: 'exact+names',
+    lacks: 'the tracepoint nfsd_vfs_lookup (mainline 6.16)',
+  } as const;
+  const exact = {
+    tier: 'exact',
+    lacks:
+      'the tracepoint nfsd_fh_verify (mainline 6.0) or a kprobe event on fh_verify' +
+      (whyNoKprobe === undefined ? '' : `: ${whyNoKprobe}`),
+  } as const;
+  if (tier === 'exact+names') return [];
+  return tier === 'exact' ? [names] : [exact, names];
 }

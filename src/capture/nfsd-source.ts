@@ -5,9 +5,24 @@
  */
 import type { NfsBatch } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
-import { nfsdAddon, type NativeNfsdStatus, type NativeNfsdTrace } from './nfsd-binding.ts';
+import { monotonicUs } from '../fanotify-ts/system.ts';
+import {
+  createProbe,
+  hasProbe,
+  ownProbeName,
+  PREPARED_PROBE,
+  removeLeftovers,
+  removeProbe,
+} from './fh-probe.ts';
+import {
+  nfsdAddon,
+  type NativeNfsdStatus,
+  type NativeNfsdTrace,
+  type NativePlan,
+  type NfsdTier,
+} from './nfsd-binding.ts';
 import { decodeNfsBatch } from './nfsd-decode.ts';
-import { probeNfsd } from './nfsd-probe.ts';
+import { probeNfsd, type NfsdProbe } from './nfsd-probe.ts';
 
 export interface NfsdSourceOptions {
   /**
@@ -19,13 +34,17 @@ export interface NfsdSourceOptions {
   readonly tableLimit?: number;
   /** Where tracefs is mounted. Default: found. */
   readonly tracefs?: string;
+  /** No better tier than this, whatever the kernel has. Default `exact+names`. */
+  readonly bestTier?: NfsdTier;
+  /** Checks of handles by a kprobe event also where there is nfsd_fh_verify. Default false. */
+  readonly preferKprobe?: boolean;
 }
 
 /**
  * - `waiting`: the nfsd module (or its events) is not there yet; it is looked for ten times a second.
  * - `running`: everything since `runningSinceUs` is seen, or counted as loss.
  *
- * `lost`: records that the kernel dropped. `denied`: checks that failed, taken back from the rows.
+ * `byProbe`: the checks of handles come from a kprobe event. `lost`: records that the kernel dropped. `denied`: checks that failed, taken back from the rows.
  * `joinMismatches`: checks, reads and writes whose client could not be known. `inFlightAtStart`: calls that
  * were under way when the trace began, not counted. `zeroHashes`: a kernel built without CRC32 has
  * only these. `problem`: why it still waits although the events are there. Times in microseconds.
@@ -40,10 +59,23 @@ const PERMISSION_HINT =
 export class NfsdSource {
   readonly #options: NfsdSourceOptions;
   #native: NativeNfsdTrace | null = null;
+  #tracefs = '';
+  #plan: NativePlan;
+  /** The kprobe event that this source has created and will remove. */
+  #ownProbe: string | null = null;
+  /** What a trace that was replaced by another one had left. */
+  #rest: NfsBatch | null = null;
+  #replacing: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
   constructor(options: NfsdSourceOptions = {}) {
     this.#options = options;
+    this.#plan = {
+      best: options.bestTier ?? 'exact+names',
+      probe: '',
+      preferProbe: options.preferKprobe ?? false,
+      noHashes: false,
+    };
   }
 
   /**
@@ -78,40 +110,42 @@ export class NfsdSource {
         exit: 'permission',
       });
     }
-    const native = new nfsdAddon.NfsdTrace({
-      tracefs: probe.tracefs,
-      ringBytes: this.#options.ringBytes ?? 8 << 20,
-      tableLimit: this.#options.tableLimit ?? 65536,
-    });
+    this.#tracefs = probe.tracefs;
+    removeLeftovers(this.#tracefs);
+    if (wantsProbe(probe, this.#plan)) this.#plan = { ...this.#plan, probe: this.#probe() };
     try {
-      native.start();
-    } catch (cause) {
-      throw new TraceError({
-        code: 'no-perf',
-        message: `cannot open the NFS server's trace events: ${cause instanceof Error ? cause.message : String(cause)}`,
-        hint: PERMISSION_HINT,
-        exit: 'permission',
-        cause,
-      });
+      this.#native = this.#open();
+    } catch (error) {
+      this.#removeOwnProbe();
+      throw error;
     }
-    this.#native = native;
   }
 
   /** What was counted since the last drain. Empty before start. */
   drain(): NfsBatch {
-    if (this.#native === null) return { rows: [], markers: [], losses: [], untilUs: 0 };
+    if (this.#native === null) return EMPTY;
+    const rest = this.#rest;
+    if (rest !== null) {
+      this.#rest = null;
+      return rest;
+    }
+    this.#settle(this.#native.status());
     return decodeNfsBatch(this.#native.drain());
   }
 
   /** Resolves when all that the kernel traced before the call is in the next {@link drain}. */
   async sync(): Promise<void> {
+    await this.#replacing;
     await this.#native?.sync();
   }
 
   /** Ends the trace after its last record; the rest. A second call gives an empty batch. */
   async stop(): Promise<NfsBatch> {
+    await this.#replacing;
     this.#stopping ??= this.#native?.stop() ?? Promise.resolve();
     await this.#stopping;
+    // An event that is read cannot be removed.
+    this.#removeOwnProbe();
     return this.drain();
   }
 
@@ -120,6 +154,7 @@ export class NfsdSource {
       this.#native?.status() ?? {
         state: 'stopped',
         tier: null,
+        byProbe: false,
         runningSinceUs: null,
         ringBytesPerCpu: 0,
         cpus: 0,
@@ -135,4 +170,78 @@ export class NfsdSource {
       }
     );
   }
+
+  #open(): NativeNfsdTrace {
+    const native = new nfsdAddon.NfsdTrace({
+      tracefs: this.#tracefs,
+      ringBytes: this.#options.ringBytes ?? 8 << 20,
+      tableLimit: this.#options.tableLimit ?? 65536,
+      plan: this.#plan,
+    });
+    try {
+      native.start();
+    } catch (cause) {
+      throw new TraceError({
+        code: 'no-perf',
+        message: `cannot open the NFS server's trace events: ${cause instanceof Error ? cause.message : String(cause)}`,
+        hint: PERMISSION_HINT,
+        exit: 'permission',
+        cause,
+      });
+    }
+    return native;
+  }
+
+  /** The name of the kprobe event to read; '' if there is none and none can be made. */
+  #probe(): string {
+    if (hasProbe(this.#tracefs, PREPARED_PROBE)) return PREPARED_PROBE;
+    const name = ownProbeName();
+    try {
+      createProbe(this.#tracefs, name);
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error;
+      return '';
+    }
+    this.#ownProbe = name;
+    return name;
+  }
+
+  #removeOwnProbe(): void {
+    if (this.#ownProbe !== null) removeProbe(this.#tracefs, this.#ownProbe);
+    this.#ownProbe = null;
+  }
+
+  /** Now that the module is there: is the probe needed at all, or the only thing that helps? */
+  #settle({ state, byProbe, zeroHashes }: NfsdStatus): void {
+    if (state !== 'running' || byProbe) return;
+    if (zeroHashes > 0 && !this.#plan.noHashes && this.#replacing === null) {
+      this.#replacing = this.#withoutHashes().finally(() => (this.#replacing = null));
+      return;
+    }
+    this.#removeOwnProbe();
+  }
+
+  /**
+   * A kernel without CRC32 says 0 for every handle. All that was traced so far is told by nobody's
+   * hash, which attribution counts as lost; from here on the kprobe tells.
+   */
+  async #withoutHashes(): Promise<void> {
+    const old = this.#native;
+    if (old === null) return;
+    await old.stop();
+    const rest = decodeNfsBatch(old.drain());
+    this.#plan = { ...this.#plan, noHashes: true, probe: this.#plan.probe || this.#probe() };
+    const next = this.#open();
+    const loss = { where: 'trace-restart', count: 1, fromUs: rest.untilUs, toUs: monotonicUs() };
+    this.#rest = { ...rest, losses: [...rest.losses, loss] };
+    this.#native = next;
+  }
+}
+
+const EMPTY: NfsBatch = { rows: [], markers: [], losses: [], lookups: [], untilUs: 0 };
+
+/** Must a kprobe event be there before the trace is opened? */
+function wantsProbe({ moduleLoaded, events }: NfsdProbe, plan: NativePlan): boolean {
+  if (plan.best === 'reads') return false;
+  return plan.preferProbe || !moduleLoaded || events['nfsd_fh_verify'] !== true;
 }

@@ -9,6 +9,7 @@ import { registerExport } from './commands/export.ts';
 import { registerFiles } from './commands/files.ts';
 import { registerList } from './commands/list.ts';
 import { registerMark } from './commands/mark.ts';
+import { registerPrepare } from './commands/prepare.ts';
 import { registerSession } from './commands/session.ts';
 import { registerSessions } from './commands/sessions.ts';
 import { registerShow } from './commands/show.ts';
@@ -34,4 +35,5 @@ export const commands: readonly Register[] = [
   registerSession,
   registerDoctor,
   registerDaemon,
+  registerPrepare,
 ];

@@ -4,7 +4,7 @@
  */
 import { jsonPath } from '../common/bytes.ts';
 import { operationsOf } from '../common/words.ts';
-import type { FileAccessRow, LossRow, SessionRow } from '../store/store.ts';
+import type { FileAccessRow, LossRow, MissingPath, SessionRow } from '../store/store.ts';
 import { time } from './output.ts';
 
 /** `complete`, or why not. */
@@ -71,6 +71,15 @@ export function fileShape(file: FileAccessRow) {
       file.handle === null
         ? null
         : { type: file.handle.type, hex: file.handle.bytes.toString('hex') },
+  };
+}
+
+export function missingShape({ path, name, count, firstUs, lastUs }: MissingPath) {
+  return {
+    ...(path === null ? { path: null, name: jsonPath(name) } : jsonPath(path)),
+    count,
+    first: time(firstUs),
+    last: time(lastUs),
   };
 }
 

@@ -105,9 +105,28 @@ export interface NfsMarker {
   readonly name: Buffer | null;
 }
 
+/** A name that a client looked up in a directory, there or not: tier `exact+names` only. */
+export interface NfsLookup {
+  readonly epoch: number;
+  readonly client: string;
+  /** Hash of the directory's handle. */
+  readonly directory: number;
+  /** From the network: any bytes but `/` and NUL are to be expected, and those too. */
+  readonly name: Buffer;
+  readonly count: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+  /** In the numbering of {@link NfsRow.order}. */
+  readonly order: number;
+}
+
 export interface NfsBatch {
   readonly rows: readonly NfsRow[];
   readonly markers: readonly NfsMarker[];
   readonly losses: readonly LossCount[];
+  /** Empty or absent below the tier `exact+names`. */
+  readonly lookups?: readonly NfsLookup[];
+  /** Lookups beyond what a batch keeps, by client. No loss: what exists shows by its own rows. */
+  readonly lookupsDropped?: readonly { readonly client: string; readonly count: number }[];
   readonly untilUs: number;
 }

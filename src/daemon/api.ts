@@ -50,17 +50,23 @@ export interface RecordingBody {
   readonly recording: number;
   readonly label: string | null;
   readonly objects: number;
+  /** Its first listing is under way: the number of objects and warnings come with its end. */
+  readonly walking: boolean;
   readonly since: string;
 }
+
+export type WarningBodies = readonly { readonly message: string; readonly hint: string }[];
 
 export interface StartBody {
   readonly recording: RecordingBody;
   readonly tier: string;
-  readonly warnings: readonly { readonly message: string; readonly hint: string }[];
+  readonly warnings: WarningBodies;
 }
 
 export interface StopBody {
   readonly stopped: readonly { readonly root: JsonPath; readonly sessions: readonly string[] }[];
+  /** What the listings of the roots could not take in. */
+  readonly warnings: WarningBodies;
 }
 
 export interface StatusBody {
@@ -76,6 +82,8 @@ export interface StatusBody {
   };
   readonly unresolved: number;
   readonly recordings: readonly RecordingBody[];
+  /** What the listings of the roots could not take in. */
+  readonly warnings: WarningBodies;
   readonly last_commit: string;
   /** Why what is recorded does not reach the database now; null if it does. */
   readonly failure: string | null;

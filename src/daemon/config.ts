@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
+import { TIERS } from '../common/words.ts';
 import { DEFAULT_PLACES, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from './places.ts';
 
 const schema = z.strictObject({
@@ -21,6 +22,10 @@ const schema = z.strictObject({
     .number()
     .refine((bytes) => bytes >= 4096 && Number.isInteger(Math.log2(bytes)), 'is no power of two')
     .optional(),
+  /** No better tier than this, whatever the kernel has. */
+  bestTier: z.enum(TIERS).default('exact+names'),
+  /** File handles from a kprobe event also where the kernel has nfsd_fh_verify. */
+  preferKprobe: z.boolean().default(false),
   /** Names (`comm`) of NFS servers of user space. */
   serverNames: z.array(z.string().min(1).max(15)).default(['ganesha.nfsd', 'unfsd']),
   /** TCP ports of NFS servers of user space, to see which clients are connected. */

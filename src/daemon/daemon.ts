@@ -55,6 +55,8 @@ async function record({ config, version, log, stopping, server, store }: Parts):
     serverNames: config.serverNames,
     serverPorts: config.serverPorts,
     traceRingBytes: config.traceRingBytes,
+    bestTier: config.bestTier,
+    preferKprobe: config.preferKprobe,
     onNotice: ({ level, text }) => log[level](text),
   });
   const shutdown = (): void => stopping.abort();

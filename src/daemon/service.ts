@@ -53,6 +53,7 @@ export class Service implements ControlService {
       },
       unresolved,
       recordings: recordings.map(bodyOf),
+      warnings: recordings.flatMap(walkWarnings),
       last_commit: rfc3339(rest.lastCommitUs),
       failure: rest.failure,
       uncommitted: rest.uncommitted,
@@ -91,11 +92,13 @@ export class Service implements ControlService {
         exit: 'notFound',
       });
     const stopped: StopBody['stopped'][number][] = [];
+    const warnings: Warning[] = [];
     for (const { rootId, path } of chosen) {
+      warnings.push(...(await recorder.walked(rootId)).flatMap(walkWarnings));
       const sessions = await recorder.stopRoot(rootId);
       stopped.push({ root: jsonPath(path), sessions: sessions.map(nameOf) });
     }
-    return { stopped };
+    return { stopped, warnings };
   }
 
   async mark(text: string): Promise<MarkBody> {
@@ -169,12 +172,27 @@ export class Service implements ControlService {
 }
 
 /** What the walk of the root could not take in. */
-function walkWarnings({ unreadable, mountsBelow, collisions }: RecordingStatus): Warning[] {
+function walkWarnings({
+  path,
+  unreadable,
+  mountsBelow,
+  collisions,
+  refused,
+}: RecordingStatus): Warning[] {
+  const root = path.toString();
   return [
+    ...(refused > 0
+      ? [
+          {
+            message: `${refused} objects and names of ${root} had no room in memory`,
+            hint: 'handles of those have no name and become loss; record a smaller tree',
+          },
+        ]
+      : []),
     ...(unreadable > 0
       ? [
           {
-            message: `${unreadable} directories of the root could not be listed`,
+            message: `${unreadable} directories of ${root} could not be listed`,
             hint: 'handles from there have no name and become loss; give the daemon CAP_DAC_READ_SEARCH',
           },
         ]
@@ -182,7 +200,7 @@ function walkWarnings({ unreadable, mountsBelow, collisions }: RecordingStatus):
     ...(mountsBelow > 0
       ? [
           {
-            message: `${mountsBelow} other file systems are mounted below the root; they are not recorded`,
+            message: `${mountsBelow} other file systems are mounted below ${root}; they are not recorded`,
             hint: 'record each of them as a root of its own',
           },
         ]
@@ -190,7 +208,7 @@ function walkWarnings({ unreadable, mountsBelow, collisions }: RecordingStatus):
     ...(collisions > 0
       ? [
           {
-            message: `${collisions} objects share the hash of their NFS handle with another`,
+            message: `${collisions} objects of ${root} share the hash of their NFS handle with another`,
             hint: 'an access to one of them is recorded for all that share it',
           },
         ]
@@ -198,12 +216,14 @@ function walkWarnings({ unreadable, mountsBelow, collisions }: RecordingStatus):
   ];
 }
 
-function bodyOf({ path, recordingId, label, objects, startedUs }: RecordingStatus): RecordingBody {
+function bodyOf(recording: RecordingStatus): RecordingBody {
+  const { path, recordingId, label, objects, walking, startedUs } = recording;
   return {
     root: jsonPath(path),
     recording: recordingId,
     label,
     objects,
+    walking,
     since: rfc3339(startedUs),
   };
 }

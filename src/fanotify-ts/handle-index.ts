@@ -6,70 +6,20 @@
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError, type TraceErrorOptions } from '../common/errors.ts';
 import { addon } from './binding.ts';
+import type {
+  ExportKey,
+  ForgetEvent,
+  IndexGrowth,
+  IndexSummary,
+  LearnEvent,
+  ObjectStat,
+  ToldTree,
+} from './handle-index-types.ts';
 
-/** What an NFS server puts in front of the file handle: one per export (`/proc/net/rpc/nfsd.fh`). */
-export interface ExportKey {
-  /** 0-7; 1 = `fsid=N`, 6 = UUID, 7 = inode and UUID, ... */
-  readonly fsidType: number;
-  /** As it stands in the NFS handle (each word of `nfsd.fh/content` in reversed byte order). */
-  readonly fsid: Buffer;
-}
-
-/** What one walk found. */
-export interface IndexSummary {
-  /** Distinct objects found, the root included. */
-  readonly objects: number;
-  /** Names found, the root's own not counted. */
-  readonly names: number;
-  /** Directories listed to the end. */
-  readonly directories: number;
-  /** Directories that could not be opened or read to the end: what was known of them is kept. */
-  readonly unreadable: number;
-  /** Names and directories that went away between being seen and being looked at. */
-  readonly vanished: number;
-  /** Mounts below the root: not entered. */
-  readonly otherFileSystems: number;
-  /** (object, export key) pairs whose hash another object has too, in the whole index. */
-  readonly collisions: number;
-  /** Wall time of the walk and its merge, microseconds. */
-  readonly tookUs: number;
-  /** Memory of the whole index. */
-  readonly bytes: number;
-}
-
-/** lstat of an object, fresh. */
-export interface ObjectStat {
-  /** As Node's `fs.Stats.dev`. */
-  readonly dev: number;
-  readonly inode: bigint;
-  /** Type and permission bits (S_IFMT included). */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly nlink: number;
-  readonly rdev: number;
-}
-
-/** A name that appeared: FAN_CREATE, FAN_MOVED_TO, the new half of FAN_RENAME. */
-export interface LearnEvent {
-  readonly parent: FileHandle;
-  readonly name: Buffer;
-  readonly object: FileHandle;
-  /** FAN_ONDIR of the event's mask; without it the index asks the file system when it must know. */
-  readonly directory?: boolean;
-}
-
-/** A name that went: FAN_DELETE, FAN_MOVED_FROM, the old half of FAN_RENAME. */
-export interface ForgetEvent {
-  readonly parent: FileHandle;
-  readonly name: Buffer;
-}
+export type * from './handle-index-types.ts';
 
 interface NativeHandleIndex {
-  open(path: Buffer): void;
+  open(path: Buffer, limit: number, rootType?: number, rootBytes?: Buffer): void;
   walk(): Promise<IndexSummary>;
   addExportKey(fsidType: number, fsid: Buffer, rootType?: number, rootBytes?: Buffer): void;
   exportKeys(): ExportKey[];
@@ -78,6 +28,7 @@ interface NativeHandleIndex {
   handleOf(id: number): FileHandle;
   pathsOf(id: number): Buffer[];
   isGone(id: number): boolean;
+  childOf(id: number, name: Buffer): number;
   isDirectory(id: number): boolean;
   statOf(id: number): ObjectStat | null;
   learn(
@@ -90,6 +41,11 @@ interface NativeHandleIndex {
   ): boolean;
   forget(parentType: number, parentBytes: Buffer, name: Buffer): boolean;
   refreshDirectory(type: number, bytes: Buffer): boolean;
+  refreshNames(type: number, bytes: Buffer, names: readonly Buffer[]): boolean;
+  takeChanged(): Uint32Array;
+  prune(): Uint32Array;
+  isLate(id: number): boolean;
+  growth(): IndexGrowth;
   namesGeneration(): number;
   objects(): number;
   close(): void;
@@ -99,6 +55,9 @@ const native = addon as {
   readonly NativeHandleIndex: new () => NativeHandleIndex;
   nfsHandleHash(fsidType: number, fsid: Buffer, type?: number, bytes?: Buffer): number;
 };
+
+/** About 1 GB. */
+const MOST_OBJECTS = 10_000_000;
 
 /**
  * Node joins its workers at exit, before any cleanup hook of an addon runs: it would wait for a
@@ -110,18 +69,30 @@ process.on('exit', () => walking.forEach((index) => index.close()));
 /**
  * Every object (inode) of one directory tree with its file handle and all its names.
  *
- * An id stands for one handle, is never given to another, and stays valid when the object is gone.
- * Id 0 is the root. All calls but {@link walk} are synchronous; reads from the kernel that a call
+ * An id stands for one handle and stays valid when the object is gone, until {@link prune} gives it
+ * back. Id 0 is the root. All calls but {@link walk} are synchronous; reads from the kernel that a call
  * makes are named there.
  */
 export class HandleIndex {
   readonly #root: Buffer;
+  readonly #told: ToldTree | null;
+  readonly #mostObjects: number;
   #index: NativeHandleIndex | null = null;
   /** Settles, without failing, when the newest walk has ended; null when none is under way. */
   #walking: Promise<void> | null = null;
 
-  constructor(options: { readonly root: Buffer }) {
+  /**
+   * @param options.told there is no such directory here: what {@link learn} is told is all there is
+   * @param options.mostObjects more are refused; names: twice as many
+   */
+  constructor(options: {
+    readonly root: Buffer;
+    readonly told?: ToldTree;
+    readonly mostObjects?: number;
+  }) {
     this.#root = options.root;
+    this.#told = options.told ?? null;
+    this.#mostObjects = options.mostObjects ?? MOST_OBJECTS;
   }
 
   /**
@@ -134,7 +105,8 @@ export class HandleIndex {
     if (this.#root.includes(0)) throw openError(this.#root, { message: 'NUL in the path' });
     const index = new native.NativeHandleIndex();
     try {
-      index.open(this.#root);
+      const handle = this.#told?.rootHandle;
+      index.open(this.#root, this.#mostObjects, handle?.type, handle?.bytes);
     } catch (cause) {
       throw openError(this.#root, cause);
     }
@@ -211,7 +183,8 @@ export class HandleIndex {
 
   /**
    * Every name, relative to the root, bytewise sorted; one empty Buffer for the root. The last
-   * known names when the object is gone. Empty only for an object that never had a name here.
+   * known names when the object is gone. Paths over 32 KiB and more than 1,024 paths are left out
+   * (`growth().leftOut`). Else empty only for an object that never had a name here.
    */
   pathsOf(id: number): Buffer[] {
     return this.#open.pathsOf(id);
@@ -220,6 +193,11 @@ export class HandleIndex {
   /** True when no live name leads to the object any more. */
   isGone(id: number): boolean {
     return this.#open.isGone(id);
+  }
+
+  /** The object that a directory has under a name now; -1 if it has none. */
+  childOf(id: number, name: Buffer): number {
+    return this.#open.childOf(id, name);
   }
 
   /** Asks the file system if the object was learned without its kind. */
@@ -269,12 +247,42 @@ export class HandleIndex {
     return this.#open.refreshDirectory(handle.type, handle.bytes);
   }
 
+  /**
+   * The same for some of a directory's names: what it costs does not depend on how many others
+   * there are. A directory among them that was never listed is, with everything below it.
+   */
+  refreshNames(handle: FileHandle, names: readonly Buffer[]): boolean {
+    return this.#open.refreshNames(handle.type, handle.bytes, names);
+  }
+
+  /** Objects of which a name, or the name of a directory above, changed since the last call. */
+  takeChanged(): Uint32Array {
+    return this.#open.takeChanged();
+  }
+
+  /**
+   * Forgets objects that have been gone for long; their ids, which are given to others from now
+   * on. Looks only after many objects have come, so it may be called at any time.
+   */
+  prune(): Uint32Array {
+    return this.#open.prune();
+  }
+
+  /** Did the object come after the first walk? */
+  isLate(id: number): boolean {
+    return this.#open.isLate(id);
+  }
+
+  growth(): IndexGrowth {
+    return this.#open.growth();
+  }
+
   /** Goes up whenever any name of any object changed. */
   get namesGeneration(): number {
     return this.#open.namesGeneration();
   }
 
-  /** How many ids there are: 0 to one less; those that are gone included. */
+  /** Every id is below this; objects that are gone included. */
   get objects(): number {
     return this.#open.objects();
   }

@@ -2,11 +2,19 @@
  * Gathers what one flush will write: one access row a (session, file), however many kernel rows
  * it came from. Owns the merging; must not know where rows come from.
  */
-import type { AccessUpdate, LossUpdate, NewFile } from '../store/types.ts';
+import type {
+  AccessUpdate,
+  LossUpdate,
+  MissingDropped,
+  MissingLookup,
+  NewFile,
+} from '../store/types.ts';
 
 export class BatchBuilder {
   readonly files: NewFile[] = [];
   readonly losses: LossUpdate[] = [];
+  readonly missing: MissingLookup[] = [];
+  readonly missingDropped: MissingDropped[] = [];
   readonly #accesses = new Map<string, AccessUpdate>();
 
   add(sighting: AccessUpdate): void {

@@ -59,7 +59,13 @@ export class CommitQueue {
     const batch = this.#waiting[index];
     if (batch === undefined) return;
     this.#drop(batch);
-    this.#waiting[index] = { ...batch, accesses: [] };
+    const { missing = [], missingDropped = [] } = batch;
+    this.#waiting[index] = {
+      ...batch,
+      accesses: [],
+      missing: [],
+      missingDropped: [...missingDropped, ...missing],
+    };
   }
 
   #drop({ accesses = [], atUs }: IngestBatch): void {

@@ -4,12 +4,13 @@
  */
 import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
 import { operationOf } from '../attribution/operations.ts';
-import type { NfsBatch, NfsMarker, NfsRow } from '../common/batches.ts';
+import type { NfsBatch, NfsLookup, NfsMarker, NfsRow } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import { nowUs } from './clock.ts';
 import { operationBit } from '../common/words.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import type { ExportTable } from './export-table.ts';
+import { MissingLookups } from './missing-lookups.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { WitnessBench } from './witness-bench.ts';
 
@@ -39,6 +40,7 @@ interface Hit {
 
 export class NfsAttributor {
   readonly #options: NfsAttributorOptions;
+  readonly #missing: MissingLookups;
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
   /** Rows that wait for the next walk of the roots. */
@@ -49,6 +51,7 @@ export class NfsAttributor {
 
   constructor(options: NfsAttributorOptions) {
     this.#options = options;
+    this.#missing = new MissingLookups(options);
   }
 
   /** Calls whose file handle nothing explained, since start. */
@@ -83,9 +86,12 @@ export class NfsAttributor {
     const open = await this.#explain({ ...batch, rows }, mustWalk);
     this.#held = rows.filter(({ hash }) => open.has(hash));
     const unknown: NfsRow[] = [];
-    for (const item of inOrder(rows, batch.markers))
+    for (const item of inOrder(rows, batch.markers, batch.lookups ?? []))
       if ('verifier' in item) this.#mark(item, effects);
+      else if ('directory' in item) this.#lookup(item, options);
       else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
+    for (const { client, count } of batch.lookupsDropped ?? [])
+      this.#missing.drop(client, count, options.builder);
     // Last, so that the session which its client's other calls have opened gets the loss.
     for (const row of unknown) this.#noteUnknown(row, options);
   }
@@ -145,6 +151,16 @@ export class NfsAttributor {
     for (const [rootId, root] of roots)
       if (root.isRootHash(marker.hash) || exports.holds(marker.hash, root.path))
         effects.push(...sessions.marker(marker, rootId));
+  }
+
+  #lookup(
+    lookup: NfsLookup,
+    options: Parameters<MissingLookups['lookup']>[1] & { readonly whole: boolean },
+  ): void {
+    if (lookup.client === '' || this.#missing.lookup(lookup, options)) return;
+    // The check of the directory is a loss, or waits; the name is not kept for that long.
+    if (!this.#options.exports.isOutside(lookup.directory))
+      this.#missing.drop(lookup.client, lookup.count, options.builder);
   }
 
   /** False if nothing explains the row's hash. */
@@ -221,7 +237,13 @@ async function unlessRefused(walk: () => Promise<void>): Promise<void> {
 }
 
 /** Markers open the epoch they carry; within an epoch rows come by first event. */
-function inOrder(rows: readonly NfsRow[], markers: readonly NfsMarker[]): (NfsRow | NfsMarker)[] {
-  const orderOf = (entry: NfsRow | NfsMarker) => ('order' in entry ? entry.order : -1);
-  return [...markers, ...rows].sort((a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b));
+function inOrder(
+  rows: readonly NfsRow[],
+  markers: readonly NfsMarker[],
+  lookups: readonly NfsLookup[],
+): (NfsRow | NfsMarker | NfsLookup)[] {
+  const orderOf = (entry: NfsRow | NfsMarker | NfsLookup) => ('order' in entry ? entry.order : -1);
+  return [...markers, ...rows, ...lookups].sort(
+    (a, b) => a.epoch - b.epoch || orderOf(a) - orderOf(b),
+  );
 }

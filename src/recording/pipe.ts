@@ -6,7 +6,7 @@
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { LossUpdate } from '../store/types.ts';
+import type { LossUpdate, NameChange } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -234,15 +234,37 @@ export class Pipe {
     this.#fileLosses = [];
   }
 
+  /** What a client made too large to be kept: a loss. */
+  #noteLeftOut(root: RootRecording, { losses }: BatchBuilder, atUs: number): void {
+    const count = root.takeLeftOut();
+    if (count === 0) return;
+    losses.push({
+      recordingId: root.options.recordingId,
+      sessionId: null,
+      where: 'index',
+      count,
+      fromUs: this.#lastCommitUs,
+      toUs: atUs,
+      detail: 'objects or names beyond what is kept: see docs/handle-index.md',
+    });
+  }
+
   /** Writes what the session machine decided, with the accesses and losses of a builder. */
   commit(effects: readonly SessionEffect[], builder = new BatchBuilder()): void {
     const { onNotice } = this.#options;
     const atUs = wallNowUs();
-    const names = [...this.#options.roots.values()].flatMap((root) => root.nameChanges());
+    const names: NameChange[] = [];
+    for (const root of this.#options.roots.values()) {
+      for (const change of root.nameChanges()) names.push(change);
+      this.#noteLeftOut(root, builder, atUs);
+    }
     const accesses = builder.accesses();
+    const { losses, missing, missingDropped } = builder;
     const idle =
       this.#queue.waiting === 0 &&
-      [effects, names, accesses, builder.losses].every(({ length }) => length === 0);
+      [effects, names, accesses, losses, missing, missingDropped].every(
+        ({ length }) => length === 0,
+      );
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
     this.#queue.commit({
       atUs,
@@ -252,12 +274,14 @@ export class Pipe {
       files: builder.files,
       names,
       accesses,
-      losses: builder.losses,
+      missing,
+      missingDropped,
+      losses,
     });
     this.#lastCommitUs = atUs;
     this.#soleClient.clear();
     for (const notice of noticesOfEffects(effects)) onNotice(notice);
-    for (const loss of builder.losses) onNotice(noticeOfLoss(loss));
+    for (const loss of losses) onNotice(noticeOfLoss(loss));
   }
 }
 

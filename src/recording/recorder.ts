@@ -3,6 +3,7 @@
  * Owns the sensors, the roots and the pipe between them and the store. Must not know HTTP, the
  * command line or images.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SessionEffect } from '../attribution/boot-sessions.ts';
 import { TraceError } from '../common/errors.ts';
 import type { RecordingRow } from '../store/types.ts';
@@ -14,6 +15,12 @@ import { ExportTable } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
 import { RootRecording } from './root-recording.ts';
 import { Sensors, type SensorsOptions, type SensorsStatus } from './sensors.ts';
+
+/**
+ * How long the answer to a start waits for the root's listing, so that most answers tell what it
+ * could not take in. 100,000 files take longer; find(1) needs more than this for them.
+ */
+const FIRST_WORD_MS = 30;
 
 export type RecorderOptions = SensorsOptions & Omit<PipeOptions, 'sensors' | 'roots' | 'exports'>;
 
@@ -29,6 +36,8 @@ export interface RecordingStatus {
   readonly path: Buffer;
   readonly label: string | null;
   readonly objects: number;
+  /** Its first listing is under way: what clients do is taken, and gets its names afterwards. */
+  readonly walking: boolean;
   readonly startedUs: number;
   /** Directories that the last walk could not list: handles from there have no name. */
   readonly unreadable: number;
@@ -36,6 +45,8 @@ export interface RecordingStatus {
   readonly mountsBelow: number;
   /** Objects that share the hash of their NFS handle with another. */
   readonly collisions: number;
+  /** Objects and names that there was no room for. */
+  readonly refused: number;
 }
 
 export interface RecorderStatus extends SensorsStatus {
@@ -91,45 +102,74 @@ export class Recorder {
     }
   }
 
-  /** Begins to record a root; answers when events are really being taken. */
+  /**
+   * Begins to record a root; answers when events are really being taken. The root's listing goes on
+   * after that unless it is quick; everything else that is asked meanwhile waits for its end.
+   */
   startRoot(request: StartRequest): Promise<RecordingStatus> {
-    return this.#exclusively(async () => {
-      const { store } = this.#options;
-      for (const root of this.#roots.values())
-        if (root.path.equals(request.path))
-          throw new TraceError({
-            code: 'already-recorded',
-            message: `${request.path.toString()} is already being recorded`,
-            hint: 'see `trace status`; `trace stop --root DIR` ends it',
-            exit: 'busy',
-          });
-      const clients = new ClientFilter(request.clients);
-      // Nothing is written before the root has been opened: a refused start leaves no trace.
-      const root = new RootRecording({ path: request.path });
-      await this.#open(root);
-      const startedUs = wallNowUs();
-      let rootId: number;
-      try {
-        rootId = store.ensureRoot(request.path);
-        const recordingId = store.startRecording({
-          rootId,
-          label: request.label,
-          clients: [...request.clients],
-          tier: this.#sensors.tier,
-          atUs: startedUs,
+    return new Promise((resolve, reject) => {
+      this.#exclusively(async () => {
+        const root = this.#begin(request);
+        const walk = this.#walk(root);
+        await Promise.race([walk, delay(FIRST_WORD_MS)]);
+        resolve(describe(root));
+        await walk;
+      }).catch(reject);
+    });
+  }
+
+  #begin(request: StartRequest): RootRecording {
+    const { store } = this.#options;
+    for (const root of this.#roots.values())
+      if (root.path.equals(request.path))
+        throw new TraceError({
+          code: 'already-recorded',
+          message: `${request.path.toString()} is already being recorded`,
+          hint: 'see `trace status`; `trace stop --root DIR` ends it',
+          exit: 'busy',
         });
-        root.begin(
-          { rootId, recordingId, clients, label: request.label, startedUs },
-          store.knownFiles(rootId),
-        );
-      } catch (error) {
-        this.#sensors.unwatch(root.path);
-        root.close();
-        throw error;
-      }
-      this.#adopt(root);
-      this.#pipe.sessions.openRoot(rootId, nowUs());
-      return describe(root);
+    const clients = new ClientFilter(request.clients);
+    // Nothing is written before the root has been opened: a refused start leaves no trace.
+    const root = this.#newRoot(request.path);
+    this.#open(root);
+    const startedUs = wallNowUs();
+    try {
+      const rootId = store.ensureRoot(request.path);
+      const recordingId = store.startRecording({
+        rootId,
+        label: request.label,
+        clients: [...request.clients],
+        tier: this.#sensors.tier,
+        atUs: startedUs,
+      });
+      root.begin({ rootId, recordingId, clients, label: request.label, startedUs }, []);
+    } catch (error) {
+      this.#sensors.unwatch(root.path);
+      root.close();
+      throw error;
+    }
+    this.#adopt(root);
+    this.#pipe.sessions.openRoot(root.options.rootId, nowUs());
+    return root;
+  }
+
+  /** Lists a root for the first time. Events wait in the sensors: flushes wait for this. */
+  async #walk(root: RootRecording): Promise<void> {
+    const { store, onNotice } = this.#options;
+    try {
+      await root.rewalk();
+    } catch (error) {
+      if (!(error instanceof TraceError)) throw error;
+      onNotice({ level: 'warn', text: `${error.message}; it is tried again for unknown handles` });
+    }
+    root.recall(store.knownFiles(root.options.rootId));
+  }
+
+  /** A root once its listing has ended; none if it is not recorded. */
+  walked(rootId: number): Promise<RecordingStatus[]> {
+    return this.#exclusively(() => {
+      const root = this.#roots.get(rootId);
+      return Promise.resolve(root === undefined ? [] : [describe(root)]);
     });
   }
 
@@ -218,9 +258,9 @@ export class Recorder {
       });
       return builder;
     };
-    const root = new RootRecording({ path });
+    const root = this.#newRoot(path);
     try {
-      await this.#open(root);
+      this.#open(root);
     } catch (error) {
       // A root that is gone now must not keep the others from being recorded.
       if (!(error instanceof TraceError)) throw error;
@@ -230,25 +270,23 @@ export class Recorder {
       return;
     }
     const filter = new ClientFilter(clients);
-    root.begin(
-      { rootId, recordingId, clients: filter, label, startedUs },
-      store.knownFiles(rootId),
-    );
+    root.begin({ rootId, recordingId, clients: filter, label, startedUs }, []);
+    await this.#walk(root);
     this.#adopt(root);
     this.#pipe.commit([], gap());
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }
 
-  async #open(root: RootRecording): Promise<void> {
+  #newRoot(path: Buffer): RootRecording {
+    return new RootRecording({ path });
+  }
+
+  /** Watched before it is walked: what changes meanwhile is seen by one or the other. */
+  #open(root: RootRecording): void {
     root.open();
-    let watched = false;
     try {
-      // Watched before it is walked: what changes meanwhile is seen by one or the other.
       this.#sensors.watch(root.path);
-      watched = true;
-      await root.rewalk();
     } catch (error) {
-      if (watched) this.#sensors.unwatch(root.path);
       root.close();
       throw error;
     }
@@ -282,10 +320,12 @@ function describe(root: RootRecording): RecordingStatus {
     path: root.path,
     label,
     objects: root.objects,
+    walking: root.summary === null,
     startedUs,
     unreadable: root.summary?.unreadable ?? 0,
     mountsBelow: root.summary?.otherFileSystems ?? 0,
     collisions: root.summary?.collisions ?? 0,
+    refused: root.refused,
   };
 }
 

@@ -6,7 +6,7 @@
 import { statSync } from 'node:fs';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
 import { FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, NAME_MASK } from '../fanotify-ts/masks.ts';
-import { HandleIndex, type IndexSummary } from '../fanotify-ts/handle-index.ts';
+import { HandleIndex, type IndexSummary, type ObjectStat } from '../fanotify-ts/handle-index.ts';
 import type { ExportKey } from '../attribution/handle.ts';
 import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
@@ -28,22 +28,66 @@ export interface RecordingIdentity {
   readonly startedUs: number;
 }
 
+/** What a recording needs of an index: the real one, or one that is replayed. */
+export type RootIndex = Pick<
+  HandleIndex,
+  | 'open'
+  | 'close'
+  | 'walk'
+  | 'addExportKey'
+  | 'idsOfHash'
+  | 'idOfHandle'
+  | 'handleOf'
+  | 'pathsOf'
+  | 'isGone'
+  | 'childOf'
+  | 'isDirectory'
+  | 'isLate'
+  | 'statOf'
+  | 'learn'
+  | 'refreshDirectory'
+  | 'refreshNames'
+  | 'takeChanged'
+  | 'prune'
+  | 'growth'
+>;
+
+/** The index' number of the root itself. */
+const ROOT_OBJECT = 0;
+/** Between the names of one file; no name has it. */
+const NUL = '\0';
+
+/** Names as one string: arrays of Buffers cost five times as much memory. */
+function packed(names: readonly Buffer[]): string {
+  return names.map((name) => name.toString('latin1')).join(NUL);
+}
+
+function unpacked(names: string): string[] {
+  return names === '' ? [] : names.split(NUL);
+}
+
 export class RootRecording {
   /** Absolute, symlinks resolved. */
   readonly path: Buffer;
-  readonly #index: HandleIndex;
+  readonly #index: RootIndex;
   readonly #fileIdOf = new Map<number, number>();
-  readonly #liveNames = new Map<number, readonly Buffer[]>();
+  /** Object → the names that the store has, packed. The root's own name is not among them. */
+  readonly #liveNames = new Map<number, string>();
   readonly #initFiles = new Set<number>();
   readonly #created = new Set<number>();
+  /** Names in the store of files that the root does not have any more. */
+  #lost: NameChange[] = [];
+  /** Directories that were listed for an event since the last {@link followNames}. */
+  readonly #sought = new Set<string>();
   #identity: RecordingIdentity | null = null;
   #summary: IndexSummary | null = null;
-  #generation = 0;
   #device = -1;
+  #leftOut = 0;
 
-  constructor(options: { readonly path: Buffer }) {
+  /** @param options.index instead of one that looks at the tree itself */
+  constructor(options: { readonly path: Buffer; readonly index?: RootIndex }) {
     this.path = options.path;
-    this.#index = new HandleIndex({ root: options.path });
+    this.#index = options.index ?? new HandleIndex({ root: options.path });
   }
 
   get options(): RecordingIdentity {
@@ -57,22 +101,32 @@ export class RootRecording {
   }
 
   get objects(): number {
-    return this.#index.objects;
+    return this.#index.growth().objects;
+  }
+
+  /** Objects and names that the index had no room for. */
+  get refused(): number {
+    return this.#index.growth().refused;
   }
 
   /** Opens the root directory; throws if it is none or its file system gives no handles. */
   open(): void {
     this.#index.open();
-    this.#device = statSync(this.path).dev;
+    this.#device = statSync(this.path, { throwIfNoEntry: false })?.dev ?? -1;
   }
 
   /** Takes its identity, and what the store already knows of the root from earlier. */
   begin(identity: RecordingIdentity, known: Iterable<KnownFile>): void {
     this.#identity = identity;
+    this.recall(known);
+  }
+
+  /** Files that the store knows from earlier; the root must have been walked. */
+  recall(known: Iterable<KnownFile>): void {
     for (const { id, handle, names } of known) {
-      this.#liveNames.set(id, names);
       const object = this.#index.idOfHandle(handle);
       if (object >= 0) this.#remember(object, id, names);
+      else for (const path of names) this.#lost.push({ fileId: id, path, change: 'removed' });
     }
   }
 
@@ -88,7 +142,7 @@ export class RootRecording {
 
   /** Does the hash stand for the root directory itself? */
   isRootHash(hash: number): boolean {
-    return this.objectsOfHash(hash).some((object) => this.pathOf(object).length === 0);
+    return this.objectsOfHash(hash).includes(ROOT_OBJECT);
   }
 
   /** The object's first name, relative to the root; empty for the root itself. */
@@ -113,16 +167,29 @@ export class RootRecording {
    * The object of an event that {@link objectOfEvent} does not know, after another look at its
    * directory: -1 if it is not of this root or has gone, null if its directory can't be listed now.
    */
-  seek({ object, parent }: FileEvent): number | null {
+  seek({ object, parent, name }: FileEvent): number | null {
     if (object === null || parent === null) return -1;
     const directory = this.#index.idOfHandle(parent);
     if (directory < 0 || this.#index.isGone(directory)) return -1;
-    if (!this.#index.refreshDirectory(parent)) return this.#index.isGone(directory) ? -1 : null;
+    let listed = name !== null && this.#index.refreshNames(parent, [name]);
+    const found = this.#index.idOfHandle(object);
+    if (found >= 0) return found;
+    // Under another name by now. Once a flush: clients decide how large a directory is.
+    if (!this.#sought.has(keyOf(parent))) {
+      listed = this.#index.refreshDirectory(parent);
+      if (listed) this.#sought.add(keyOf(parent));
+    }
+    if (!listed) return this.#index.isGone(directory) ? -1 : null;
     return this.#index.idOfHandle(object);
   }
 
   isDirectory(object: number): boolean {
     return this.#index.isDirectory(object);
+  }
+
+  /** Does this directory have this name now? */
+  hasChild(directory: number, name: Buffer): boolean {
+    return this.#index.childOf(directory, name) >= 0;
   }
 
   isInit(object: number): boolean {
@@ -136,23 +203,44 @@ export class RootRecording {
 
   /** Brings the index up to date with creations, deletions and renames that were seen. */
   followNames(events: readonly FileEvent[]): void {
-    const changed = new Map<string, FileEvent>();
+    this.#sought.clear();
+    const changed = new Map<string, { parent: FileHandle; names: Map<string, Buffer> }>();
     for (const event of events) {
       if ((event.mask & NAME_MASK) === 0 || event.parent === null || event.name === null) continue;
       if (this.#index.idOfHandle(event.parent) < 0) continue;
       const { parent, name, object } = event;
       if (object !== null && (event.mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) {
-        // A new name of something known is a hard link, not a new object.
         const isNew = this.#index.idOfHandle(object) < 0;
         this.#index.learn({ parent, name, object, directory: (event.mask & FAN_ONDIR) !== 0 });
-        if (isNew && (event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
-          this.#created.add(this.#index.idOfHandle(object));
+        if ((event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
+          this.#noteCreation(this.#index.idOfHandle(object), isNew);
       }
-      changed.set(`${parent.type}:${parent.bytes.toString('latin1')}`, event);
+      const key = keyOf(parent);
+      let directory = changed.get(key);
+      if (directory === undefined)
+        changed.set(key, (directory = { parent, names: new Map<string, Buffer>() }));
+      directory.names.set(name.toString('latin1'), name);
     }
-    // The directory as it is now settles in which order creations and deletions came.
-    for (const { parent } of changed.values())
-      if (parent !== null) this.#index.refreshDirectory(parent);
+    // The names as they are now settle in which order creations and deletions came. Not a listing:
+    // a client that makes files in a directory of 100,000 would have it listed at each flush.
+    for (const { parent, names } of changed.values())
+      this.#index.refreshNames(parent, [...names.values()]);
+  }
+
+  /** An NFS client gave an object a name: the first one, or one more of something older? */
+  #noteCreation(object: number, isNew: boolean): void {
+    if (object < 0 || this.#created.has(object)) return;
+    if (!isNew) {
+      const stat = this.#index.statOf(object);
+      if (!this.#index.isLate(object) && !this.#isBornSince(stat)) return;
+      if (stat !== null && stat.nlink > 1 && !this.#index.isDirectory(object)) return;
+    }
+    this.#created.add(object);
+  }
+
+  /** Made while the first walk was under way, which then knew it before its event did. */
+  #isBornSince(stat: ObjectStat | null): boolean {
+    return stat !== null && stat.birthNs >= BigInt(this.options.startedUs) * 1000n;
   }
 
   /** Walks the whole root: at first, and for a handle that nothing has announced. */
@@ -186,35 +274,55 @@ export class RootRecording {
       nlink: stat?.nlink ?? 0,
       names,
     });
-    this.#liveNames.set(id, names);
     this.#remember(object, id, names);
     return id;
   }
 
   /** Names of already known files that appeared or went since the last call. */
   nameChanges(): NameChange[] {
-    const generation = this.#index.namesGeneration;
-    if (generation === this.#generation) return [];
-    this.#generation = generation;
-    const objectOf = new Map([...this.#fileIdOf].map(([object, file]) => [file, object]));
-    const changes: NameChange[] = [];
-    for (const [fileId, before] of this.#liveNames) {
-      const object = objectOf.get(fileId);
-      const gone = object === undefined || this.#index.isGone(object);
-      const now = gone ? [] : this.#index.pathsOf(object);
-      for (const path of now)
-        if (!before.some((other) => other.equals(path)))
-          changes.push({ fileId, path, change: 'added' });
-      for (const path of before)
-        if (!now.some((other) => other.equals(path)))
-          changes.push({ fileId, path, change: 'removed' });
-      this.#liveNames.set(fileId, now);
+    const changes = this.#lost;
+    this.#lost = [];
+    for (const object of this.#index.takeChanged()) {
+      const fileId = this.#fileIdOf.get(object);
+      if (fileId === undefined) continue;
+      const before = this.#liveNames.get(object) ?? '';
+      const now = this.#index.isGone(object) ? '' : packed(this.#index.pathsOf(object));
+      if (now === before) continue;
+      const [had, has] = [new Set(unpacked(before)), new Set(unpacked(now))];
+      for (const name of has)
+        if (!had.has(name))
+          changes.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'added' });
+      for (const name of had)
+        if (!has.has(name))
+          changes.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'removed' });
+      this.#liveNames.set(object, now);
     }
+    for (const object of this.#index.prune()) this.#forget(object);
     return changes;
+  }
+
+  /** Objects and names that there was no room for, or that were too long, since the last call. */
+  takeLeftOut(): number {
+    const { refused, leftOut } = this.#index.growth();
+    const before = this.#leftOut;
+    this.#leftOut = refused + leftOut;
+    return this.#leftOut - before;
   }
 
   #remember(object: number, id: number, names: readonly Buffer[]): void {
     this.#fileIdOf.set(object, id);
+    this.#liveNames.set(object, packed(names));
     if (names.some((name) => INIT_PATHS.has(name.toString('latin1')))) this.#initFiles.add(object);
   }
+
+  #forget(object: number): void {
+    this.#fileIdOf.delete(object);
+    this.#liveNames.delete(object);
+    this.#initFiles.delete(object);
+    this.#created.delete(object);
+  }
+}
+
+function keyOf({ type, bytes }: FileHandle): string {
+  return `${type}:${bytes.toString('latin1')}`;
 }

@@ -12,6 +12,10 @@ import type { Tier } from '../common/words.ts';
 export interface SensorsOptions {
   readonly serverNames: readonly string[];
   readonly traceRingBytes?: number | undefined;
+  /** No better tier than this; `sole-client`: the kernel's NFS server is not traced. */
+  readonly bestTier?: Tier;
+  /** See NfsdSourceOptions. */
+  readonly preferKprobe?: boolean;
 }
 
 export interface SensorsStatus {
@@ -25,16 +29,23 @@ export interface SensorsStatus {
 export class Sensors {
   readonly #files: FanotifySource;
   readonly #nfsd: NfsdSource;
+  readonly #traces: boolean;
   #untraced: TraceError | null = null;
 
-  constructor({ serverNames, traceRingBytes }: SensorsOptions) {
+  constructor({ serverNames, traceRingBytes, bestTier, preferKprobe }: SensorsOptions) {
     this.#files = new FanotifySource({ serverNames });
-    this.#nfsd = new NfsdSource(traceRingBytes === undefined ? {} : { ringBytes: traceRingBytes });
+    this.#traces = bestTier !== 'sole-client';
+    this.#nfsd = new NfsdSource({
+      ...(traceRingBytes === undefined ? {} : { ringBytes: traceRingBytes }),
+      ...(bestTier === undefined || bestTier === 'sole-client' ? {} : { bestTier }),
+      ...(preferKprobe === undefined ? {} : { preferKprobe }),
+    });
   }
 
   /** Without the server's trace recording goes on at the tier `sole-client`; see `untraced`. */
   start(): void {
     this.#files.start();
+    if (!this.#traces) return;
     try {
       this.#nfsd.start();
     } catch (error) {

@@ -6,6 +6,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { compareBytes } from '../common/bytes.ts';
 import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
 import { evidenceOf } from './evidence.ts';
+import { MissingReader } from './missing-lookups.ts';
 import { NamesOfSession } from './names.ts';
 import { soundJson, soundPath, soundSession } from './sound.ts';
 import type {
@@ -13,6 +14,8 @@ import type {
   KnownFile,
   LossRow,
   MarkRow,
+  MissingPath,
+  MissingTotal,
   NextIds,
   RecordingRow,
   RootRow,
@@ -129,9 +132,11 @@ type Statements = { readonly [K in keyof typeof SQL]: Statement };
 export class Reader {
   readonly #db: Database;
   readonly #sql: Statements;
+  readonly #missing: MissingReader;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#missing = new MissingReader(db);
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as unknown as Statements;
@@ -221,6 +226,23 @@ export class Reader {
       .filter((path) => path.length > 0);
   }
 
+  missingTotal(id: number): MissingTotal {
+    return this.#missing.total(id);
+  }
+
+  missing(id: number): MissingPath[] {
+    const { names, rows } = this.snapshot(() => ({
+      names: this.#names(id, null),
+      rows: this.#missing.rows(id),
+    }));
+    return rows
+      .map(({ directoryId, ...row }) => ({
+        ...row,
+        path: below(names.of(directoryId)[0], row.name),
+      }))
+      .sort((a, b) => compareFirstNames(a.path ?? undefined, b.path ?? undefined));
+  }
+
   losses(sessionId: number | null): LossRow[] {
     const rows = sessionId === null ? this.#sql.losses.all() : this.#sql.lossesOf.all(sessionId);
     return rows as LossRow[];
@@ -269,6 +291,11 @@ function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {
     created: row.created !== 0,
     names,
   };
+}
+
+function below(directory: Buffer | undefined, name: Buffer): Buffer | null {
+  if (directory === undefined) return null;
+  return directory.length === 0 ? name : Buffer.concat([directory, Buffer.from('/'), name]);
 }
 
 /** Objects without a name come last. */

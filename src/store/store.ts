@@ -17,6 +17,8 @@ import type {
   KnownFile,
   LossRow,
   MarkRow,
+  MissingPath,
+  MissingTotal,
   NextIds,
   RecordingRow,
   RootRow,
@@ -190,6 +192,15 @@ export class Store {
   /** Every name of everything a session touched but the root itself, once, in bytewise order. */
   list(sessionId: number): Buffer[] {
     return this.#try(() => this.#reader.list(sessionId));
+  }
+
+  /** Names that a session looked for in vain (tier `exact+names`), in bytewise order. */
+  missing(sessionId: number): MissingPath[] {
+    return this.#try(() => this.#reader.missing(sessionId));
+  }
+
+  missingTotal(sessionId: number): MissingTotal {
+    return this.#try(() => this.#reader.missingTotal(sessionId));
   }
 
   /** A session's losses; without one, each loss once, however many sessions it hit. */

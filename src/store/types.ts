@@ -65,6 +65,40 @@ export interface LossUpdate {
 /** A session as the machine opened it; `tier` is the recording's when it is not given. */
 export type SessionOpened = OpenSession & { readonly tier?: Tier };
 
+/** A name that a session looked up in a directory without such a name; counts are summed. */
+export interface MissingLookup {
+  readonly sessionId: number;
+  /** File id of the directory. */
+  readonly directoryId: number;
+  readonly name: Buffer;
+  readonly count: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+}
+
+/** Lookups of a session that may have been of missing names and were not kept. */
+export interface MissingDropped {
+  readonly sessionId: number;
+  readonly count: number;
+}
+
+export interface MissingTotal {
+  /** Distinct names kept. */
+  readonly names: number;
+  /** Lookups not kept. */
+  readonly dropped: number;
+}
+
+/** A missing name as a path. */
+export interface MissingPath {
+  /** Below the root; null when the directory's own name was never known. */
+  readonly path: Buffer | null;
+  readonly name: Buffer;
+  readonly count: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+}
+
 export interface SessionClosed {
   readonly id: number;
   readonly reason: string;
@@ -81,6 +115,8 @@ export interface IngestBatch {
   readonly files?: readonly NewFile[];
   readonly names?: readonly NameChange[];
   readonly accesses?: readonly AccessUpdate[];
+  readonly missing?: readonly MissingLookup[];
+  readonly missingDropped?: readonly MissingDropped[];
   readonly closed?: readonly SessionClosed[];
   readonly losses?: readonly LossUpdate[];
 }

@@ -6,6 +6,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import type { ClientIdentity } from '../common/boots.ts';
 import type { Tier } from '../common/words.ts';
 import { evidenceBit } from './evidence.ts';
+import { MissingWriter } from './missing-lookups.ts';
 import type {
   AccessUpdate,
   IngestBatch,
@@ -81,6 +82,7 @@ type Statements = { readonly [K in keyof typeof SQL]: Statement };
 export class Writer {
   readonly #db: Database;
   readonly #sql: Statements;
+  readonly #missing: MissingWriter;
   readonly #ingest: (batch: IngestBatch) => void;
   /**
    * Numbers given to files that the store knew already: one that had left the root and came back
@@ -93,6 +95,7 @@ export class Writer {
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as unknown as Statements;
+    this.#missing = new MissingWriter(db);
     const ingest = db.transaction((batch: IngestBatch) => this.#write(batch));
     this.#ingest = (batch) => ingest.immediate(batch);
   }
@@ -156,6 +159,10 @@ export class Writer {
     for (const file of files) this.#file(file, number);
     for (const change of batch.names ?? []) this.#name(change, number);
     this.#accesses(batch.accesses ?? [], number);
+    this.#missing.write(
+      (batch.missing ?? []).map((row) => ({ ...row, directoryId: this.#fileId(row.directoryId) })),
+      batch.missingDropped ?? [],
+    );
     for (const session of batch.closed ?? []) this.#close(session, number);
     for (const loss of batch.losses ?? []) this.#loss(loss);
     if (opened.length > 0 || files.length > 0)

@@ -121,6 +121,7 @@ describe('json.md', () => {
         Object.fromEntries(Object.entries(shown).filter(([key]) => !ofSession.includes(key))),
       );
       same('files', await sandbox.json(['files', SESSIONS.whole]));
+      same('missing', await sandbox.json(['files', SESSIONS.whole, '--missing']));
       same('list', await sandbox.json(['list', SESSIONS.whole]));
       const doubtful = ['export', '2+3', '--accept-loss', '-o', 'x'];
       same('export', await sandbox.json(doubtful));

@@ -90,6 +90,7 @@ for (const kind of KINDS) {
           ctimeNs: real.ctimeNs,
           nlink: Number(real.nlink),
           rdev: Number(real.rdev),
+          birthNs: real.birthtimeNs,
         });
         assert.equal(index.isDirectory(id), real.isDirectory());
         assert.equal(index.idOfHandle(index.handleOf(id)), id);

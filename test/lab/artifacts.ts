@@ -6,8 +6,9 @@ import { cp, readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ensure } from './cache.ts';
 import { command } from './command.ts';
-import { currentKernelPackage, debianRoot, SUITE, unpackPackages } from './debian.ts';
+import { debianRoot, SUITE, unpackPackages } from './debian.ts';
 import { packInitramfs } from './initramfs.ts';
+import { buildKernel, KEPT_DRIVERS, type LabKernel } from './kernels.ts';
 
 export interface Artifacts {
   readonly kernel: string;
@@ -48,26 +49,28 @@ const COMMON_MODULES = ['virtio_pci', 'virtio_net', 'virtio_rng'];
 const SERVER_MODULES = [
   ...COMMON_MODULES,
   ...['virtio_blk', 'virtio_console', '9p', '9pnet_virtio', 'overlay', 'loop', 'veth', 'bridge'],
-  ...[
-    'ext4',
-    'xfs',
-    'btrfs',
-    'nfsd',
-    'nfs',
-    'nfsv3',
-    'nfsv4',
-    'md5',
-    'crc32c_generic',
-    'crc32c_intel',
-  ],
+  ...['ext4', 'xfs', 'btrfs', 'nfsd', 'nfs', 'nfsv3', 'nfsv4', 'sch_netem'],
 ];
 const VICTIM_MODULES = [...COMMON_MODULES, 'nfs', 'nfsv3', 'nfsv4'];
 
+/** Check sums that ext4 and nfsd ask for by name; newer kernels have them built in. */
+const OPTIONAL_MODULES = ['md5', 'crc32c_generic', 'crc32c_intel', 'crc32c_cryptoapi'];
+
 const GUEST = path.join(import.meta.dirname, 'guest');
 
-/** Everything the lab needs, built if it must be. `say` hears what takes long. */
-export async function ensureArtifacts(say: (text: string) => void): Promise<Artifacts> {
-  const kernel = await ensure({ name: 'kernel', inputs: [SUITE], build: buildKernel }, say);
+/** Everything the lab needs with one kernel, built if it must be. `say` hears what takes long. */
+export async function ensureArtifacts(
+  suite: LabKernel,
+  say: (text: string) => void,
+): Promise<Artifacts> {
+  const kernel = await ensure(
+    {
+      name: `kernel-${suite}`,
+      inputs: [suite, ...KEPT_DRIVERS],
+      build: (folder) => buildKernel(suite, folder),
+    },
+    say,
+  );
   const version = (await readdir(path.join(kernel, 'lib/modules')))[0] ?? '';
   const serverTools = await ensure(
     {
@@ -84,11 +87,14 @@ export async function ensureArtifacts(say: (text: string) => void): Promise<Arti
       const work = path.join(folder, 'work');
       const output = path.join(folder, 'initramfs.gz');
       const tools = serverTools;
-      await packInitramfs({ modulesRoot: kernel, tools, version, modules, init, output, work });
+      await packInitramfs({
+        ...{ modulesRoot: kernel, tools, version, modules, init, output, work },
+        optional: OPTIONAL_MODULES,
+      });
       await rm(work, { recursive: true });
     };
-    const inputs = [kernel, ...modules, init, packer];
-    const folder = await ensure({ name: `${machine}-initramfs`, inputs, build }, say);
+    const inputs = [kernel, ...modules, ...OPTIONAL_MODULES, init, packer];
+    const folder = await ensure({ name: `${machine}-initramfs-${suite}`, inputs, build }, say);
     return path.join(folder, 'initramfs.gz');
   };
   return {
@@ -98,25 +104,6 @@ export async function ensureArtifacts(say: (text: string) => void): Promise<Arti
     victimInitramfs: await initramfs('victim', VICTIM_MODULES),
     victimDisk: await ensureVictimDisk(say),
   };
-}
-
-async function buildKernel(folder: string): Promise<void> {
-  await unpackPackages([await currentKernelPackage()], folder);
-  await command(['sh', '-c', 'mv boot/vmlinuz-* vmlinuz && mkdir lib && mv usr/lib/modules lib/'], {
-    cwd: folder,
-  });
-  await rm(path.join(folder, 'boot'), { recursive: true });
-  await rm(path.join(folder, 'usr'), { recursive: true });
-  const version = (await readdir(path.join(folder, 'lib/modules')))[0] ?? '';
-  // busybox opens no compressed modules; newer kernels have nothing else.
-  await command(['find', 'lib', '-name', '*.ko.xz', '-exec', 'xz', '-d', '{}', '+'], {
-    cwd: folder,
-  });
-  await command(
-    ['find', 'lib', '-name', '*.ko.zst', '-exec', 'zstd', '-q', '-d', '--rm', '{}', '+'],
-    { cwd: folder },
-  );
-  await command(['busybox', 'depmod', '-b', folder, version]);
 }
 
 /** debootstrap is slow and rarely changes; our own files are cheap and often do: two artifacts. */

@@ -6,32 +6,36 @@ import { chown, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { command } from './command.ts';
 
-/** The suite that the lab's kernel, tools and victim are taken from. */
+/** The suite that the lab's tools and victim, and the kernel unless asked, are taken from. */
 export const SUITE = 'bookworm';
 
-/** URI of the archive that apt takes {@link SUITE} from. */
-export async function mirror(): Promise<string> {
+/** URI of the archive that apt takes a suite from. */
+export async function mirror(suite: string): Promise<string> {
   const targets = await command(['apt-get', 'indextargets', '--format', '$(CODENAME) $(REPO_URI)']);
   for (const line of targets.split('\n')) {
     const [codename, uri] = line.split(' ');
-    if (codename === SUITE && uri !== undefined) return uri;
+    if (codename === suite && uri !== undefined) return uri;
   }
-  throw new Error(`apt knows no source for ${SUITE}; add one and run apt-get update`);
+  throw new Error(`apt knows no source for ${suite}; add one and run apt-get update`);
 }
 
 /**
  * Downloads packages with apt and unpacks them into one folder, merged-/usr (so that the folder
- * can lie over a root whose /bin, /sbin and /lib are links).
+ * can lie over a root whose /bin, /sbin and /lib are links). `options` are further ones of apt.
  */
-export async function unpackPackages(packages: readonly string[], folder: string): Promise<void> {
+export async function unpackPackages(
+  packages: readonly string[],
+  folder: string,
+  options: readonly string[] = [],
+): Promise<void> {
   const download = await mkdtemp(path.join(folder, 'download-'));
   // apt drops its rights to _apt, where there is one, and warns if that user cannot write here.
   const apt = await command(['id', '-u', '_apt']).catch(() => '0');
   await chown(download, Number(apt), 0);
-  const get = ['apt-get', 'download', ...packages];
+  const get = ['apt-get', ...options, 'download', ...packages];
   await command(get, { cwd: download }).catch(async () => {
     // No lists, or lists that name packages which the mirror has no longer.
-    await command(['apt-get', 'update']);
+    await command(['apt-get', ...options, 'update']);
     await command(get, { cwd: download });
   });
   for (const file of await readdir(download)) {
@@ -49,22 +53,6 @@ export async function unpackPackages(packages: readonly string[], folder: string
   }
 }
 
-/** Name of the package with the suite's current kernel, e.g. `linux-image-6.1.0-56-amd64`. */
-export async function currentKernelPackage(): Promise<string> {
-  const ask = ['apt-cache', 'depends', 'linux-image-amd64'];
-  const depends = await command(ask).catch(async () => {
-    await command(['apt-get', 'update']);
-    return command(ask);
-  });
-  const found = /^\s*Depends: (linux-image-6\.1\.\S+)$/m.exec(depends)?.[1];
-  if (found === undefined) {
-    throw new Error(
-      `apt has no 6.1 kernel for linux-image-amd64; is ${SUITE} its suite?\n${depends}`,
-    );
-  }
-  return found;
-}
-
 /** A minimal Debian with the given packages. The folder must not exist yet. */
 export async function debianRoot(folder: string, include: readonly string[]): Promise<void> {
   const proxy = /"(.+)"/.exec(await command(['apt-config', 'dump', 'Acquire::http::Proxy']))?.[1];
@@ -76,7 +64,7 @@ export async function debianRoot(folder: string, include: readonly string[]): Pr
       `--include=${include.join(',')}`,
       SUITE,
       work,
-      await mirror(),
+      await mirror(SUITE),
     ],
     { timeoutMs: 1_800_000, ...(proxy === undefined ? {} : { env: { http_proxy: proxy } }) },
   );

@@ -4,6 +4,7 @@
  */
 import { rm, stat } from 'node:fs/promises';
 import { ensureArtifacts } from './artifacts.ts';
+import { SUITE } from './debian.ts';
 import { ExercisedMachine, type BootReport } from './exercised-machine.ts';
 import { privateFolder } from './private-folder.ts';
 
@@ -22,7 +23,7 @@ export async function withImageBoot<T>(
   options: ImageBootOptions,
   use: (machine: ExercisedMachine, report: BootReport) => Promise<T>,
 ): Promise<T> {
-  const { kernel } = await ensureArtifacts(() => undefined);
+  const { kernel } = await ensureArtifacts(SUITE, () => undefined);
   const { size } = await stat(options.image);
   const folder = await privateFolder();
   const machine = new ExercisedMachine({

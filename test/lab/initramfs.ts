@@ -12,6 +12,8 @@ export interface InitramfsOptions {
   readonly version: string;
   /** Module names; what they depend on is added. */
   readonly modules: readonly string[];
+  /** Further ones, which come along if this kernel has them. */
+  readonly optional: readonly string[];
   /** Folder with an unpacked kmod. */
   readonly tools: string;
   /** Text of /init. */
@@ -33,7 +35,7 @@ export async function packInitramfs(options: InitramfsOptions): Promise<void> {
 
   const from = path.join(options.modulesRoot, 'lib/modules', version);
   const to = path.join(work, 'lib/modules', version);
-  for (const file of await moduleClosure(from, options.modules)) {
+  for (const file of await moduleClosure(from, options)) {
     await mkdir(path.dirname(path.join(to, file)), { recursive: true });
     await copyFile(path.join(from, file), path.join(to, file));
   }
@@ -57,7 +59,10 @@ export async function packInitramfs(options: InitramfsOptions): Promise<void> {
 }
 
 /** Files (relative to the version's folder) of the named modules and of all that they need. */
-async function moduleClosure(folder: string, names: readonly string[]): Promise<string[]> {
+async function moduleClosure(
+  folder: string,
+  { modules, optional }: Pick<InitramfsOptions, 'modules' | 'optional'>,
+): Promise<string[]> {
   const needs = new Map<string, string[]>();
   const byName = new Map<string, string>();
   for (const line of (await readFile(path.join(folder, 'modules.dep'), 'utf8')).split('\n')) {
@@ -69,10 +74,10 @@ async function moduleClosure(folder: string, names: readonly string[]): Promise<
   const builtin = await readFile(path.join(folder, 'modules.builtin'), 'utf8');
   const inKernel = new Set(builtin.split('\n').map(moduleName));
   const wanted = new Set<string>();
-  for (const name of names) {
+  for (const name of [...modules, ...optional]) {
     const file = byName.get(name.replaceAll('-', '_'));
     if (file === undefined) {
-      if (inKernel.has(name)) continue;
+      if (inKernel.has(name) || optional.includes(name)) continue;
       throw new Error(`the kernel has no module ${name}`);
     }
     wanted.add(file);

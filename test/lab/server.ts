@@ -7,11 +7,14 @@
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ensureArtifacts, type Artifacts } from './artifacts.ts';
+import type { LabKernel } from './kernels.ts';
 import { Machine, qemuValue } from './machine.ts';
 import { privateFolder } from './private-folder.ts';
 import { ServerAgent, type RunResult } from './server-agent.ts';
 
 export interface LabServerOptions {
+  /** The suite whose kernel serves, and boots the victims. Default: bookworm. */
+  readonly kernel?: LabKernel;
   /** Checkout that is seen in the guest, at the same path. Default: the one of this file. */
   readonly repository?: string;
   /**
@@ -35,6 +38,9 @@ export interface RunOptions {
 /** The folder in the guest that is {@link LabServer.share} outside; writable from both. */
 export const GUEST_SHARE = '/lab';
 export const SERVER_ADDRESS = '10.77.0.1';
+export const SERVER_ADDRESS_6 = 'fd77::1';
+/** On the same bridge; a client names its own card as the zone. */
+export const LINK_LOCAL_ADDRESS = 'fe80::77:1';
 /** The root under test: NFSv3 clients mount this path. */
 export const VICTIM_ROOT = '/nfsroots/sarge';
 
@@ -51,6 +57,10 @@ export class LabServer {
 
   constructor(options: LabServerOptions = {}) {
     this.#options = options;
+  }
+
+  get kernel(): LabKernel {
+    return this.#options.kernel ?? 'bookworm';
   }
 
   /** What the lab is made of; known once started. */
@@ -89,7 +99,7 @@ export class LabServer {
 
   /** Builds what is missing, boots, and returns when NFS is served and commands are answered. */
   async start(): Promise<void> {
-    this.#artifacts = await ensureArtifacts(this.#options.say ?? (() => undefined));
+    this.#artifacts = await ensureArtifacts(this.kernel, this.#options.say ?? (() => undefined));
     this.#folder = await privateFolder();
     try {
       await this.#boot(this.#artifacts);
@@ -133,6 +143,7 @@ export class LabServer {
       LAB_REPOSITORY: repository,
       LAB_NODE_FOLDER: path.dirname(process.execPath),
       LAB_SERVER_ADDRESS: SERVER_ADDRESS,
+      LAB_SERVER_ADDRESSES_6: `${SERVER_ADDRESS_6} ${LINK_LOCAL_ADDRESS}`,
       LAB_LIVE: this.#options.live === true ? 'yes' : '',
     };
     const lines = Object.entries(settings).map(

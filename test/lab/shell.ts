@@ -4,21 +4,23 @@
  *     node test/lab/shell.ts 'uname -r' 'ls /nfsroots/sarge'     runs them, then powers off
  *     node test/lab/shell.ts                                     a command a line from standard input
  *
- * `--repository DIR` before them shows another checkout inside. Ends with the status of the last
- * command.
+ * Before them: `--kernel trixie` (or 6.12) boots another kernel, `--repository DIR` shows another
+ * checkout inside. Ends with the status of the last command.
  */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { labKernel } from './kernels.ts';
 import { GUEST_SHARE, LabServer } from './server.ts';
 
 const { values, positionals: given } = parseArgs({
-  options: { repository: { type: 'string' } },
+  options: { repository: { type: 'string' }, kernel: { type: 'string', default: 'bookworm' } },
   allowPositionals: true,
 });
 const server = new LabServer({
   say: (text) => process.stderr.write(`${text}\n`),
   live: true,
   ...values,
+  kernel: labKernel(values.kernel),
 });
 
 async function perform(shell: string): Promise<void> {

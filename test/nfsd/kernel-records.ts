@@ -3,7 +3,11 @@
  * docs/nfsd-trace.md) and made-up ones, built after the same kernel's format files.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { nfsdAddon, type ParsedTraceFormat } from '../../src/capture/nfsd-binding.ts';
+import {
+  nfsdAddon,
+  type NativePlan,
+  type ParsedTraceFormat,
+} from '../../src/capture/nfsd-binding.ts';
 import { decodeNfsBatch } from '../../src/capture/nfsd-decode.ts';
 import type { NfsBatch } from '../../src/common/batches.ts';
 
@@ -45,6 +49,7 @@ export interface InterpretOptions {
   readonly formats?: Readonly<Record<string, string>>;
   readonly tableLimit?: number;
   readonly beganUs?: number;
+  readonly plan?: Partial<NativePlan>;
 }
 
 /** Each buffer of packed records becomes one drained batch. */
@@ -55,6 +60,7 @@ export function interpret(records: readonly Buffer[], options: InterpretOptions 
       records,
       options.tableLimit ?? 65536,
       options.beganUs ?? 0,
+      { best: 'exact+names', probe: '', preferProbe: false, noHashes: false, ...options.plan },
     )
     .map(decodeNfsBatch);
 }

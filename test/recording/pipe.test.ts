@@ -66,6 +66,7 @@ describe('a flush that fails half-way', () => {
       isDirectory: () => false,
       followNames: () => undefined,
       nameChanges: () => [],
+      takeLeftOut: () => 0,
       fileOf: (object: number, nextId: () => number, files: NewFile[]) => {
         if (object === BROKEN) throw new Error('it broke');
         const id = nextId();

@@ -81,6 +81,7 @@ function fill(store: Store, root: string, gone: string): void {
     openedUs: T0 + id * 1_000_000,
     lastUs: T0 + id * 1_000_000,
   });
+  const missed = { count: 2, firstUs: T0, lastUs: T0 + 1 };
   store.ingest({
     atUs: T0,
     opened: [
@@ -99,6 +100,11 @@ function fill(store: Store, root: string, gone: string): void {
       ...[1, 3].map((file) => access(4, file)),
       access(5, 5),
     ],
+    missing: [
+      { sessionId: 1, directoryId: 2, name: ODD_NAME.subarray(4), ...missed },
+      { sessionId: 1, directoryId: 2, name: Buffer.from('nope'), ...missed },
+    ],
+    missingDropped: [{ sessionId: 1, count: 3 }],
     losses: [
       {
         recordingId: here.recordingId,

@@ -1,15 +1,18 @@
 /** `trace files SESSION`: every object of a session, with what was done to it. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { shownPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
 import { OPERATIONS, operationBit, operationsOf, type Operation } from '../../common/words.ts';
-import { fileShape } from '../shapes.ts';
+import type { Store } from '../../store/store.ts';
+import type { Output } from '../output.ts';
+import { fileShape, missingShape } from '../shapes.ts';
 import { sessionArgument } from '../session-argument.ts';
 
 interface FilesOptions {
   readonly op?: string;
   readonly null?: boolean;
+  readonly missing?: boolean;
 }
 
 export const registerFiles: Register = (program, context) => {
@@ -18,12 +21,22 @@ export const registerFiles: Register = (program, context) => {
     .description('the objects that a session touched, and how')
     .option('--op <list>', `only with one of these operations (${OPERATIONS.join(',')})`)
     .option('-0, --null', 'paths only, each ended by a NUL byte')
+    .addOption(
+      new Option(
+        '--missing',
+        'names that were looked for and not there (tier exact+names)',
+      ).conflicts('op'),
+    )
     .action(async (name: string, options: FilesOptions, command: Command) => {
       const here = context(command);
       const { output } = here;
       const operations = options.op === undefined ? undefined : bitsOf(options.op);
       await here.withStore((store) => {
         const { id } = sessionArgument(store, name);
+        if (options.missing === true) {
+          showMissing(store, id, { output, nul: options.null === true });
+          return;
+        }
         const rows = store.files(id, operations === undefined ? {} : { operations });
         output.value({ session: `session-${id}`, files: rows.map(fileShape) });
         if (output.json) return;
@@ -34,6 +47,23 @@ export const registerFiles: Register = (program, context) => {
       });
     });
 };
+
+function showMissing(
+  store: Store,
+  id: number,
+  { output, nul }: { readonly output: Output; readonly nul: boolean },
+): void {
+  const rows = store.missing(id);
+  const { dropped } = store.missingTotal(id);
+  output.value({ session: `session-${id}`, missing: rows.map(missingShape), dropped });
+  if (output.json) return;
+  for (const { path, name, count } of rows) {
+    const shown = path ?? Buffer.concat([Buffer.from('?/'), name]);
+    if (nul) output.bytes(Buffer.concat([shown, Buffer.from([0])]));
+    else output.pathLine(`${count}\t`, shown);
+  }
+  if (dropped > 0) output.warn(`${dropped} lookups more were not kept`);
+}
 
 /** @throws TraceError for a word that is no operation */
 export function bitsOf(list: string): number {

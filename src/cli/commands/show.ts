@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import { withPlan } from '../../daemon/build-image.ts';
 import { countOperations } from '../../sessions/evaluate.ts';
-import type { SessionRow, Store } from '../../store/store.ts';
+import type { MissingTotal, SessionRow, Store } from '../../store/store.ts';
 import type { Register } from '../commands.ts';
 import { size, table, time } from '../output.ts';
 import { sessionArgument } from '../session-argument.ts';
@@ -31,11 +31,13 @@ export const registerShow: Register = (program, context) => {
       await here.withStore(async (store) => {
         const session = sessionArgument(store, name);
         const losses = store.losses({ sessionId: session.id });
+        const missing = store.missingTotal(session.id);
         const operations = countOperations(store.files(session.id));
         const image = await outlook(store, session, options.tree);
         output.value({
           ...sessionShape(session),
           operations,
+          missing,
           losses: losses.map(lossShape),
           image,
         });
@@ -56,6 +58,7 @@ export const registerShow: Register = (program, context) => {
           ['files', String(session.files)],
           ['bytes read', size(session.bytes)],
           ['operations', countsText(operations)],
+          ...(session.tier === 'exact+names' ? [['missing names', missingText(missing)]] : []),
           ...session.marks.map(({ atUs, text }) => [
             'mark',
             `${time(atUs)} ${output.name(Buffer.from(text))}`,
@@ -79,6 +82,10 @@ export const registerShow: Register = (program, context) => {
       });
     });
 };
+
+function missingText({ names, dropped }: MissingTotal): string {
+  return dropped === 0 ? String(names) : `${names}; ${dropped} lookups more were not kept`;
+}
 
 function countsText(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)

@@ -39,8 +39,8 @@ export const registerStart: Register = (program, context) => {
       });
       output.value({ ...body, daemon_started: pid });
       for (const { message, hint } of body.warnings) output.warn(message, hint);
-      output.line(
-        `recording ${output.name(bytesOf(body.recording.root))}: ${body.recording.objects} objects, tier ${body.tier}`,
-      );
+      const { root: recorded, objects, walking } = body.recording;
+      const size = walking ? 'being listed' : `${objects} objects`;
+      output.line(`recording ${output.name(bytesOf(recorded))}: ${size}, tier ${body.tier}`);
     });
 };

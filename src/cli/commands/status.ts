@@ -17,6 +17,7 @@ export const registerStatus: Register = (program, context) => {
           `nothing reaches the database since ${body.last_commit}: ${body.failure}`,
           `${body.uncommitted} commits wait in the daemon's memory; they are lost if it ends first`,
         );
+      for (const { message, hint } of body.warnings) output.warn(message, hint);
       output.line(
         `daemon ${body.pid}, version ${body.version}, database ${output.name(Buffer.from(body.database))}`,
       );
@@ -31,9 +32,9 @@ export const registerStatus: Register = (program, context) => {
       );
       if (body.recordings.length === 0) output.line('nothing is being recorded');
       for (const row of table(
-        body.recordings.map(({ root, objects, since, label }) => [
+        body.recordings.map(({ root, objects, walking, since, label }) => [
           output.name(bytesOf(root)),
-          `${objects} objects`,
+          walking ? 'being listed' : `${objects} objects`,
           `since ${since}`,
           output.name(Buffer.from(label ?? '')),
         ]),

@@ -23,6 +23,7 @@ export const registerStop: Register = (program, context) => {
         options.root === undefined ? null : rootArgument(options.root),
       );
       output.value(body);
+      for (const { message, hint } of body.warnings) output.warn(message, hint);
       for (const { root, sessions } of body.stopped)
         output.line(
           `stopped recording ${output.name(bytesOf(root))}; ended: ${sessions.join(', ') || 'no session'}`,

@@ -21,6 +21,7 @@ modprobe bridge
 ip link set lo up
 ip link add br0 type bridge
 ip addr add "$LAB_SERVER_ADDRESS/24" dev br0
+for address in $LAB_SERVER_ADDRESSES_6; do ip addr add "$address/64" dev br0 nodad; done
 for nic in /sys/class/net/eth* /sys/class/net/en*; do
 	[ -e "$nic" ] || continue
 	ip link set "${nic##*/}" master br0 up

@@ -1,0 +1,145 @@
+/**
+ * The kprobe event on the NFS server's fh_verify(), for kernels without nfsd_fh_verify: which file
+ * handle is checked, as bytes. Owns our group in tracefs: what is created there, what a killed
+ * daemon left there, and that nobody else's probes are touched. Must not know what becomes of the
+ * records (native/nfsd).
+ */
+import { closeSync, constants, openSync, readdirSync, statSync, writeSync } from 'node:fs';
+import { TraceError } from '../common/errors.ts';
+
+const GROUP = 'nfsroot_trace';
+
+/** Made beforehand by somebody who may, for daemons that may not: `trace prepare`. */
+export const PREPARED_PROBE = 'fhv';
+
+/** A daemon's own: its process number and a running number. */
+const OWN = /^fhv_(\d+)_\d+$/;
+
+let running = 0;
+
+/** A name that no other daemon uses. */
+export function ownProbeName(): string {
+  running += 1;
+  return `${PREPARED_PROBE}_${process.pid}_${running}`;
+}
+
+/**
+ * `struct svc_fh`, the second argument, begins with the handle: its size, then 128 bytes, the most
+ * that NFS has (5.10 to 7.3). Words of 8 bytes are fetched in 16 steps where bytes would take 128.
+ * At the return only failures matter; up to 1024 calls may be inside at once (a server has fewer
+ * threads), since a probe without room is silent.
+ */
+function definitions(name: string): [string, string] {
+  return [
+    `p:${GROUP}/${name} nfsd:fh_verify fsz=+0($arg2):u32 raw=+4($arg2):x64[16] type=$arg3:x16 access=$arg4:x32`,
+    `r1024:${GROUP}/${name}_ret nfsd:fh_verify ret=$retval:x32`,
+  ];
+}
+
+/** Is the event, with its partner at the return, there? */
+export function hasProbe(tracefs: string, name: string): boolean {
+  return [name, `${name}_ret`].every((event) =>
+    exists(`${tracefs}/events/${GROUP}/${event}/format`),
+  );
+}
+
+/** Why this process could not create the event; null if it could. Changes nothing. */
+export function whyNoProbe(tracefs: string): string | null {
+  try {
+    closeSync(openKprobeEvents(tracefs));
+    return null;
+  } catch (error) {
+    return reasonOf(error as NodeJS.ErrnoException);
+  }
+}
+
+/**
+ * Creates the event; that it is there already is as good. Before the nfsd module is loaded, the
+ * kernel keeps it for then.
+ * @throws TraceError `no-kprobe`
+ */
+export function createProbe(tracefs: string, name: string): void {
+  if (hasProbe(tracefs, name)) return;
+  try {
+    for (const definition of definitions(name)) command(tracefs, definition);
+  } catch (cause) {
+    removeProbe(tracefs, name);
+    const error = cause as NodeJS.ErrnoException;
+    throw new TraceError({
+      code: 'no-kprobe',
+      message: `cannot put a kprobe event on fh_verify: ${reasonOf(error)}`,
+      hint: 'as root: trace prepare',
+      exit: error.code === 'EACCES' || error.code === 'EPERM' ? 'permission' : 'unavailable',
+      cause,
+    });
+  }
+}
+
+/** `busy`: a daemon reads it. `kept`: this process may not remove it. */
+export function removeProbe(tracefs: string, name: string): 'removed' | 'absent' | 'busy' | 'kept' {
+  let outcome: 'removed' | 'absent' | 'busy' | 'kept' = 'absent';
+  for (const event of [`${name}_ret`, name]) {
+    try {
+      command(tracefs, `-:${GROUP}/${event}`);
+      if (outcome === 'absent') outcome = 'removed';
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Not there, or kprobes are not there at all.
+      if (code === 'ENOENT') continue;
+      outcome = code === 'EBUSY' ? 'busy' : 'kept';
+    }
+  }
+  return outcome;
+}
+
+/** Removes what daemons left behind that were killed; tells how many events. */
+export function removeLeftovers(tracefs: string): number {
+  let events: string[];
+  try {
+    events = readdirSync(`${tracefs}/events/${GROUP}`);
+  } catch {
+    return 0;
+  }
+  return events.filter((event) => {
+    const pid = OWN.exec(event)?.[1];
+    return (
+      pid !== undefined && !exists(`/proc/${pid}`) && removeProbe(tracefs, event) === 'removed'
+    );
+  }).length;
+}
+
+/** By stat(2): access(2) drops the capabilities of a process without root. */
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Without O_TRUNC, which would remove everybody's probes. */
+function openKprobeEvents(tracefs: string): number {
+  return openSync(`${tracefs}/kprobe_events`, constants.O_WRONLY | constants.O_APPEND);
+}
+
+/** The kernel takes each definition, or refuses it, in the write that brings it. */
+function command(tracefs: string, text: string): void {
+  const fd = openKprobeEvents(tracefs);
+  try {
+    writeSync(fd, `${text}\n`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'the kernel has no kprobe events (CONFIG_KPROBE_EVENTS), or nfsd no fh_verify';
+    case 'EACCES':
+    case 'EPERM':
+      return 'only root may, and not on a locked-down kernel';
+    default:
+      return message;
+  }
+}
