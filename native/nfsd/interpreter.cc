@@ -1,6 +1,7 @@
 #include "nfsd/interpreter.h"
 
 #include <algorithm>
+#include <climits>
 #include <utility>
 
 #include "crc32.h"
@@ -247,8 +248,11 @@ void NfsInterpreter::OnProbeReturn(const Layout& layout, const RawRecord& record
 
 // A name that somebody asked a directory for, there or not.
 void NfsInterpreter::OnLookup(const Layout& layout, const RawRecord& record, Thread* thread) {
-  std::string_view name = layout.name.Text(record);
-  if (name.empty() || name == "." || name == "..") return;
+  std::string_view name = layout.name.Bytes(record);
+  if (!name.empty() && name.back() == '\0') name.remove_suffix(1);
+  if (name.empty() || name == "." || name == ".." || name.size() > NAME_MAX ||
+      name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
+    return;
   if (!client_from_call_)
     SetClient(thread, layout.client.Bytes(record));
   else if (!thread->has_call || thread->xid != Low(layout.xid.Number(record)))

@@ -1,6 +1,7 @@
 /**
- * Trace records for the tests: those of a real server (recorded on Debian's 6.1.192, see
- * docs/nfsd-trace.md) and made-up ones, built after the same kernel's format files.
+ * Trace records for the tests: those of real servers (6.1: recorded on Debian's 6.1.192, see
+ * docs/nfsd-trace.md; the others by test/lab/record-fixture.ts) and made-up ones, built after the
+ * same kernels' format files.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import {
@@ -11,11 +12,17 @@ import {
 import { decodeNfsBatch } from '../../src/capture/nfsd-decode.ts';
 import type { NfsBatch } from '../../src/common/batches.ts';
 
+/** Kernels whose records are in test/fixtures; all but 6.1 with the kprobe's. */
+export type FixtureKernel = '5.10' | '6.1' | '6.12' | '7.x';
+
 const FOLDER = new URL('../fixtures/nfsd-6.1/', import.meta.url);
 
-/** The text of the fixture kernel's format files by event name, less some. */
-export function kernelFormats(without: readonly string[] = []): Record<string, string> {
-  const folder = new URL('formats/', FOLDER);
+/** The text of a fixture kernel's format files by event name, less some. */
+export function kernelFormats(
+  without: readonly string[] = [],
+  kernel: FixtureKernel = '6.1',
+): Record<string, string> {
+  const folder = new URL(`../nfsd-${kernel}/formats/`, FOLDER);
   return Object.fromEntries(
     readdirSync(folder)
       .map((file) => file.replace('.format', ''))
@@ -67,11 +74,12 @@ export function interpret(records: readonly Buffer[], options: InterpretOptions 
 
 const parsed = new Map<string, ParsedTraceFormat>();
 
-function formatOf(event: string): ParsedTraceFormat {
-  let format = parsed.get(event);
+function formatOf(event: string, kernel: FixtureKernel): ParsedTraceFormat {
+  const key = `${kernel} ${event}`;
+  let format = parsed.get(key);
   if (format === undefined) {
-    format = nfsdAddon.parseTraceFormat(kernelFormats()[event] ?? '');
-    parsed.set(event, format);
+    format = nfsdAddon.parseTraceFormat(kernelFormats([], kernel)[event] ?? '');
+    parsed.set(key, format);
   }
   return format;
 }
@@ -82,8 +90,9 @@ export function record(
   tid: number,
   atUs: number,
   fields: Readonly<Record<string, number | string | Buffer>>,
+  kernel: FixtureKernel = '6.1',
 ): Buffer {
-  const format = formatOf(event);
+  const format = formatOf(event, kernel);
   const fixed = Buffer.alloc(Math.max(...format.fields.map(({ offset, size }) => offset + size)));
   const dynamic: Buffer[] = [];
   let end = fixed.length;

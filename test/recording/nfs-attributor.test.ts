@@ -7,7 +7,7 @@ import { mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, mock, test } from 'node:test';
 import { BootSessions } from '../../src/attribution/boot-sessions.ts';
 import { NFSD_MAY } from '../../src/attribution/operations.ts';
-import type { FileHandle, NfsMarker, NfsRow } from '../../src/common/batches.ts';
+import type { FileHandle, NfsLookup, NfsMarker, NfsRow } from '../../src/common/batches.ts';
 import { TraceError } from '../../src/common/errors.ts';
 import { operationsOf } from '../../src/common/words.ts';
 import { HandleIndex } from '../../src/fanotify-ts/handle-index.ts';
@@ -328,5 +328,56 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     const tail = await read('init', { client: OTHER, minOffset: 4096 });
     await attribute([tail]);
     assert.deepEqual(sessions.open.find(({ client }) => client === OTHER)?.partial, true);
+  });
+
+  test('a name that is not there is kept for its session; one that is, is no news', async () => {
+    const lookup = async (name: string, more: Partial<NfsLookup> = {}): Promise<NfsLookup> => ({
+      epoch: 0,
+      client: CLIENT,
+      directory: await hashOf(''),
+      name: Buffer.from(name),
+      count: 1,
+      firstUs: T0,
+      lastUs: T0,
+      order: 2,
+      ...more,
+    });
+    const marker = await mounted(1, T0 + 30 * SECOND);
+    const later = { epoch: 1, order: 9, firstUs: T0 + 31 * SECOND, lastUs: T0 + 31 * SECOND };
+    builder = new BatchBuilder();
+    const batch = {
+      rows: [await read('one')],
+      markers: [marker],
+      lookups: [
+        await lookup('one'),
+        await lookup('nope', { count: 3 }),
+        await lookup('none', later),
+        await lookup('theirs', { client: OTHER }),
+        await lookup('nobodys', { client: '' }),
+        await lookup('nowhere', { directory: 0xdeadbeef }),
+      ],
+      lookupsDropped: [{ client: OTHER, count: 5 }],
+      losses: [],
+      untilUs: T0,
+    };
+    await attributor.attribute(batch, { builder, effects: [], toWall: (us) => us, whole: true });
+    const root0 = builder.files.find(({ names }) => names[0]?.length === 0)?.id;
+    assert.deepEqual(
+      builder.missing.map(({ sessionId, name, count, directoryId }) => [
+        sessionId,
+        name.toString(),
+        count,
+        directoryId === root0,
+      ]),
+      [
+        [41, 'nope', 3, true],
+        [42, 'theirs', 1, true],
+        [43, 'none', 1, true],
+      ],
+    );
+    assert.deepEqual(builder.missingDropped, [
+      { sessionId: 41, count: 1 },
+      { sessionId: 42, count: 5 },
+    ]);
   });
 });
