@@ -72,7 +72,9 @@ export class Machines {
   behind(address: string, atUs: number): ReadonlyMap<string, Machine> {
     const place = this.#places.get(address);
     if (place?.shared !== true) return new Map();
-    const alive = [...place.machines.entries()].filter(([, { lastUs }]) => atUs - lastUs < ALIVE_US);
+    const alive = [...place.machines.entries()].filter(
+      ([, { lastUs }]) => atUs - lastUs < ALIVE_US,
+    );
     return new Map(alive);
   }
 

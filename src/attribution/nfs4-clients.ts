@@ -122,8 +122,7 @@ export class Nfs4Clients {
     if (known?.verifier !== verifier)
       this.#learn({ address: client, ownerName, verifier }, atUs, effects);
     // One boot may use several owner names (NFSv4.0 and 4.1 differ), all with its one verifier.
-    if (sameBoot)
-      return { verdict: { kind: 'again', verifier, serverRestarted }, shared, effects };
+    if (sameBoot) return { verdict: { kind: 'again', verifier, serverRestarted }, shared, effects };
     const unseen = kind === 'confirmed_r';
     if (known !== undefined) {
       const before = { previousVerifier: known.verifier, knownUs: known.seenUs };

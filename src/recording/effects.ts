@@ -74,8 +74,7 @@ function pendingChanges(
   toWall: (us: number) => number,
 ): PendingChange[] {
   const last = new Map<string, PendingChange>();
-  for (const effect of effects)
-    if (effect.kind === 'pending') last.set(effect.client, effect);
+  for (const effect of effects) if (effect.kind === 'pending') last.set(effect.client, effect);
   return [...last.values()].map(({ client, boots }) => ({
     client,
     boots: boots.map((boot) => ({ ...boot, atUs: toWall(boot.atUs) })),

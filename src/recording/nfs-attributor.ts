@@ -144,7 +144,9 @@ export class NfsAttributor {
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
     const { sessions, roots, exports } = this.#options;
     // Strangers must not fill what is remembered of clients. Events with an id alone are anybody's.
-    const wanted = [...roots.values()].some(({ options }) => options.clients.accepts(marker.client));
+    const wanted = [...roots.values()].some(({ options }) =>
+      options.clients.accepts(marker.client),
+    );
     if (marker.client !== '' && roots.size > 0 && !wanted) return;
     // Without a hash (tier `reads`) nobody knows which root it was.
     if (marker.kind !== 'fsinfo' || marker.hash === 0) {

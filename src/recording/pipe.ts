@@ -71,7 +71,11 @@ export class Pipe {
     const shiftUs = this.#steps.take();
     // The time of the last batch moves along: the gap that follows it begins there.
     if (shiftUs !== 0)
-      store.ingest({ atUs: (store.lastIngestUs() ?? 0) + shiftUs, shiftUs, clock: this.#steps.row });
+      store.ingest({
+        atUs: (store.lastIngestUs() ?? 0) + shiftUs,
+        shiftUs,
+        clock: this.#steps.row,
+      });
     const toMonotonic = monotonicOf();
     this.sessions = new BootSessions({
       nextSessionId: next.session,

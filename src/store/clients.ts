@@ -34,6 +34,7 @@ const READ = {
     FROM pending_boot ORDER BY rowid`,
   notes: `SELECT kind, at_us AS atUs, count, detail FROM session_note WHERE session_id = ?
     ORDER BY kind`,
+  called: 'SELECT label, name FROM client WHERE address = ?',
   clients: `SELECT c.address, c.label, c.name, count(s.id) AS sessions,
       coalesce(sum(s.id IS NOT NULL AND s.closed_us IS NULL), 0) AS open, max(s.id) AS lastSession,
       max(s.last_us) AS lastUs
@@ -133,6 +134,11 @@ export class ClientReader {
 
   notes(sessionId: number): NoteRow[] {
     return this.#sql.notes.all(sessionId) as NoteRow[];
+  }
+
+  called(address: string): Pick<ClientRow, 'label' | 'name'> {
+    const row = this.#sql.called.get(address) as Pick<ClientRow, 'label' | 'name'> | undefined;
+    return row ?? { label: null, name: null };
   }
 
   clients(): ClientRow[] {

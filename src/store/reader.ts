@@ -93,7 +93,8 @@ interface EvidenceColumns {
   readonly partial: number;
 }
 
-type SessionColumns = Omit<SessionRow, 'evidence' | 'partial' | 'marks' | 'notes'> & EvidenceColumns;
+type SessionColumns = Omit<SessionRow, 'evidence' | 'partial' | 'marks' | 'notes'> &
+  EvidenceColumns;
 type OpenColumns = Omit<OpenSession, 'evidence' | 'partial'> & EvidenceColumns;
 type RecordingColumns = Omit<RecordingRow, 'clients'> & { readonly clients: string };
 
@@ -185,6 +186,10 @@ export class Reader {
 
   pendingBoots(): PendingBoot[] {
     return this.#clients.pendingBoots();
+  }
+
+  called(address: string): Pick<ClientRow, 'label' | 'name'> {
+    return this.#clients.called(address);
   }
 
   clients(): ClientRow[] {

@@ -139,6 +139,10 @@ export class Store {
     return this.#try(() => this.#reader.clients());
   }
 
+  called(address: string): Pick<ClientRow, 'label' | 'name'> {
+    return this.#try(() => this.#reader.called(address));
+  }
+
   /**
    * What a person calls a client; null takes it away. Nothing is changed if the label is another
    * client's.
