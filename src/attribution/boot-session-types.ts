@@ -2,7 +2,9 @@
  * What goes into the boot-session machine and what comes out. Owns only types. Times are
  * CLOCK_MONOTONIC microseconds.
  */
-import type { ClientIdentity, OpenSession } from '../common/boots.ts';
+import type { ClientIdentity, OpenSession, PendingBoot, SessionNote } from '../common/boots.ts';
+import type { IdentityBounds } from './client-identities.ts';
+import type { BudgetOptions } from './session-budget.ts';
 
 /** `stop`: the recording ended; `boot`, `manual`: another session of the same client follows. */
 export type CloseReason = 'boot' | 'quiet' | 'stop' | 'manual';
@@ -18,6 +20,11 @@ export type SessionEffect =
   /** A session turned out to begin with a boot: its evidence and `partial` change. */
   | { readonly kind: 'revised'; readonly session: OpenSession }
   | { readonly kind: 'identity'; readonly identity: ClientIdentity }
+  /** Forgotten for want of room. */
+  | { readonly kind: 'identity-forgotten'; readonly identity: ClientIdentity }
+  /** All the evidence of a client that waits for an access now. */
+  | { readonly kind: 'pending'; readonly client: string; readonly boots: readonly PendingBoot[] }
+  | { readonly kind: 'note'; readonly note: SessionNote }
   /** Two addresses share an NFSv4 owner name: clones with the same host name. */
   | {
       readonly kind: 'collision';
@@ -39,6 +46,40 @@ export interface BootSessionsOptions {
   /** Sessions and identities of the store, to go on after a restart. */
   readonly open?: readonly OpenSession[];
   readonly identities?: readonly ClientIdentity[];
+  readonly pending?: readonly PendingBoot[];
+  /** What clients can make us keep. */
+  readonly bounds?: SessionBounds;
+}
+
+export interface SessionBounds extends IdentityBounds {
+  /** Open sessions. Default 16384. */
+  readonly open?: number;
+  /** Clients whose boot evidence waits for an access. Default 16384. */
+  readonly pending?: number;
+  readonly budget?: BudgetOptions;
+}
+
+/** What the bounds made us drop, since start. */
+export interface SessionDrops {
+  /** Rows of accesses of clients that got no session. */
+  readonly accesses: number;
+  /** Clients whose boot evidence went before it was used: their sessions begin `partial`. */
+  readonly evidence: number;
+  /** NFSv4 identities: their next boot is one of a client never seen. */
+  readonly identities: number;
+  /** Boots that opened no session of their own, because they came too often. */
+  readonly boots: number;
+}
+
+/** The server's own view of one of its NFSv4 clients. */
+export interface ClientRenewal {
+  readonly clBoot: number;
+  readonly clId: number;
+  /** Without a zone. */
+  readonly address: string;
+  readonly ownerName: Buffer;
+  /** When it renewed its lease last, at the earliest. */
+  readonly atUs: number;
 }
 
 export interface AccessSeen {

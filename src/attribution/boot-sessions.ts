@@ -6,27 +6,23 @@
  * The rules and their reasons: docs/sessions.md.
  */
 import type { NfsMarker } from '../common/batches.ts';
-import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
+import type { BootEvidence, OpenSession } from '../common/boots.ts';
 import type {
   AccessSeen,
   BootSessionsOptions,
+  ClientRenewal,
   CloseReason,
+  SessionDrops,
   SessionEffect,
 } from './boot-session-types.ts';
-import { ClientIdentities, type KnownIdentity } from './client-identities.ts';
+import { BoundedMap } from './bounded-map.ts';
+import { LiveSessions, type Live } from './live-sessions.ts';
+import { Nfs4Clients, type Verdict } from './nfs4-clients.ts';
 import { PendingBoots } from './pending-boots.ts';
+import { SessionBudget } from './session-budget.ts';
 
 export type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
 export type * from './boot-session-types.ts';
-
-interface Live {
-  session: OpenSession;
-  /** First access after the last silence that was long enough for a reboot. */
-  wokeUs: number;
-  /** Accesses since it woke. */
-  sinceWoke: number;
-  initRead: boolean;
-}
 
 /** Marks of a session whose next boot will announce itself by a marker again. */
 const BY_MARKER: ReadonlySet<BootEvidence['kind']> = new Set([
@@ -36,43 +32,65 @@ const BY_MARKER: ReadonlySet<BootEvidence['kind']> = new Set([
 ]);
 
 const SECOND = 1_000_000;
+const MOST_MOUNTED = 16_384;
+const MOST_REFUSED = 16_384;
+/** Owner names that a note quotes. */
+const MOST_QUOTED = 8;
 
 export class BootSessions {
-  readonly #quietUs: number;
   readonly #mountDebounceUs: number;
   readonly #rebootSilenceUs: number;
   readonly #initWithinUs: number;
-  readonly #identities: ClientIdentities;
-  readonly #pending = new PendingBoots();
-  /** client → root id → its open session. */
-  readonly #live = new Map<string, Map<number, Live>>();
-  /** `client root` → the session that quiet time closed. */
-  readonly #quieted = new Map<string, number>();
+  readonly #live: LiveSessions;
+  readonly #nfs4: Nfs4Clients;
+  readonly #pending: PendingBoots;
+  readonly #budget: SessionBudget;
   /** `client root` → last FSINFO. */
-  readonly #mounted = new Map<string, number>();
-  readonly #collisions = new Set<string>();
+  readonly #mounted = new BoundedMap<string, number>(MOST_MOUNTED);
+  /** `client root` → an access of it got no session, then. */
+  readonly #refused = new BoundedMap<string, number>(MOST_REFUSED);
+  /** The last access without a session that is not in `refused` any more. */
+  #refusedBeforeUs = -Infinity;
+  #refusals = 0;
+  #merged = 0;
   #nextId: number;
-  /** `cl_boot` of the NFSv4 client ids handed out last: changes when the server starts anew. */
-  #serverBoot = 0;
 
   constructor(options: BootSessionsOptions) {
+    const { bounds = {} } = options;
     this.#nextId = options.nextSessionId;
-    this.#quietUs = options.quietUs ?? 15 * 60 * SECOND;
     this.#mountDebounceUs = options.mountDebounceUs ?? 5 * SECOND;
     this.#rebootSilenceUs = options.rebootSilenceUs ?? 2 * SECOND;
     this.#initWithinUs = options.initWithinUs ?? 60 * SECOND;
-    this.#identities = new ClientIdentities(options.identities ?? []);
-    for (const session of options.open ?? [])
-      this.#put({ session, wokeUs: session.lastUs, sinceWoke: 0, initRead: true });
+    this.#live = new LiveSessions({
+      quietUs: options.quietUs ?? 15 * 60 * SECOND,
+      most: bounds.open ?? 16_384,
+    });
+    this.#budget = new SessionBudget(bounds.budget);
+    this.#pending = new PendingBoots(options.pending ?? [], bounds.pending);
+    this.#nfs4 = new Nfs4Clients({
+      identities: options.identities ?? [],
+      bounds,
+      isActive: (address, atUs) => this.#live.isActive(address, atUs),
+    });
+    for (const session of options.open ?? []) this.#live.put(session, true);
   }
 
   get open(): OpenSession[] {
-    return [...this.#live.values()].flatMap((roots) => [...roots.values()].map((l) => l.session));
+    return this.#live.open;
+  }
+
+  get drops(): SessionDrops {
+    return {
+      accesses: this.#refusals,
+      evidence: this.#pending.dropped,
+      identities: this.#nfs4.forgotten,
+      boots: this.#merged,
+    };
   }
 
   /**
    * Boot evidence from before a root was recorded says nothing about what the client reads now.
-   * Call it when a recording starts.
+   * Call it when a recording starts, and when it goes on, with the time at which it started.
    */
   openRoot(rootId: number, atUs: number): void {
     this.#pending.distrustBefore(rootId, atUs);
@@ -83,87 +101,103 @@ export class BootSessions {
    * @param mountedRootId fsinfo: the recorded root whose export handle has the marker's hash
    */
   marker(marker: NfsMarker, mountedRootId: number | null): SessionEffect[] {
-    const effects = this.#expire(marker.client, marker.atUs);
+    const { client, atUs } = marker;
+    const effects = this.#live.expire(client, atUs);
     if (marker.kind === 'fsinfo') {
       if (mountedRootId !== null) this.#onMount(marker, mountedRootId, effects);
       else if (marker.hash === 0) this.#onUnknownMount(marker, effects);
-    } else if (marker.kind === 'fresh') {
-      this.#onFresh(marker, effects);
-    } else if (marker.kind === 'confirmed_r') {
-      this.#onConfirmedAgain(marker, effects);
-    } else if (marker.kind === 'verf_mismatch') {
-      this.#onVerifierMismatch(marker, effects);
-    } else if (marker.kind !== 'confirmed' && marker.kind !== 'reclaim_complete') {
-      // The client id is gone; a clean unmount or a lapsed lease is not a boot.
-      this.#identities.forgetClientId(marker.clBoot, marker.clId);
+    } else {
+      const { verdict, shared, effects: learnt } = this.#nfs4.judge(marker);
+      effects.push(...learnt);
+      for (const effect of learnt)
+        if (effect.kind === 'collision')
+          for (const address of [effect.address, effect.otherAddress])
+            this.#noteCollision(address, atUs, effects);
+      if (shared) this.#noteSharing(client, atUs, effects);
+      if (verdict !== null) this.#act(marker, verdict, effects);
     }
-    return effects;
+    return this.#withPending(effects);
   }
 
-  /** An access, or several of one kind between two moments: which session has it. */
-  access(seen: AccessSeen): { sessionId: number; effects: SessionEffect[] } {
+  /**
+   * An access, or several of one kind between two moments: which session has it. null if there is
+   * no room for one more session: {@link drops} counts it.
+   */
+  access(seen: AccessSeen): { sessionId: number | null; effects: SessionEffect[] } {
     const { client, rootId } = seen;
-    const effects = this.#expire(client, seen.firstUs);
-    let live = this.#live.get(client)?.get(rootId);
+    const effects = this.#live.expire(client, seen.firstUs);
+    let live = this.#live.get(client, rootId);
     if (live !== undefined && seen.firstUs - live.session.lastUs >= this.#rebootSilenceUs) {
       live.wokeUs = seen.firstUs;
       live.sinceWoke = 0;
     }
     if (live !== undefined && seen.readsInit === true) live = this.#onInitRead(live, seen, effects);
     live ??= this.#openNext(seen, effects);
+    if (live === undefined) {
+      this.#refuse(seen);
+      return { sessionId: null, effects };
+    }
     live.session = { ...live.session, lastUs: Math.max(live.session.lastUs, seen.lastUs) };
     live.sinceWoke += 1;
     if (seen.readsInit === true) live.initRead = true;
-    return { sessionId: live.session.id, effects };
+    return { sessionId: live.session.id, effects: this.#withPending(effects) };
   }
 
   /** Closes what has been quiet for too long. */
   tick(nowUs: number): SessionEffect[] {
-    return [...this.#live.keys()].flatMap((client) => this.#expire(client, nowUs));
+    return this.#live.clients.flatMap((client) => this.#live.expire(client, nowUs));
+  }
+
+  /** Would the server's own view of its clients tell who shares an address? */
+  isCurious(nowUs: number): boolean {
+    return this.#nfs4.isCurious(nowUs);
+  }
+
+  /** The server's own view of its NFSv4 clients. */
+  renewed(renewals: readonly ClientRenewal[], nowUs: number): SessionEffect[] {
+    const effects: SessionEffect[] = [];
+    for (const client of this.#nfs4.renewed(renewals)) this.#noteSharing(client, nowUs, effects);
+    return effects;
   }
 
   /** The recording of a root ended. */
   closeRoot(rootId: number, atUs: number, reason: CloseReason): SessionEffect[] {
     const effects: SessionEffect[] = [];
-    for (const [client, roots] of this.#live) {
-      effects.push(...this.#expire(client, atUs));
-      const live = roots.get(rootId);
-      if (live !== undefined) this.#close(live, reason, atUs, effects);
+    for (const client of this.#live.clients) {
+      effects.push(...this.#live.expire(client, atUs));
+      const live = this.#live.get(client, rootId);
+      if (live !== undefined) this.#live.close(live, reason, atUs, effects);
     }
-    const ofRoot = (key: string) => key.endsWith(` ${rootId}`);
-    for (const memory of [this.#quieted, this.#mounted])
-      for (const key of [...memory.keys()].filter(ofRoot)) memory.delete(key);
+    this.#live.forgetRoot(rootId);
+    for (const memory of [this.#mounted, this.#refused])
+      for (const key of [...memory.keys()]) if (key.endsWith(` ${rootId}`)) memory.delete(key);
     this.#pending.forgetRoot(rootId);
-    return effects;
+    return this.#withPending(effects);
   }
 
   /** A boot announced by hand. @param rootId null = on every root */
   begin(client: string, rootId: number | null, atUs: number): SessionEffect[] {
-    const effects = this.#expire(client, atUs);
-    for (const live of this.#sessionsOf(client))
+    const effects = this.#live.expire(client, atUs);
+    for (const live of this.#live.of(client))
       if (rootId === null || live.session.rootId === rootId)
-        this.#close(live, 'manual', atUs, effects);
+        this.#live.close(live, 'manual', atUs, effects);
     this.#pending.expect({ client, rootId, evidence: { kind: 'manual' }, atUs });
-    return effects;
+    return this.#withPending(effects);
   }
 
   #onMount(marker: NfsMarker, rootId: number, effects: SessionEffect[]): void {
     const { client, atUs } = marker;
     if (this.#isSameMount(keyOf(client, rootId), atUs)) return;
-    const live = this.#live.get(client)?.get(rootId);
-    if (live !== undefined) {
-      const byNfs4 = live.session.evidence.kind.startsWith('nfs4-');
-      // An NFSv4 boot announces itself as such: without a silence this is one mount more.
-      if (byNfs4 && atUs - live.session.lastUs < this.#rebootSilenceUs) return;
-      this.#close(live, 'boot', atUs, effects);
-    }
+    const live = this.#live.get(client, rootId);
+    // A machine that reboots is silent before: else it is up, and this is one mount more.
+    if (live !== undefined && !this.#closeSilent([live], atUs, effects)) return;
     this.#pending.expect({ client, rootId, evidence: { kind: 'nfs3-mount' }, atUs });
   }
 
   /** FSINFO on a file handle that is not known (tier `reads`): perhaps of another export. */
   #onUnknownMount({ client, atUs }: NfsMarker, effects: SessionEffect[]): void {
     if (this.#isSameMount(keyOf(client, 'any'), atUs)) return;
-    this.#closeSilent(client, atUs, effects);
+    this.#closeSilent(this.#live.of(client), atUs, effects);
     this.#expectEverywhere(client, { kind: 'nfs3-mount' }, atUs);
   }
 
@@ -174,113 +208,92 @@ export class BootSessions {
     return before !== undefined && atUs - before < this.#mountDebounceUs;
   }
 
-  #onFresh(marker: NfsMarker, effects: SessionEffect[]): void {
-    const { client, atUs, verifier } = marker;
-    const ownerName = marker.name ?? Buffer.alloc(0);
-    const serverRestarted = this.#noteServerBoot(marker.clBoot);
-    this.#identities.learnClientId(marker.clBoot, marker.clId, { address: client, ownerName });
-    const known = this.#identities.get(client, ownerName);
-    const sameBoot = this.#identities.atAddress(client).some((id) => id.verifier === verifier);
-    if (known?.verifier === verifier) return;
-    const elsewhere = known === undefined ? this.#identities.elsewhere(client, ownerName) : [];
-    this.#learn({ address: client, ownerName, verifier }, atUs, effects);
-    // One boot may use several owner names (NFSv4.0 and 4.1 differ), all with its one verifier.
-    if (sameBoot) return;
-    if (known !== undefined) {
-      this.#onReboot({ client, verifier, atUs, known }, effects);
-      return;
-    }
-    for (const other of elsewhere) {
-      effects.push(...this.#expire(other.address, atUs));
-      if (this.#sessionsOf(other.address).length > 0) this.#collide(client, other, effects);
-    }
-    this.#onNewClient({ client, verifier, atUs, serverRestarted }, effects);
-  }
-
-  /** The server knew the client and its verifier: a remount, or news to us alone. */
-  #onConfirmedAgain(marker: NfsMarker, effects: SessionEffect[]): void {
-    const { client, atUs, verifier, clBoot, clId } = marker;
-    const ownerName = marker.name ?? Buffer.alloc(0);
-    this.#noteServerBoot(clBoot);
-    this.#identities.learnClientId(clBoot, clId, { address: client, ownerName });
-    const known = this.#identities.get(client, ownerName);
-    const sameBoot = this.#identities.atAddress(client).some((id) => id.verifier === verifier);
-    if (known?.verifier === verifier) return;
-    this.#learn({ address: client, ownerName, verifier }, atUs, effects);
-    // It rebooted while nobody looked: what it read since its boot was not seen.
-    if (known !== undefined && !sameBoot)
-      this.#onReboot({ client, verifier, atUs, known, unseen: true }, effects);
-  }
-
-  #onVerifierMismatch(marker: NfsMarker, effects: SessionEffect[]): void {
-    const { client, atUs, verifier, oldVerifier } = marker;
-    this.#noteServerBoot(marker.clBoot);
-    const holder =
-      this.#identities.ofClientId(marker.clBoot, marker.clId) ??
-      this.#identities.withVerifier(client, oldVerifier);
-    const sameBoot = this.#identities.atAddress(client).some((id) => id.verifier === verifier);
-    if (holder !== undefined && holder.address !== client) this.#collide(client, holder, effects);
-    if (sameBoot) return;
-    const ownerName = holder?.ownerName ?? Buffer.alloc(0);
-    const known = this.#identities.get(client, ownerName);
-    this.#learn({ address: client, ownerName, verifier }, atUs, effects);
-    if (holder === undefined || holder.address === client || known !== undefined)
-      this.#onReboot({ client, verifier, atUs, known, oldVerifier }, effects);
-    else this.#onNewClient({ client, verifier, atUs, serverRestarted: false }, effects);
+  #act({ client, atUs }: NfsMarker, verdict: Verdict, effects: SessionEffect[]): void {
+    if (verdict.kind === 'reboot') this.#onReboot(client, atUs, verdict, effects);
+    else if (verdict.kind === 'new-client') this.#onNewClient(client, atUs, verdict, effects);
+    else if (!verdict.serverRestarted)
+      // No boot by itself: only if the first program is read next.
+      for (const live of this.#live.of(client))
+        if (this.#isSilent(live, atUs)) live.reintroducedUs = atUs;
   }
 
   /** The verifier of a known (address, owner name) changed: every session of the client ends. */
   #onReboot(
-    boot: {
-      client: string;
-      verifier: string;
-      atUs: number;
-      known: KnownIdentity | undefined;
-      oldVerifier?: string;
-      unseen?: boolean;
-    },
+    client: string,
+    atUs: number,
+    boot: Verdict & { kind: 'reboot' },
     effects: SessionEffect[],
   ): void {
-    const { client, verifier, atUs, known } = boot;
+    const { verifier, previousVerifier } = boot;
     // A client with its root on v3 shows its reboot by FSINFO first and by the verifier only when
     // it mounts something over v4: the session opened in between is this boot's already.
-    const startedByThisBoot = ({ session }: Live) =>
-      session.evidence.kind === 'nfs3-mount' &&
-      session.openedUs > (known?.seenUs ?? -Infinity) &&
-      atUs - session.lastUs < this.#rebootSilenceUs;
-    for (const live of this.#sessionsOf(client))
-      if (!startedByThisBoot(live)) this.#close(live, 'boot', atUs, effects);
-    const previousVerifier = boot.oldVerifier ?? known?.verifier ?? '';
-    const evidence: BootEvidence = {
-      kind: 'nfs4-verifier',
-      detail: { verifier, ...(previousVerifier === '' ? {} : { previousVerifier }) },
-    };
-    this.#expectEverywhere(client, evidence, atUs, boot.unseen);
+    const startedByThisBoot = (live: Live) =>
+      live.session.evidence.kind === 'nfs3-mount' &&
+      live.session.openedUs > boot.knownUs &&
+      !this.#isSilent(live, atUs);
+    const before = this.#live.of(client).filter((live) => !startedByThisBoot(live));
+    this.#closeForBoot(before, atUs, effects);
+    const detail = { verifier, ...(previousVerifier === '' ? {} : { previousVerifier }) };
+    this.#expectEverywhere(client, { kind: 'nfs4-verifier', detail }, atUs, boot.unseen);
   }
 
   /** An NFSv4 client never seen before: a boot, or one more mount of a client that is up. */
   #onNewClient(
-    boot: { client: string; verifier: string; atUs: number; serverRestarted: boolean },
+    client: string,
+    atUs: number,
+    { verifier, serverRestarted }: Verdict & { kind: 'new-client' },
     effects: SessionEffect[],
   ): void {
-    const { client, verifier, atUs } = boot;
+    const lives = this.#live.of(client);
+    // Who reads under another boot's verifier until now cannot have booted since.
+    const isOther = ({ session: { evidence } }: Live) =>
+      (evidence.detail?.verifier ?? verifier) !== verifier;
+    if (lives.some((live) => isOther(live) && !this.#isSilent(live, atUs)))
+      if (this.#nfs4.share(client)) this.#noteSharing(client, atUs, effects);
     // A client that is up runs its mount program from the root, which asks the server (close-to-
     // open consistency); one that reboots is silent before. When the server itself was away, its
     // clients were silent too.
-    if (!boot.serverRestarted) this.#closeSilent(client, atUs, effects);
+    if (!serverRestarted) this.#closeSilent(lives, atUs, effects);
     this.#expectEverywhere(client, { kind: 'nfs4-new-client', detail: { verifier } }, atUs);
   }
 
-  #closeSilent(client: string, atUs: number, effects: SessionEffect[]): void {
-    for (const live of this.#sessionsOf(client))
-      if (atUs - live.session.lastUs >= this.#rebootSilenceUs)
-        this.#close(live, 'boot', atUs, effects);
+  #isSilent(live: Live, atUs: number): boolean {
+    return atUs - live.session.lastUs >= this.#rebootSilenceUs;
+  }
+
+  /** True if all are closed now. */
+  #closeSilent(lives: readonly Live[], atUs: number, effects: SessionEffect[]): boolean {
+    const silent = lives.filter((live) => this.#isSilent(live, atUs));
+    return this.#closeForBoot(silent, atUs, effects) && silent.length === lives.length;
+  }
+
+  /** False if the sessions go on: what booted is not the only machine behind the address, or boots too often. */
+  #closeForBoot(lives: readonly Live[], atUs: number, effects: SessionEffect[]): boolean {
+    const client = lives[0]?.session.client;
+    if (client === undefined) return true;
+    if (this.#nfs4.sharing(client, atUs).length > 0) {
+      this.#noteSharing(client, atUs, effects);
+      return false;
+    }
+    if (!this.#budget.mayBoot(client, atUs)) {
+      this.#merged += 1;
+      const detail = 'the client booted too often for a session each time';
+      for (const live of lives) {
+        const count = (live.notes.get('boots-merged') ?? 0) + 1;
+        this.#live.note(live, { kind: 'boots-merged', count, detail, atUs }, effects);
+      }
+      return false;
+    }
+    for (const live of lives) this.#live.close(live, 'boot', atUs, effects);
+    return true;
   }
 
   /** The first program was read again after a silence: the boot of a client without markers. */
   #onInitRead(live: Live, seen: AccessSeen, effects: SessionEffect[]): Live | undefined {
     const { session } = live;
-    if (BY_MARKER.has(session.evidence.kind)) return live;
+    // A clock that stands where it stood at the boot before gives the verifier that it gave then.
+    const reintroduced = seen.firstUs - live.reintroducedUs <= this.#initWithinUs;
+    if (BY_MARKER.has(session.evidence.kind) && !reintroduced) return live;
     if (seen.firstUs - live.wokeUs > this.#initWithinUs) return live;
     if (live.wokeUs === session.openedUs) {
       if (session.evidence.kind !== 'first-traffic' || live.initRead) return live;
@@ -289,7 +302,8 @@ export class BootSessions {
       return live;
     }
     const strays = live.sinceWoke > 0;
-    this.#close(live, 'boot', seen.firstUs, effects);
+    if (!this.#budget.mayOpen(seen.firstUs)) return live;
+    if (!this.#closeForBoot([live], seen.firstUs, effects)) return live;
     // What came between the silence and this read stays with the session before.
     const evidence: BootEvidence = strays
       ? { kind: 'init-read', detail: { after: session.id } }
@@ -297,11 +311,12 @@ export class BootSessions {
     return this.#openAs(seen, evidence, strays, effects);
   }
 
-  #openNext(seen: AccessSeen, effects: SessionEffect[]): Live {
-    const { client, rootId } = seen;
+  #openNext(seen: AccessSeen, effects: SessionEffect[]): Live | undefined {
+    const { client, rootId, firstUs } = seen;
+    if (this.#live.isFull || !this.#budget.mayOpen(firstUs)) return undefined;
     const boot = this.#pending.take(client, rootId);
     if (boot !== undefined) return this.#openAs(seen, boot.evidence, boot.partial, effects);
-    const after = this.#quieted.get(keyOf(client, rootId));
+    const after = this.#live.quieted(client, rootId);
     if (after !== undefined)
       return this.#openAs(seen, { kind: 'quiet', detail: { after } }, true, effects);
     if (seen.readsInit === true) return this.#openAs(seen, { kind: 'init-read' }, false, effects);
@@ -323,76 +338,65 @@ export class BootSessions {
       rootId,
       recordingId,
       evidence,
-      partial,
+      partial: partial || this.#wasRefused(seen),
       openedUs: firstUs,
       lastUs: firstUs,
     };
-    this.#quieted.delete(keyOf(client, rootId));
     effects.push({ kind: 'opened', session });
-    return this.#put({ session, wokeUs: firstUs, sinceWoke: 0, initRead: false });
-  }
-
-  #put(live: Live): Live {
-    const { client, rootId } = live.session;
-    const roots = this.#live.get(client) ?? new Map<number, Live>();
-    this.#live.set(client, roots.set(rootId, live));
+    const live = this.#live.put(session, false);
+    this.#noteCollision(client, firstUs, effects);
+    this.#noteSharing(client, firstUs, effects);
     return live;
   }
 
-  #sessionsOf(client: string): Live[] {
-    return [...(this.#live.get(client)?.values() ?? [])];
+  #refuse({ client, rootId, lastUs }: AccessSeen): void {
+    this.#refusals += 1;
+    const oldest = this.#refused.set(keyOf(client, rootId), lastUs);
+    if (oldest !== undefined) this.#refusedBeforeUs = Math.max(this.#refusedBeforeUs, oldest[1]);
   }
 
-  #close(live: Live, reason: CloseReason, atUs: number, effects: SessionEffect[]): void {
-    const { id, client, rootId } = live.session;
-    const roots = this.#live.get(client);
-    roots?.delete(rootId);
-    if (roots?.size === 0) this.#live.delete(client);
-    effects.push({ kind: 'closed', id, reason, atUs: Math.max(atUs, live.session.openedUs) });
-  }
-
-  /**
-   * Quiet time ends a session at a moment that does not depend on when anybody looks, so that
-   * the cut of batches never changes the sessions.
-   */
-  #expire(client: string, nowUs: number): SessionEffect[] {
-    const effects: SessionEffect[] = [];
-    for (const live of this.#sessionsOf(client)) {
-      const { id, rootId, lastUs } = live.session;
-      if (nowUs - lastUs < this.#quietUs) continue;
-      this.#close(live, 'quiet', lastUs + this.#quietUs, effects);
-      this.#quieted.set(keyOf(client, rootId), id);
-    }
-    return effects;
+  /** Were there accesses before that got no session? In doubt yes. */
+  #wasRefused({ client, rootId, firstUs }: AccessSeen): boolean {
+    const key = keyOf(client, rootId);
+    const known = this.#refused.has(key);
+    this.#refused.delete(key);
+    return known || firstUs <= this.#refusedBeforeUs + 60 * SECOND;
   }
 
   /** The next access on each root opens its session; roots with one still open have theirs. */
   #expectEverywhere(client: string, evidence: BootEvidence, atUs: number, partial = false): void {
-    const except = this.#sessionsOf(client).map((live) => live.session.rootId);
+    const except = this.#live.of(client).map((live) => live.session.rootId);
     this.#pending.expect({ client, rootId: null, evidence, atUs, partial, except });
   }
 
-  #learn(identity: ClientIdentity, atUs: number, effects: SessionEffect[]): void {
-    this.#identities.learn(identity, atUs);
-    effects.push({ kind: 'identity', identity });
+  #noteSharing(client: string, atUs: number, effects: SessionEffect[]): void {
+    const names = this.#nfs4.sharing(client, atUs);
+    if (names.length === 0) return;
+    const detail = `${names.length} NFSv4 clients behind one address: ${quoted(names)}`;
+    for (const live of this.#live.of(client))
+      this.#live.note(live, { kind: 'shared-address', count: names.length, detail, atUs }, effects);
   }
 
-  #collide(address: string, other: ClientIdentity, effects: SessionEffect[]): void {
-    const pair = [address, other.address].sort().join(' ');
-    const key = `${pair} ${other.ownerName.toString('hex')}`;
-    if (this.#collisions.has(key)) return;
-    this.#collisions.add(key);
-    const { address: otherAddress, ownerName } = other;
-    effects.push({ kind: 'collision', address, otherAddress, ownerName });
+  #noteCollision(client: string, atUs: number, effects: SessionEffect[]): void {
+    const other = this.#nfs4.collision(client);
+    if (other === undefined) return;
+    const detail = `${other.address} uses the same NFSv4 owner name ${quoted([other.ownerName])}`;
+    for (const live of this.#live.of(client))
+      this.#live.note(live, { kind: 'identity-collision', count: 1, detail, atUs }, effects);
   }
 
-  #noteServerBoot(clBoot: number): boolean {
-    const before = this.#serverBoot;
-    if (clBoot !== 0) this.#serverBoot = clBoot;
-    return before !== 0 && clBoot !== 0 && before !== clBoot;
+  #withPending(effects: SessionEffect[]): SessionEffect[] {
+    for (const [client, boots] of this.#pending.takeChanges())
+      effects.push({ kind: 'pending', client, boots });
+    return effects;
   }
 }
 
 function keyOf(client: string, rootId: number | 'any'): string {
   return `${client} ${rootId}`;
+}
+
+function quoted(names: readonly Buffer[]): string {
+  const shown = names.slice(0, MOST_QUOTED).map((name) => JSON.stringify(name.toString('utf8')));
+  return shown.join(', ') + (names.length > MOST_QUOTED ? ', ...' : '');
 }

@@ -1,8 +1,9 @@
 /**
- * Boot evidence that waits for the first access it explains. Owns that memory: the evidence for
- * one (client, root), and the evidence for a client that each root may use once.
+ * Boot evidence that waits for the first access it explains. Owns that memory and its bound: the
+ * evidence for one (client, root), and the evidence for a client that each root may use once.
  */
-import type { BootEvidence } from '../common/boots.ts';
+import type { BootEvidence, PendingBoot } from '../common/boots.ts';
+import { BoundedMap } from './bounded-map.ts';
 
 export interface ExpectedBoot {
   readonly evidence: BootEvidence;
@@ -16,11 +17,33 @@ interface Waiting extends ExpectedBoot {
   readonly spent: Set<number>;
 }
 
+interface OfClient {
+  everywhere: Waiting | null;
+  readonly roots: Map<number, Waiting>;
+}
+
 export class PendingBoots {
-  readonly #ofRoot = new Map<string, Map<number, Waiting>>();
-  readonly #ofClient = new Map<string, Waiting>();
+  readonly #clients: BoundedMap<string, OfClient>;
   /** root id → when its recording began. */
   readonly #since = new Map<number, number>();
+  readonly #changed = new Set<string>();
+
+  /** @param boots from the store: what their clients did before we looked again was not seen */
+  constructor(boots: readonly PendingBoot[], most = 16_384) {
+    this.#clients = new BoundedMap(most);
+    for (const { client, rootId, evidence, atUs, spent } of boots) {
+      const waiting = { evidence, atUs, partial: true, spent: new Set(spent) };
+      const known = this.#of(client);
+      if (rootId === null) known.everywhere = waiting;
+      else known.roots.set(rootId, waiting);
+    }
+    this.#changed.clear();
+  }
+
+  /** Clients whose evidence was dropped to keep the bound: their sessions will begin `partial`. */
+  get dropped(): number {
+    return this.#clients.dropped;
+  }
 
   /** @param boot.rootId null = every root but those in `except` */
   expect(boot: {
@@ -33,25 +56,28 @@ export class PendingBoots {
   }): void {
     const { client, rootId, evidence, atUs, partial = false } = boot;
     const waiting = { evidence, partial, atUs, spent: new Set(boot.except ?? []) };
+    const known = this.#of(client);
     if (rootId === null) {
-      this.#ofClient.set(client, waiting);
-      this.#ofRoot.delete(client);
-    } else {
-      const roots = this.#ofRoot.get(client) ?? new Map<number, Waiting>();
-      this.#ofRoot.set(client, roots.set(rootId, waiting));
-    }
+      known.everywhere = waiting;
+      known.roots.clear();
+    } else known.roots.set(rootId, waiting);
+    this.#tidy(client);
   }
 
   /** The evidence for the first access on a root, once. */
   take(client: string, rootId: number): ExpectedBoot | undefined {
-    const everywhere = this.#ofClient.get(client);
-    const here = this.#ofRoot.get(client)?.get(rootId);
-    this.#ofRoot.get(client)?.delete(rootId);
+    const known = this.#clients.get(client);
+    if (known === undefined) return undefined;
+    const { everywhere } = known;
+    const here = known.roots.get(rootId);
     const since = this.#since.get(rootId) ?? -Infinity;
     const usable = [here, everywhere]
-      .filter((waiting) => waiting !== undefined)
+      .filter((waiting) => waiting !== undefined && waiting !== null)
       .filter(({ spent, atUs }) => !spent.has(rootId) && atUs >= since);
+    known.roots.delete(rootId);
     everywhere?.spent.add(rootId);
+    this.#changed.add(client);
+    this.#tidy(client);
     return usable[0];
   }
 
@@ -60,7 +86,56 @@ export class PendingBoots {
   }
 
   forgetRoot(rootId: number): void {
-    for (const roots of this.#ofRoot.values()) roots.delete(rootId);
-    for (const waiting of this.#ofClient.values()) waiting.spent.add(rootId);
+    this.#since.delete(rootId);
+    for (const client of [...this.#clients.keys()]) {
+      const known = this.#clients.get(client);
+      if (known?.roots.delete(rootId) === true) this.#changed.add(client);
+      if (known?.everywhere?.spent.has(rootId) === false) {
+        known.everywhere.spent.add(rootId);
+        this.#changed.add(client);
+      }
+      this.#tidy(client);
+    }
+  }
+
+  /** Clients whose evidence is not what it was at the last call, with all that each has now. */
+  takeChanges(): (readonly [client: string, boots: readonly PendingBoot[]])[] {
+    const changes = [...this.#changed].map((client) => [client, this.#boots(client)] as const);
+    this.#changed.clear();
+    return changes;
+  }
+
+  #boots(client: string): PendingBoot[] {
+    const known = this.#clients.get(client);
+    if (known === undefined) return [];
+    const told = (rootId: number | null, { spent, ...waiting }: Waiting): PendingBoot => ({
+      client,
+      rootId,
+      ...waiting,
+      spent: [...spent].sort((a, b) => a - b),
+    });
+    return [
+      ...(known.everywhere === null ? [] : [told(null, known.everywhere)]),
+      ...[...known.roots].map(([rootId, waiting]) => told(rootId, waiting)),
+    ];
+  }
+
+  #of(client: string): OfClient {
+    const known = this.#clients.get(client) ?? { everywhere: null, roots: new Map() };
+    const oldest = this.#clients.set(client, known);
+    if (oldest !== undefined) this.#changed.add(oldest[0]);
+    this.#changed.add(client);
+    return known;
+  }
+
+  /** A root that is recorded from later on has no use for it: what all have had can go. */
+  #tidy(client: string): void {
+    const known = this.#clients.get(client);
+    if (known === undefined) return;
+    const recorded = [...this.#since.keys()];
+    const { everywhere } = known;
+    if (everywhere !== null && recorded.length > 0)
+      if (recorded.every((rootId) => everywhere.spent.has(rootId))) known.everywhere = null;
+    if (known.everywhere === null && known.roots.size === 0) this.#clients.delete(client);
   }
 }

@@ -68,8 +68,14 @@ function pick<T>(list: readonly T[], index: number, what: string): T {
   return value;
 }
 
-/** Decodes one drained batch. Throws TraceError `bad-nfs-batch` when it is of another version. */
-export function decodeNfsBatch(encoded: Buffer): NfsBatch {
+/**
+ * Decodes one drained batch. Throws TraceError `bad-nfs-batch` when it is of another version.
+ * @param named the spelling of a client's address
+ */
+export function decodeNfsBatch(
+  encoded: Buffer,
+  named: (client: string) => string = (client) => client,
+): NfsBatch {
   const from = new Reader(encoded);
   pick([true], from.u32() === MAGIC ? 0 : 1, 'version');
   const clientCount = from.u32();
@@ -81,7 +87,7 @@ export function decodeNfsBatch(encoded: Buffer): NfsBatch {
   const untilUs = from.number();
 
   const clients: string[] = [];
-  for (let i = 0; i < clientCount; i++) clients.push(from.bytes().toString('latin1'));
+  for (let i = 0; i < clientCount; i++) clients.push(named(from.bytes().toString('latin1')));
 
   const rows: NfsRow[] = [];
   for (let i = 0; i < rowCount; i++) {
@@ -110,7 +116,7 @@ export function decodeNfsBatch(encoded: Buffer): NfsBatch {
     const clId = from.u32();
     const hasName = from.u32() !== 0;
     const atUs = from.number();
-    const client = from.bytes().toString('latin1');
+    const client = named(from.bytes().toString('latin1'));
     const verifier = from.bytes().toString('hex');
     const oldVerifier = from.bytes().toString('hex');
     const name = Buffer.from(from.bytes());

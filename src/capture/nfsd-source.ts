@@ -23,6 +23,7 @@ import {
 } from './nfsd-binding.ts';
 import { decodeNfsBatch } from './nfsd-decode.ts';
 import { probeNfsd, type NfsdProbe } from './nfsd-probe.ts';
+import { Zones } from './zones.ts';
 
 export interface NfsdSourceOptions {
   /**
@@ -58,6 +59,7 @@ const PERMISSION_HINT =
 /** Wants `stop()` to be called; constructing does nothing. */
 export class NfsdSource {
   readonly #options: NfsdSourceOptions;
+  readonly #zones = new Zones();
   #native: NativeNfsdTrace | null = null;
   #tracefs = '';
   #plan: NativePlan;
@@ -130,7 +132,11 @@ export class NfsdSource {
       return rest;
     }
     this.#settle(this.#native.status());
-    return decodeNfsBatch(this.#native.drain());
+    return this.#decode(this.#native.drain());
+  }
+
+  #decode(encoded: Buffer): NfsBatch {
+    return decodeNfsBatch(encoded, (client) => this.#zones.named(client));
   }
 
   /** Resolves when all that the kernel traced before the call is in the next {@link drain}. */
@@ -229,7 +235,7 @@ export class NfsdSource {
     const old = this.#native;
     if (old === null) return;
     await old.stop();
-    const rest = decodeNfsBatch(old.drain());
+    const rest = this.#decode(old.drain());
     this.#plan = { ...this.#plan, noHashes: true, probe: this.#plan.probe || this.#probe() };
     const next = this.#open();
     const loss = { where: 'trace-restart', count: 1, fromUs: rest.untilUs, toUs: monotonicUs() };

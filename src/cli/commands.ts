@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import type { Context } from './context.ts';
+import { registerClient } from './commands/client.ts';
 import { registerDaemon } from './commands/daemon.ts';
 import { registerDoctor } from './commands/doctor.ts';
 import { registerExport } from './commands/export.ts';
@@ -33,6 +34,7 @@ export const commands: readonly Register[] = [
   registerExport,
   registerMark,
   registerSession,
+  registerClient,
   registerDoctor,
   registerDaemon,
   registerPrepare,

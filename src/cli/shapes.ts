@@ -4,7 +4,13 @@
  */
 import { jsonPath } from '../common/bytes.ts';
 import { operationsOf } from '../common/words.ts';
-import type { FileAccessRow, LossRow, MissingPath, SessionRow } from '../store/store.ts';
+import type {
+  ClientRow,
+  FileAccessRow,
+  LossRow,
+  MissingPath,
+  SessionRow,
+} from '../store/store.ts';
 import { time } from './output.ts';
 
 /** `complete`, or why not. */
@@ -17,12 +23,32 @@ export function stateOf(session: SessionRow): string {
   return flags.length === 0 ? 'complete' : flags.join(',');
 }
 
+/** `rack1-07 (10.0.0.7)`: label or name, and the address. */
+export function clientText(session: SessionRow): string {
+  const called = session.clientLabel ?? session.clientName;
+  return called === null ? session.client : `${called} (${session.client})`;
+}
+
+export function clientShape(client: ClientRow) {
+  return {
+    client: client.address,
+    label: client.label,
+    name: client.name,
+    sessions: client.sessions,
+    open: client.open,
+    last_session: client.lastSession === null ? null : `session-${client.lastSession}`,
+    last: client.lastUs === null ? null : time(client.lastUs),
+  };
+}
+
 export function sessionShape(session: SessionRow) {
   return {
     session: `session-${session.id}`,
     id: session.id,
     root: jsonPath(session.root),
     client: session.client,
+    client_label: session.clientLabel,
+    client_name: session.clientName,
     label: session.label,
     tier: session.tier,
     evidence: session.evidence,
@@ -37,6 +63,12 @@ export function sessionShape(session: SessionRow) {
     bytes: session.bytes,
     loss: session.loss,
     marks: session.marks.map(({ atUs, text }) => ({ at: time(atUs), text })),
+    notes: session.notes.map(({ kind, atUs, count, detail }) => ({
+      kind,
+      at: time(atUs),
+      count,
+      detail,
+    })),
   };
 }
 

@@ -55,3 +55,34 @@ export interface ClientIdentity {
   /** 8 bytes as hex. */
   readonly verifier: string;
 }
+
+/** Boot evidence that still waits for the first access it explains. */
+export interface PendingBoot {
+  readonly client: string;
+  /** null = each root that is not in `spent`. */
+  readonly rootId: number | null;
+  readonly evidence: BootEvidence;
+  /** The boot itself was not seen, only that there was one. */
+  readonly partial: boolean;
+  readonly atUs: number;
+  /** Roots that have had it, or for which it came too late. */
+  readonly spent: readonly number[];
+}
+
+/**
+ * What a person should know of a session (append only):
+ * - `shared-address`: several NFSv4 clients are behind the address; the session has what all did.
+ * - `identity-collision`: another address uses the same NFSv4 owner name.
+ * - `boots-merged`: boot evidence that came too often to open a session each time.
+ */
+export const SESSION_NOTES = ['shared-address', 'identity-collision', 'boots-merged'] as const;
+
+export interface SessionNote {
+  readonly sessionId: number;
+  readonly kind: (typeof SESSION_NOTES)[number];
+  readonly atUs: number;
+  /** Clients behind the address, addresses with the name, boots; only goes up. */
+  readonly count: number;
+  /** For a person; quotes names as clients sent them. */
+  readonly detail: string;
+}

@@ -25,6 +25,11 @@ export const newSessionRequest = z.strictObject({
   root: path.nullable(),
 });
 
+export const labelRequest = z.strictObject({
+  client: z.string().min(1).max(100),
+  label: z.string().max(1000).nullable(),
+});
+
 export const imageRequest = z.strictObject({
   expression: z.string().min(1).max(10_000),
   acceptLoss: z.boolean(),
@@ -84,11 +89,31 @@ export interface StatusBody {
   readonly recordings: readonly RecordingBody[];
   /** What the listings of the roots could not take in. */
   readonly warnings: WarningBodies;
+  readonly sessions_open: number;
+  /** Clients with an open session, by address; the first thousand. */
+  readonly clients: readonly {
+    readonly client: string;
+    readonly label: string | null;
+    readonly name: string | null;
+    readonly sessions: readonly string[];
+  }[];
+  /** What bounds on what clients can fill made the daemon drop, since it started. */
+  readonly dropped: {
+    readonly accesses: number;
+    readonly evidence: number;
+    readonly identities: number;
+    readonly boots: number;
+  };
   readonly last_commit: string;
   /** Why what is recorded does not reach the database now; null if it does. */
   readonly failure: string | null;
   /** Commits that wait in memory for the failure to pass. */
   readonly uncommitted: number;
+}
+
+export interface LabelBody {
+  readonly client: string;
+  readonly label: string | null;
 }
 
 export interface MarkBody {

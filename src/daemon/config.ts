@@ -26,6 +26,8 @@ const schema = z.strictObject({
   bestTier: z.enum(TIERS).default('exact+names'),
   /** File handles from a kprobe event also where the kernel has nfsd_fh_verify. */
   preferKprobe: z.boolean().default(false),
+  /** Ask for the names of clients' addresses. */
+  reverseLookup: z.boolean().default(false),
   /** Names (`comm`) of NFS servers of user space. */
   serverNames: z.array(z.string().min(1).max(15)).default(['ganesha.nfsd', 'unfsd']),
   /** TCP ports of NFS servers of user space, to see which clients are connected. */

@@ -5,7 +5,15 @@ import { request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
 import type { ImageReport } from './image-report.ts';
-import type { ErrorBody, MarkBody, StartBody, StatusBody, StopBody, WatchBody } from './api.ts';
+import type {
+  ErrorBody,
+  LabelBody,
+  MarkBody,
+  StartBody,
+  StatusBody,
+  StopBody,
+  WatchBody,
+} from './api.ts';
 
 /** How long a daemon may take for its last commit. */
 const PATIENCE_MS = 60_000;
@@ -45,6 +53,10 @@ export class ControlClient {
 
   newSession(client: string, root: Buffer | null): Promise<MarkBody> {
     return this.#json('POST', '/v1/sessions', { client, root: root?.toString('base64') ?? null });
+  }
+
+  label(client: string, label: string | null): Promise<LabelBody> {
+    return this.#json('POST', '/v1/clients/label', { client, label });
   }
 
   /** Ends the daemon after a last commit. */

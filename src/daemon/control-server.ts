@@ -12,12 +12,14 @@ import type { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import {
   imageRequest,
+  labelRequest,
   markRequest,
   newSessionRequest,
   startRequest,
   stopRequest,
   watchRequest,
   type ErrorBody,
+  type LabelBody,
   type MarkBody,
   type StartBody,
   type StatusBody,
@@ -41,6 +43,7 @@ export interface ControlService {
   stop(root: Buffer | null): Promise<StopBody>;
   mark(text: string): Promise<MarkBody>;
   newSession(client: string, root: Buffer | null): Promise<MarkBody>;
+  label(client: string, label: string | null): LabelBody;
   image(request: z.infer<typeof imageRequest>, output: Response): Promise<void>;
   shutdown(): void;
 }
@@ -183,6 +186,10 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
   app.post('/v1/sessions', async (request, response) => {
     const { client, root } = read(newSessionRequest, request);
     response.json(await service.newSession(client, root));
+  });
+  app.post('/v1/clients/label', (request, response) => {
+    const { client, label } = read(labelRequest, request);
+    response.json(service.label(client, label));
   });
   app.post('/v1/image', async (request, response) => {
     await service.image(read(imageRequest, request), response);

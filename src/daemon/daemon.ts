@@ -52,6 +52,7 @@ async function record({ config, version, log, stopping, server, store }: Parts):
   const recorder = new Recorder({
     store,
     quietUs: config.quietMinutes * 60_000_000,
+    reverseLookup: config.reverseLookup,
     serverNames: config.serverNames,
     serverPorts: config.serverPorts,
     traceRingBytes: config.traceRingBytes,

@@ -8,13 +8,21 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { jsonPath } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
-import { ClientFilter } from '../recording/client-filter.ts';
 import { exportedDirectories, isWithin } from '../recording/exports.ts';
 import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
 import { checkStart } from './check-start.ts';
-import type { MarkBody, RecordingBody, StartBody, StatusBody, StopBody, WatchBody } from './api.ts';
+import { clientsOf, labelClient, oneClient } from './client-labels.ts';
+import type {
+  LabelBody,
+  MarkBody,
+  RecordingBody,
+  StartBody,
+  StatusBody,
+  StopBody,
+  WatchBody,
+} from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
 import { imageReport } from './image-report.ts';
@@ -54,6 +62,9 @@ export class Service implements ControlService {
       unresolved,
       recordings: recordings.map(bodyOf),
       warnings: recordings.flatMap(walkWarnings),
+      sessions_open: rest.open.length,
+      clients: clientsOf(rest.open, store),
+      dropped: rest.drops,
       last_commit: rfc3339(rest.lastCommitUs),
       failure: rest.failure,
       uncommitted: rest.uncommitted,
@@ -107,13 +118,7 @@ export class Service implements ControlService {
 
   async newSession(client: string, root: Buffer | null): Promise<MarkBody> {
     const { recorder } = this.#options;
-    if (client !== UNATTRIBUTED && new ClientFilter([client]).single === null)
-      throw new TraceError({
-        code: 'bad-client',
-        message: `'${client}' is not one client`,
-        hint: 'write its address, like 10.0.0.7',
-        exit: 'usage',
-      });
+    const address = client === UNATTRIBUTED ? client : oneClient(client);
     const rootId = root === null ? null : recorder.rootIdOf(root);
     if (rootId === undefined)
       throw new TraceError({
@@ -122,8 +127,12 @@ export class Service implements ControlService {
         hint: 'see `trace status`',
         exit: 'notFound',
       });
-    const ended = await recorder.beginSession(client, rootId);
-    return { text: client, sessions: ended.map(nameOf) };
+    const ended = await recorder.beginSession(address, rootId);
+    return { text: address, sessions: ended.map(nameOf) };
+  }
+
+  label(client: string, label: string | null): LabelBody {
+    return labelClient(this.#options.store, client, label);
   }
 
   /**

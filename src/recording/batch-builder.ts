@@ -16,6 +16,7 @@ export class BatchBuilder {
   readonly missing: MissingLookup[] = [];
   readonly missingDropped: MissingDropped[] = [];
   readonly #accesses = new Map<string, AccessUpdate>();
+  readonly #refused = new Map<number, LossUpdate>();
 
   add(sighting: AccessUpdate): void {
     const key = `${sighting.sessionId}:${sighting.fileId}:${sighting.evidence}`;
@@ -35,6 +36,27 @@ export class BatchBuilder {
             created: before.created === true || sighting.created === true,
           },
     );
+  }
+
+  /** Accesses of clients for which there was no session: one loss of the recording. */
+  refuse(
+    recordingId: number,
+    { count, firstUs, lastUs }: Pick<AccessUpdate, 'count' | 'firstUs' | 'lastUs'>,
+  ): void {
+    const before = this.#refused.get(recordingId);
+    const loss = {
+      recordingId,
+      sessionId: null,
+      where: 'session-limit',
+      count: (before?.count ?? 0) + count,
+      fromUs: Math.min(before?.fromUs ?? firstUs, firstUs),
+      toUs: Math.max(before?.toUs ?? lastUs, lastUs),
+      detail: 'more clients came than sessions may be opened',
+      alone: true,
+    };
+    if (before === undefined) this.losses.push(loss);
+    else this.losses[this.losses.indexOf(before)] = loss;
+    this.#refused.set(recordingId, loss);
   }
 
   accesses(): AccessUpdate[] {

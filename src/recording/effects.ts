@@ -4,7 +4,7 @@
  */
 import type { SessionEffect } from '../attribution/boot-sessions.ts';
 import type { Tier } from '../common/words.ts';
-import type { IngestBatch } from '../store/types.ts';
+import type { IngestBatch, PendingChange } from '../store/types.ts';
 
 /** Something a person should know. */
 export interface Notice {
@@ -20,7 +20,10 @@ export function batchOfEffects(
   effects: readonly SessionEffect[],
   toWall: (us: number) => number,
   tierOf: (sessionId: number) => Tier,
-): Pick<IngestBatch, 'opened' | 'revised' | 'identities' | 'closed'> {
+): Pick<
+  IngestBatch,
+  'opened' | 'revised' | 'identities' | 'forgotten' | 'pending' | 'notes' | 'closed'
+> {
   const atWall = <T extends { openedUs: number; lastUs: number }>(session: T): T => ({
     ...session,
     openedUs: toWall(session.openedUs),
@@ -35,13 +38,47 @@ export function batchOfEffects(
     revised: effects.flatMap((effect) =>
       effect.kind === 'revised' ? [atWall(effect.session)] : [],
     ),
-    identities: effects.flatMap((effect) => (effect.kind === 'identity' ? [effect.identity] : [])),
+    ...identityChanges(effects),
+    pending: pendingChanges(effects, toWall),
+    notes: effects.flatMap((effect) =>
+      effect.kind === 'note' ? [{ ...effect.note, atUs: toWall(effect.note.atUs) }] : [],
+    ),
     closed: effects.flatMap((effect) =>
       effect.kind === 'closed'
         ? [{ id: effect.id, reason: effect.reason, atUs: toWall(effect.atUs) }]
         : [],
     ),
   };
+}
+
+/** The last word on each: learnt, or forgotten. */
+function identityChanges(
+  effects: readonly SessionEffect[],
+): Required<Pick<IngestBatch, 'identities' | 'forgotten'>> {
+  const last = new Map<string, SessionEffect & { kind: 'identity' | 'identity-forgotten' }>();
+  for (const effect of effects)
+    if (effect.kind === 'identity' || effect.kind === 'identity-forgotten') {
+      const { address, ownerName } = effect.identity;
+      const key = `${address} ${ownerName.toString('latin1')}`;
+      last.delete(key);
+      last.set(key, effect);
+    }
+  const of = (kind: string) =>
+    [...last.values()].flatMap((effect) => (effect.kind === kind ? [effect.identity] : []));
+  return { identities: of('identity'), forgotten: of('identity-forgotten') };
+}
+
+/** Each client's evidence as it is in the end. */
+function pendingChanges(
+  effects: readonly SessionEffect[],
+  toWall: (us: number) => number,
+): PendingChange[] {
+  const last = new Map<string, PendingChange>();
+  for (const effect of effects) if (effect.kind === 'pending') last.set(effect.client, effect);
+  return [...last.values()].map(({ client, boots }) => ({
+    client,
+    boots: boots.map((boot) => ({ ...boot, atUs: toWall(boot.atUs) })),
+  }));
 }
 
 export function noticesOfEffects(effects: readonly SessionEffect[]): Notice[] {
@@ -62,6 +99,10 @@ export function noticesOfEffects(effects: readonly SessionEffect[]): Notice[] {
               ` ${JSON.stringify(effect.ownerName.toString('utf8'))}: clones with one host name?`,
           },
         ];
+      case 'note': {
+        const { sessionId, kind, detail } = effect.note;
+        return [{ level: 'warn', text: `session-${sessionId}: ${kind}: ${detail}` }];
+      }
       default:
         return [];
     }

@@ -124,14 +124,20 @@ export class FileAttributor {
       readsInit: (event.mask & FAN_ACCESS) !== 0 && root.isInit(object),
     });
     this.#order += 1;
+    const atUs = toWall(batch.untilUs);
+    if (sessionId === null) {
+      const { recordingId } = root.options;
+      builder.refuse(recordingId, { count: event.count, firstUs: atUs, lastUs: atUs });
+      return effects;
+    }
     builder.add({
       sessionId,
       fileId,
       operations: bits,
       count: event.count,
       bytes: 0,
-      firstUs: toWall(batch.untilUs),
-      lastUs: toWall(batch.untilUs),
+      firstUs: atUs,
+      lastUs: atUs,
       order: this.#order,
       evidence: 'sole-client',
       created: root.isCreated(object),

@@ -52,6 +52,10 @@ export class MissingLookups {
         readsInit: false,
       });
       effects.push(...opened);
+      if (sessionId === null) {
+        builder.refuse(recordingId, { count, firstUs: toWall(firstUs), lastUs: toWall(lastUs) });
+        continue;
+      }
       builder.missing.push({
         sessionId,
         directoryId,

@@ -143,6 +143,11 @@ export class NfsAttributor {
 
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
     const { sessions, roots, exports } = this.#options;
+    // Strangers must not fill what is remembered of clients. Events with an id alone are anybody's.
+    const wanted = [...roots.values()].some(({ options }) =>
+      options.clients.accepts(marker.client),
+    );
+    if (marker.client !== '' && roots.size > 0 && !wanted) return;
     // Without a hash (tier `reads`) nobody knows which root it was.
     if (marker.kind !== 'fsinfo' || marker.hash === 0) {
       effects.push(...sessions.marker(marker, null));
@@ -189,6 +194,11 @@ export class NfsAttributor {
         readsInit: row.kind === 'read' && row.minOffset === 0 && root.isInit(object),
       });
       effects.push(...opened);
+      if (sessionId === null) {
+        const [firstUs, lastUs] = [toWall(row.firstUs), toWall(row.lastUs)];
+        builder.refuse(recordingId, { count: row.count, firstUs, lastUs });
+        continue;
+      }
       builder.add({
         sessionId,
         fileId,

@@ -8,12 +8,15 @@ import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batche
 import type { Store } from '../store/store.ts';
 import type { LossUpdate, NameChange } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
+import { ClientNames } from './client-names.ts';
+import { ClockSteps } from './clock-steps.ts';
 import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { batchOfEffects, noticesOfEffects, type Notice } from './effects.ts';
 import type { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
+import { Nfs4Renewals } from './nfs4-renewals.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { Sensors } from './sensors.ts';
 import { WitnessBench } from './witness-bench.ts';
@@ -29,6 +32,8 @@ export interface PipeOptions {
   readonly exports: ExportTable;
   /** Silence that ends a session, microseconds. */
   readonly quietUs: number;
+  /** Ask for the names of clients' addresses. */
+  readonly reverseLookup?: boolean;
   /** TCP ports of NFS servers of user space. */
   readonly serverPorts: readonly number[];
   /** Called with what a person should know: a loss, a collision, a session that opened. */
@@ -42,6 +47,9 @@ export class Pipe {
   readonly #queue: CommitQueue;
   readonly #nfsAttributor: NfsAttributor;
   readonly #fileAttributor: FileAttributor;
+  readonly #renewals = new Nfs4Renewals();
+  readonly #names: ClientNames | null;
+  readonly #steps: ClockSteps;
   /** File events taken since the last commit. */
   #events: FileEvent[] = [];
   #fileLosses: LossCount[] = [];
@@ -58,6 +66,16 @@ export class Pipe {
     this.#queue = new CommitQueue(store);
     const next = store.nextIds();
     this.#nextFileId = next.file;
+    this.#names = options.reverseLookup === true ? new ClientNames() : null;
+    this.#steps = new ClockSteps({ known: store.clock() });
+    const shiftUs = this.#steps.take();
+    // The time of the last batch moves along: the gap that follows it begins there.
+    if (shiftUs !== 0)
+      store.ingest({
+        atUs: (store.lastIngestUs() ?? 0) + shiftUs,
+        shiftUs,
+        clock: this.#steps.row,
+      });
     const toMonotonic = monotonicOf();
     this.sessions = new BootSessions({
       nextSessionId: next.session,
@@ -68,6 +86,7 @@ export class Pipe {
         openedUs: toMonotonic(session.openedUs),
         lastUs: toMonotonic(session.lastUs),
       })),
+      pending: store.pendingBoots().map((boot) => ({ ...boot, atUs: toMonotonic(boot.atUs) })),
     });
     const shared = {
       roots,
@@ -182,7 +201,10 @@ export class Pipe {
         if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
     }
     this.#events = [];
-    effects.push(...this.sessions.tick(nowUs()));
+    const now = nowUs();
+    if (this.sessions.isCurious(now))
+      effects.push(...this.sessions.renewed(this.#renewals.read(), now));
+    effects.push(...this.sessions.tick(now));
   }
 
   /** Drains the file side and lets every index follow it. */
@@ -260,14 +282,20 @@ export class Pipe {
     }
     const accesses = builder.accesses();
     const { losses, missing, missingDropped } = builder;
+    const clientNames = this.#names?.take() ?? [];
+    const shiftUs = this.#steps.take();
     const idle =
       this.#queue.waiting === 0 &&
-      [effects, names, accesses, losses, missing, missingDropped].every(
+      shiftUs === 0 &&
+      [effects, names, clientNames, accesses, losses, missing, missingDropped].every(
         ({ length }) => length === 0,
       );
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
     this.#queue.commit({
       atUs,
+      clock: this.#steps.row,
+      shiftUs,
+      clientNames,
       ...batchOfEffects(effects, wallTranslation(), (id) =>
         this.#soleClient.has(id) ? 'sole-client' : this.#options.sensors.tier,
       ),
@@ -280,9 +308,17 @@ export class Pipe {
     });
     this.#lastCommitUs = atUs;
     this.#soleClient.clear();
+    if (shiftUs !== 0) onNotice(noticeOfStep(shiftUs));
+    for (const effect of effects)
+      if (effect.kind === 'opened') this.#names?.want(effect.session.client);
     for (const notice of noticesOfEffects(effects)) onNotice(notice);
     for (const loss of losses) onNotice(noticeOfLoss(loss));
   }
+}
+
+function noticeOfStep(us: number): Notice {
+  const seconds = (us / 1_000_000).toFixed(1);
+  return { level: 'warn', text: `the clock was set by ${seconds} s; open sessions move along` };
 }
 
 function noticeOfLoss({ where, count, detail }: LossUpdate): Notice {

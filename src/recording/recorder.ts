@@ -4,12 +4,12 @@
  * command line or images.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SessionEffect } from '../attribution/boot-sessions.ts';
+import type { OpenSession, SessionDrops, SessionEffect } from '../attribution/boot-sessions.ts';
 import { TraceError } from '../common/errors.ts';
 import type { RecordingRow } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
-import { nowUs, wallNowUs } from './clock.ts';
+import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
 import type { Notice } from './effects.ts';
 import { ExportTable } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
@@ -61,6 +61,10 @@ export interface RecorderStatus extends SensorsStatus {
   readonly failure: string | null;
   /** Flushes that the store has not taken yet. */
   readonly uncommitted: number;
+  /** Sessions that are open now. */
+  readonly open: readonly OpenSession[];
+  /** What bounds on clients made us drop, since start. */
+  readonly drops: SessionDrops;
 }
 
 export class Recorder {
@@ -219,6 +223,8 @@ export class Recorder {
       lastCommitUs: this.#pipe.lastCommitUs,
       failure: this.#pipe.failure,
       uncommitted: this.#pipe.uncommitted,
+      open: this.#pipe.sessions.open,
+      drops: this.#pipe.sessions.drops,
     };
   }
 
@@ -273,6 +279,7 @@ export class Recorder {
     root.begin({ rootId, recordingId, clients: filter, label, startedUs }, []);
     await this.#walk(root);
     this.#adopt(root);
+    this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
     this.#pipe.commit([], gap());
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }

@@ -37,6 +37,7 @@ export type RootIndex = Pick<
   | 'addExportKey'
   | 'idsOfHash'
   | 'idOfHandle'
+  | 'childOf'
   | 'handleOf'
   | 'pathsOf'
   | 'isGone'

@@ -4,12 +4,15 @@
  */
 import type { Database, Statement } from 'better-sqlite3';
 import { compareBytes } from '../common/bytes.ts';
-import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
+import type { BootEvidence, ClientIdentity, OpenSession, PendingBoot } from '../common/boots.ts';
+import { ClientReader } from './clients.ts';
 import { evidenceOf } from './evidence.ts';
 import { MissingReader } from './missing-lookups.ts';
 import { NamesOfSession } from './names.ts';
-import { soundJson, soundPath, soundSession } from './sound.ts';
+import { soundEvidence, soundJson, soundPath, soundSession } from './sound.ts';
 import type {
+  ClientRow,
+  ClockRow,
   FileAccessRow,
   KnownFile,
   LossRow,
@@ -25,7 +28,7 @@ import type {
 const S_IFMT = 0o170000;
 
 const SESSION = `SELECT s.id, r.root_id AS rootId, root.path AS root, s.recording_id AS recordingId,
-    r.label, c.address AS client, s.tier, s.evidence, s.detail, s.partial, s.opened_us AS openedUs,
+    r.label, c.address AS client, c.label AS clientLabel, c.name AS clientName, s.tier, s.evidence, s.detail, s.partial, s.opened_us AS openedUs,
     s.last_us AS lastUs, s.closed_us AS closedUs, s.close_reason AS closeReason,
     (SELECT count(*) FROM access WHERE session_id = s.id) AS files,
     (SELECT coalesce(sum(count), 0) FROM access WHERE session_id = s.id) AS accesses,
@@ -43,19 +46,17 @@ const LOSS = `SELECT id, recording_id AS recordingId, session_id AS sessionId, p
     count, from_us AS fromUs, to_us AS toUs, detail FROM loss`;
 
 const SQL = {
-  state: 'SELECT batch_us, last_session, last_file FROM state',
+  state: 'SELECT batch_us, last_session, last_file, boot_id, clock_us FROM state',
   roots: 'SELECT id, path FROM root ORDER BY path',
   active: `${RECORDING} WHERE r.stopped_us IS NULL ORDER BY r.id`,
   sessions: `${SESSION} WHERE (@rootId IS NULL OR r.root_id = @rootId)
-    AND (@client IS NULL OR c.address = @client) AND (@sinceUs IS NULL OR s.last_us >= @sinceUs)
+    AND (@client IS NULL OR @client IN (c.address, c.label)) AND (@sinceUs IS NULL OR s.last_us >= @sinceUs)
     ORDER BY s.id`,
   session: `${SESSION} WHERE s.id = ?`,
   open: `SELECT s.id, c.address AS client, r.root_id AS rootId, s.recording_id AS recordingId,
       s.evidence, s.detail, s.partial, s.opened_us AS openedUs, s.last_us AS lastUs
     FROM session s JOIN recording r ON r.id = s.recording_id JOIN client c ON c.id = s.client_id
     WHERE s.closed_us IS NULL ORDER BY s.id`,
-  identities: `SELECT address, owner_name AS ownerName, verifier FROM identity
-    ORDER BY address, owner_name`,
   known: `SELECT f.id, f.handle_type AS type, f.handle AS bytes, n.path
     FROM file f LEFT JOIN name n ON n.file_id = f.id AND n.until_batch IS NULL
     WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
@@ -82,6 +83,8 @@ interface StateColumns {
   readonly batch_us: number;
   readonly last_session: number;
   readonly last_file: number;
+  readonly boot_id: string | null;
+  readonly clock_us: number | null;
 }
 
 interface EvidenceColumns {
@@ -90,7 +93,8 @@ interface EvidenceColumns {
   readonly partial: number;
 }
 
-type SessionColumns = Omit<SessionRow, 'evidence' | 'partial' | 'marks'> & EvidenceColumns;
+type SessionColumns = Omit<SessionRow, 'evidence' | 'partial' | 'marks' | 'notes'> &
+  EvidenceColumns;
 type OpenColumns = Omit<OpenSession, 'evidence' | 'partial'> & EvidenceColumns;
 type RecordingColumns = Omit<RecordingRow, 'clients'> & { readonly clients: string };
 
@@ -133,10 +137,12 @@ export class Reader {
   readonly #db: Database;
   readonly #sql: Statements;
   readonly #missing: MissingReader;
+  readonly #clients: ClientReader;
 
   constructor(db: Database) {
     this.#db = db;
     this.#missing = new MissingReader(db);
+    this.#clients = new ClientReader(db);
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as unknown as Statements;
@@ -169,13 +175,31 @@ export class Reader {
   openSessions(): OpenSession[] {
     return (this.#sql.open.all() as OpenColumns[]).map(({ detail, ...row }) => ({
       ...row,
-      evidence: evidenceFrom(row.evidence, detail),
+      evidence: soundEvidence(row.evidence, detail),
       partial: row.partial !== 0,
     }));
   }
 
   identities(): ClientIdentity[] {
-    return this.#sql.identities.all() as ClientIdentity[];
+    return this.#clients.identities();
+  }
+
+  pendingBoots(): PendingBoot[] {
+    return this.#clients.pendingBoots();
+  }
+
+  called(address: string): Pick<ClientRow, 'label' | 'name'> {
+    return this.#clients.called(address);
+  }
+
+  clients(): ClientRow[] {
+    return this.#clients.clients();
+  }
+
+  /** The clock of the last batch; null before the first. */
+  clock(): ClockRow | null {
+    const { boot_id: bootId, clock_us: offsetUs } = this.#state();
+    return bootId === null || offsetUs === null ? null : { bootId, offsetUs };
   }
 
   *knownFiles(rootId: number): Generator<KnownFile> {
@@ -266,16 +290,12 @@ export class Reader {
     soundSession(row);
     return {
       ...row,
-      evidence: evidenceFrom(row.evidence, detail),
+      evidence: soundEvidence(row.evidence, detail),
       partial: row.partial !== 0,
       marks: this.marks(row.id),
+      notes: this.#clients.notes(row.id),
     };
   }
-}
-
-function evidenceFrom(kind: BootEvidence['kind'], detail: string | null): BootEvidence {
-  if (detail === null) return { kind };
-  return { kind, detail: soundJson(detail) as NonNullable<BootEvidence['detail']> };
 }
 
 function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {

@@ -2,7 +2,7 @@
  * What a row must be to be ours. A database is a file that anybody may hand to anybody: what is read
  * from it is checked before it is believed, paths above all. Pure.
  */
-import { BOOT_EVIDENCE } from '../common/boots.ts';
+import { BOOT_EVIDENCE, type BootEvidence } from '../common/boots.ts';
 import { TIERS } from '../common/words.ts';
 import { DamagedRow } from './errors.ts';
 
@@ -33,6 +33,14 @@ export function soundSession(row: {
     times.some((us) => Math.abs(us) > LAST_US)
   )
     throw new DamagedRow(`session-${row.id} holds what no recorder writes`);
+}
+
+/** @throws DamagedRow */
+export function soundEvidence(kind: string, detail: string | null): BootEvidence {
+  const known = BOOT_EVIDENCE.find((word) => word === kind);
+  if (known === undefined) throw new DamagedRow(`${JSON.stringify(kind)} is no boot evidence`);
+  if (detail === null) return { kind: known };
+  return { kind: known, detail: soundJson(detail) as NonNullable<BootEvidence['detail']> };
 }
 
 /** @throws DamagedRow */

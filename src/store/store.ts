@@ -2,7 +2,7 @@
  * The database of recordings and sessions: the only door to SQL. Owns the connection and turns
  * its failures into the one error type. Must not know the daemon, the command line or images.
  */
-import type { ClientIdentity, OpenSession } from '../common/boots.ts';
+import type { ClientIdentity, OpenSession, PendingBoot } from '../common/boots.ts';
 import { TraceError } from '../common/errors.ts';
 import type { Tier } from '../common/words.ts';
 import { storeError } from './errors.ts';
@@ -12,6 +12,8 @@ import { Reader } from './reader.ts';
 import { Tally } from './tally.ts';
 import { Writer } from './writer.ts';
 import type {
+  ClientRow,
+  ClockRow,
   FileAccessRow,
   IngestBatch,
   KnownFile,
@@ -122,6 +124,38 @@ export class Store {
     return this.#try(() => this.#reader.identities());
   }
 
+  /** Boot evidence that waits for a first access. */
+  pendingBoots(): PendingBoot[] {
+    return this.#try(() => this.#reader.pendingBoots());
+  }
+
+  /** The clock of the last batch; null before the first. */
+  clock(): ClockRow | null {
+    return this.#try(() => this.#reader.clock());
+  }
+
+  /** Every client that has a session or a label, by address. */
+  clients(): ClientRow[] {
+    return this.#try(() => this.#reader.clients());
+  }
+
+  called(address: string): Pick<ClientRow, 'label' | 'name'> {
+    return this.#try(() => this.#reader.called(address));
+  }
+
+  /**
+   * What a person calls a client; null takes it away. Nothing is changed if the label is another
+   * client's.
+   */
+  setLabel(address: string, label: string | null): { readonly takenBy: string | null } {
+    return this.#write((writer) => writer.setLabel(address, label));
+  }
+
+  /** How many clients have a label. */
+  labels(): number {
+    return this.#write((writer) => writer.labels());
+  }
+
   /** Files of a root that are known by a handle. No other call may come before its end. */
   knownFiles(rootId: number): Iterable<KnownFile> {
     return this.#reader.knownFiles(rootId);
@@ -169,7 +203,7 @@ export class Store {
     return this.#write((writer) => writer.addMark(mark));
   }
 
-  /** Sessions by number. `sinceUs`: those with an access at or after that time. */
+  /** Sessions by number. `client`: address or label. `sinceUs`: those with an access at or after that time. */
   sessions(
     filter: { readonly rootId?: number; readonly client?: string; readonly sinceUs?: number } = {},
   ): SessionRow[] {

@@ -3,7 +3,13 @@
  * since 1970; paths are bytes relative to their root, as the handle index gives them.
  */
 import type { FileHandle } from '../common/batches.ts';
-import type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
+import type {
+  BootEvidence,
+  ClientIdentity,
+  OpenSession,
+  PendingBoot,
+  SessionNote,
+} from '../common/boots.ts';
 import type { Evidence, Tier } from '../common/words.ts';
 
 /** A file at its first sight. */
@@ -60,6 +66,8 @@ export interface LossUpdate {
   readonly fromUs: number;
   readonly toUs: number;
   readonly detail?: string | null;
+  /** Of clients that have no session: a loss of the recording, and of no session's. */
+  readonly alone?: boolean;
 }
 
 /** A session as the machine opened it; `tier` is the recording's when it is not given. */
@@ -105,13 +113,40 @@ export interface SessionClosed {
   readonly atUs: number;
 }
 
+/** All the boot evidence of a client that waits now; it replaces what was there. */
+export interface PendingChange {
+  readonly client: string;
+  readonly boots: readonly PendingBoot[];
+}
+
+/** What reverse lookup says of an address. */
+export interface ClientName {
+  readonly address: string;
+  readonly name: string;
+}
+
+/** Which clock the times come from: a step while nothing is recorded shows in it. */
+export interface ClockRow {
+  /** Of the kernel that runs. */
+  readonly bootId: string;
+  /** Wall clock minus CLOCK_MONOTONIC. */
+  readonly offsetUs: number;
+}
+
 /** One flush, one transaction. Written in the order of the fields below. */
 export interface IngestBatch {
   readonly atUs: number;
+  readonly clock?: ClockRow;
+  /** The wall clock was stepped by this since the last batch. */
+  readonly shiftUs?: number;
   readonly opened?: readonly SessionOpened[];
   /** Sessions whose evidence or `partial` turned out differently. */
   readonly revised?: readonly OpenSession[];
   readonly identities?: readonly ClientIdentity[];
+  readonly forgotten?: readonly ClientIdentity[];
+  readonly pending?: readonly PendingChange[];
+  readonly notes?: readonly SessionNote[];
+  readonly clientNames?: readonly ClientName[];
   readonly files?: readonly NewFile[];
   readonly names?: readonly NameChange[];
   readonly accesses?: readonly AccessUpdate[];
@@ -159,6 +194,9 @@ export interface SessionRow {
   readonly recordingId: number;
   readonly label: string | null;
   readonly client: string;
+  /** What a person calls the client, and the name of its address. */
+  readonly clientLabel: string | null;
+  readonly clientName: string | null;
   readonly tier: Tier;
   readonly evidence: BootEvidence;
   readonly partial: boolean;
@@ -176,6 +214,26 @@ export interface SessionRow {
   /** Sum of its losses' counts. */
   readonly loss: number;
   readonly marks: readonly MarkRow[];
+  readonly notes: readonly NoteRow[];
+}
+
+export interface NoteRow {
+  readonly kind: SessionNote['kind'];
+  readonly atUs: number;
+  readonly count: number;
+  readonly detail: string;
+}
+
+export interface ClientRow {
+  readonly address: string;
+  readonly label: string | null;
+  readonly name: string | null;
+  readonly sessions: number;
+  /** Sessions that are open now. */
+  readonly open: number;
+  readonly lastSession: number | null;
+  /** Last access; null if it has no session. */
+  readonly lastUs: number | null;
 }
 
 export interface MarkRow {

@@ -3,8 +3,9 @@
  * open files or know who calls.
  */
 import type { Database, Statement } from 'better-sqlite3';
-import type { ClientIdentity } from '../common/boots.ts';
 import type { Tier } from '../common/words.ts';
+import { ClientWriter } from './clients.ts';
+import { ClockShift } from './clock-shift.ts';
 import { evidenceBit } from './evidence.ts';
 import { MissingWriter } from './missing-lookups.ts';
 import type {
@@ -17,8 +18,15 @@ import type {
   SessionOpened,
 } from './types.ts';
 
+/**
+ * A loss is known some batches after it happened. Sessions that ended earlier are out of its reach
+ * whatever the wall clock says, which may have been set back since.
+ */
+const LATE_BATCHES = 300;
+
 const SQL = {
   nextBatch: 'UPDATE state SET batch = batch + 1, batch_us = ? RETURNING batch',
+  clock: 'UPDATE state SET boot_id = ?, clock_us = ?',
   lastIds: 'UPDATE state SET last_session = max(last_session, ?), last_file = max(last_file, ?)',
   root: 'INSERT INTO root (path) VALUES (?) ON CONFLICT DO NOTHING',
   rootId: 'SELECT id FROM root WHERE path = ?',
@@ -35,12 +43,11 @@ const SQL = {
   // A loss that was known before the session was, but reaches into it.
   inheritLosses: `INSERT INTO loss (recording_id, session_id, origin_id, place, count, from_us, to_us, detail)
     SELECT recording_id, @id, id, place, count, from_us, to_us, detail FROM loss
-    WHERE session_id IS NULL AND recording_id = @recordingId AND to_us >= @openedUs`,
+    WHERE session_id IS NULL AND recording_id = @recordingId AND to_us >= @openedUs AND alone = 0`,
   revise: 'UPDATE session SET evidence = ?, detail = ?, partial = ? WHERE id = ?',
   close: `UPDATE session SET closed_us = ?, close_reason = ?, closed_batch = ?
     WHERE id = ? AND closed_us IS NULL`,
   lastAccess: 'UPDATE session SET last_us = ? WHERE id = ? AND last_us < ?',
-  identity: 'INSERT OR REPLACE INTO identity (address, owner_name, verifier) VALUES (?, ?, ?)',
   file: `INSERT INTO file (id, root_id, handle_type, handle, dev, inode, generation, mode, uid, gid,
       size, mtime_ns, nlink)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -65,12 +72,13 @@ const SQL = {
       evidence = evidence | excluded.evidence,
       created = created | excluded.created,
       last_batch = excluded.last_batch`,
-  loss: `INSERT INTO loss (recording_id, session_id, place, count, from_us, to_us, detail)
-    VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+  loss: `INSERT INTO loss (recording_id, session_id, place, count, from_us, to_us, detail, alone)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
   spreadLoss: `INSERT INTO loss (recording_id, session_id, origin_id, place, count, from_us, to_us, detail)
     SELECT recording_id, id, @origin, @where, @count, @fromUs, @toUs, @detail FROM session
     WHERE recording_id = @recordingId AND opened_us <= @toUs
-      AND (closed_us IS NULL OR closed_us >= @fromUs)`,
+      AND (closed_us IS NULL OR (closed_us >= @fromUs
+        AND closed_batch >= (SELECT batch FROM state) - ${LATE_BATCHES}))`,
   recordingsAt: `SELECT id FROM recording
     WHERE started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
   mark: 'INSERT INTO mark (session_id, at_us, text) VALUES (?, ?, ?) RETURNING id',
@@ -83,6 +91,8 @@ export class Writer {
   readonly #db: Database;
   readonly #sql: Statements;
   readonly #missing: MissingWriter;
+  readonly #clients: ClientWriter;
+  readonly #shift: ClockShift;
   readonly #ingest: (batch: IngestBatch) => void;
   /**
    * Numbers given to files that the store knew already: one that had left the root and came back
@@ -96,6 +106,8 @@ export class Writer {
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as unknown as Statements;
     this.#missing = new MissingWriter(db);
+    this.#clients = new ClientWriter(db);
+    this.#shift = new ClockShift(db);
     const ingest = db.transaction((batch: IngestBatch) => this.#write(batch));
     this.#ingest = (batch) => ingest.immediate(batch);
   }
@@ -143,6 +155,14 @@ export class Writer {
       .immediate();
   }
 
+  setLabel(address: string, label: string | null): { takenBy: string | null } {
+    return this.#db.transaction(() => this.#clients.label(address, label)).immediate();
+  }
+
+  labels(): number {
+    return this.#clients.labels();
+  }
+
   /** Makes everything committed so far outlive a power cut. */
   sync(): void {
     this.#db.pragma('wal_checkpoint(PASSIVE)');
@@ -152,10 +172,17 @@ export class Writer {
     const { batch: number } = this.#sql.nextBatch.get(batch.atUs) as { batch: number };
     const opened = batch.opened ?? [];
     const files = batch.files ?? [];
+    const { clock, shiftUs = 0 } = batch;
+    if (clock !== undefined) this.#sql.clock.run(clock.bootId, clock.offsetUs);
+    if (shiftUs !== 0) this.#shift.run(shiftUs);
     for (const session of opened) this.#open(session, number);
     for (const { id, evidence, partial } of batch.revised ?? [])
       this.#sql.revise.run(evidence.kind, detailText(evidence.detail), Number(partial), id);
-    for (const identity of batch.identities ?? []) this.#identity(identity);
+    for (const identity of batch.identities ?? []) this.#clients.identity(identity, number);
+    for (const identity of batch.forgotten ?? []) this.#clients.forget(identity);
+    for (const change of batch.pending ?? []) this.#clients.pending(change);
+    for (const note of batch.notes ?? []) this.#clients.note(note);
+    for (const name of batch.clientNames ?? []) this.#clients.name(name);
     for (const file of files) this.#file(file, number);
     for (const change of batch.names ?? []) this.#name(change, number);
     this.#accesses(batch.accesses ?? [], number);
@@ -191,10 +218,6 @@ export class Writer {
 
   #close({ id, reason, atUs }: SessionClosed, batch: number): void {
     this.#sql.close.run(atUs, reason, batch, id);
-  }
-
-  #identity({ address, ownerName, verifier }: ClientIdentity): void {
-    this.#sql.identity.run(address, ownerName, verifier);
   }
 
   #file(file: NewFile, batch: number): void {
@@ -270,7 +293,7 @@ export class Writer {
   }
 
   #oneLoss(loss: LossUpdate): void {
-    const { recordingId, sessionId, where, count, fromUs, toUs } = loss;
+    const { recordingId, sessionId, where, count, fromUs, toUs, alone = false } = loss;
     const detail = loss.detail ?? null;
     const { id: origin } = this.#sql.loss.get(
       recordingId,
@@ -280,8 +303,9 @@ export class Writer {
       fromUs,
       toUs,
       detail,
+      alone ? 1 : 0,
     ) as { id: number };
-    if (sessionId === null && recordingId !== null)
+    if (sessionId === null && recordingId !== null && !alone)
       this.#sql.spreadLoss.run({ origin, recordingId, where, count, fromUs, toUs, detail });
   }
 }

@@ -31,7 +31,7 @@ export class Player {
     return this;
   }
 
-  /** Session number of an access. */
+  /** Session number of an access; 0 if it got none. */
   read(
     client: string,
     atUs: number,
@@ -48,7 +48,7 @@ export class Player {
       readsInit,
     });
     this.keep(effects);
-    return sessionId;
+    return sessionId ?? 0;
   }
 
   /** A boot's traffic: a few accesses within a second, the first program among them. */

@@ -120,6 +120,7 @@ describe('json.md', () => {
         'show',
         Object.fromEntries(Object.entries(shown).filter(([key]) => !ofSession.includes(key))),
       );
+      same('clients', await sandbox.json(['client', 'list']));
       same('files', await sandbox.json(['files', SESSIONS.whole]));
       same('missing', await sandbox.json(['files', SESSIONS.whole, '--missing']));
       same('list', await sandbox.json(['list', SESSIONS.whole]));
@@ -143,6 +144,7 @@ describe('json.md', () => {
       same('watch', await sandbox.json(['watch', '--once']));
       same('mark', await sandbox.json(['mark', 'x']));
       same('mark', await sandbox.json(['session', 'new', '--client', '10.0.0.7']));
+      same('label', await sandbox.json(['client', 'label', '10.0.0.7', 'rack1-07']));
       same('stop', await sandbox.json(['stop']));
       assert.deepEqual(await sandbox.json(['stop', '--daemon']), { daemon: 'stopped' });
     } finally {

@@ -126,6 +126,8 @@ describe('JSON', () => {
       id: 1,
       root: { path: place.root },
       client: '10.0.0.7',
+      client_label: null,
+      client_name: null,
       label: 'a label',
       tier: 'exact',
       evidence: { kind: 'nfs3-mount' },
@@ -140,6 +142,7 @@ describe('JSON', () => {
       bytes: 300,
       loss: 0,
       marks: [{ at: '2023-11-14T22:13:25.000Z', text: 'boot done' }],
+      notes: [],
     });
     const { losses, image } = await sandbox.json<{
       losses: unknown;

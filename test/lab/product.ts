@@ -11,7 +11,20 @@ export interface Session {
   readonly id: number;
   readonly client: string;
   readonly tier: string;
-  readonly evidence: { readonly kind: string };
+  readonly client_label: string | null;
+  readonly client_name: string | null;
+  readonly evidence: {
+    readonly kind: string;
+    readonly detail?: {
+      readonly verifier?: string;
+      readonly previousVerifier?: string;
+      readonly after?: number;
+    };
+  };
+  readonly opened: string;
+  readonly last: string;
+  readonly close_reason: string | null;
+  readonly notes: readonly { readonly kind: string; readonly detail: string }[];
   readonly partial: boolean;
   readonly loss: number;
   readonly files: number;

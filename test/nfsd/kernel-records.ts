@@ -69,7 +69,7 @@ export function interpret(records: readonly Buffer[], options: InterpretOptions 
       options.beganUs ?? 0,
       { best: 'exact+names', probe: '', preferProbe: false, noHashes: false, ...options.plan },
     )
-    .map(decodeNfsBatch);
+    .map((batch) => decodeNfsBatch(batch));
 }
 
 const parsed = new Map<string, ParsedTraceFormat>();

@@ -222,6 +222,9 @@ describe('effects', () => {
         opened: [{ ...wall, tier: 'exact' }],
         revised: [{ ...wall, partial: true }],
         identities: [identity],
+        forgotten: [],
+        pending: [],
+        notes: [],
         closed: [{ id: 40, reason: 'boot', atUs: 1_003_000 }],
       },
     );

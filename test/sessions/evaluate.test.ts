@@ -33,6 +33,9 @@ function session(id: number, fields: Partial<SessionRow> = {}): SessionRow {
     bytes: 0,
     loss: 0,
     marks: [],
+    notes: [],
+    clientLabel: null,
+    clientName: null,
     ...fields,
   };
 }

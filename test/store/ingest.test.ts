@@ -72,6 +72,9 @@ test('a session row has its counts, its times and where it came from', (t) => {
     bytes: 200,
     loss: 0,
     marks: [{ id: 1, sessionId: 1, atUs: T0 + 100, text: 'boot done' }],
+    notes: [],
+    clientLabel: null,
+    clientName: null,
   });
   store.ingest({ atUs: T0 + 1, closed: [{ id: 1, reason: 'boot', atUs: T0 + 200 }] });
   assert.equal(store.session(1)?.closedUs, T0 + 200);

@@ -5,7 +5,8 @@ import type { Register } from '../commands.ts';
 import { TraceError } from '../../common/errors.ts';
 import type { Store } from '../../store/store.ts';
 import { rootArgument } from '../root-argument.ts';
-import { sessionShape, stateOf } from '../shapes.ts';
+import { clientText, sessionShape, stateOf } from '../shapes.ts';
+import { spelledAddress } from '../../common/addresses.ts';
 import { size, table, time } from '../output.ts';
 
 interface SessionsOptions {
@@ -19,7 +20,7 @@ export const registerSessions: Register = (program, context) => {
     .command('sessions')
     .description('list the boot sessions')
     .option('--root <dir>', 'only on this root')
-    .option('--client <ip>', 'only of this client')
+    .option('--client <client>', 'only of this client: its address or label')
     .option('--since <time>', 'only with an access since then (RFC 3339)')
     .action(async (options: SessionsOptions, command: Command) => {
       const here = context(command);
@@ -27,7 +28,7 @@ export const registerSessions: Register = (program, context) => {
       await here.withStore((store) => {
         const rows = store.sessions({
           ...(options.root === undefined ? {} : { rootId: rootId(store, options.root) }),
-          ...(options.client === undefined ? {} : { client: options.client }),
+          ...(options.client === undefined ? {} : { client: spelledAddress(options.client) }),
           ...(options.since === undefined ? {} : { sinceUs: since(options.since) }),
         });
         output.value({ sessions: rows.map(sessionShape) });
@@ -48,7 +49,7 @@ export const registerSessions: Register = (program, context) => {
             ],
             ...rows.map((row) => [
               `session-${row.id}`,
-              output.name(Buffer.from(row.client)),
+              output.name(Buffer.from(clientText(row))),
               output.name(row.root),
               time(row.openedUs),
               row.evidence.kind,

@@ -7,7 +7,7 @@ import type { MissingTotal, SessionRow, Store } from '../../store/store.ts';
 import type { Register } from '../commands.ts';
 import { size, table, time } from '../output.ts';
 import { sessionArgument } from '../session-argument.ts';
-import { lossShape, sessionShape, stateOf } from '../shapes.ts';
+import { clientText, lossShape, sessionShape, stateOf } from '../shapes.ts';
 
 /** What an export would hold now, or why that can't be said. */
 type Outlook =
@@ -42,7 +42,7 @@ export const registerShow: Register = (program, context) => {
           image,
         });
         const rows: string[][] = [
-          ['client', output.name(Buffer.from(session.client))],
+          ['client', output.name(Buffer.from(clientText(session)))],
           ['root', output.name(session.root)],
           ...(session.label === null ? [] : [['label', output.name(Buffer.from(session.label))]]),
           ['began', `${time(session.openedUs)} (${session.evidence.kind})`],
@@ -62,6 +62,10 @@ export const registerShow: Register = (program, context) => {
           ...session.marks.map(({ atUs, text }) => [
             'mark',
             `${time(atUs)} ${output.name(Buffer.from(text))}`,
+          ]),
+          ...session.notes.map(({ kind, atUs, detail }) => [
+            'note',
+            `${output.name(Buffer.from(kind))}, ${time(atUs)}: ${output.name(Buffer.from(detail))}`,
           ]),
           ...losses.map(({ where, count, fromUs, toUs, detail }) => [
             'loss',

@@ -4,6 +4,9 @@ import { bytesOf } from '../../common/bytes.ts';
 import type { Register } from '../commands.ts';
 import { table } from '../output.ts';
 
+/** Clients that fit on a screen. */
+const MOST_LINES = 20;
+
 export const registerStatus: Register = (program, context) => {
   program
     .command('status')
@@ -30,6 +33,24 @@ export const registerStatus: Register = (program, context) => {
         `lost: ${body.nfsd.lost} of the NFS server, ${body.fanotify.lost} of files;` +
           ` handles without a name: ${body.unresolved}`,
       );
+      const { accesses, evidence, identities, boots } = body.dropped;
+      if (accesses + evidence + identities + boots > 0)
+        output.line(
+          `beyond the bounds: ${accesses} accesses of clients without a session, ${evidence} clients'` +
+            ` boot evidence, ${identities} NFSv4 identities, ${boots} boots too soon after others`,
+        );
+      output.line(`open sessions: ${body.sessions_open}`);
+      for (const row of table(
+        body.clients
+          .slice(0, MOST_LINES)
+          .map(({ client, label, name, sessions }) => [
+            `  ${output.name(Buffer.from(client))}`,
+            output.name(Buffer.from(label ?? name ?? '')),
+            sessions.join(' '),
+          ]),
+      ))
+        output.line(row);
+      if (body.clients.length > MOST_LINES) output.line('  ... (`trace sessions` has all)');
       if (body.recordings.length === 0) output.line('nothing is being recorded');
       for (const row of table(
         body.recordings.map(({ root, objects, walking, since, label }) => [
