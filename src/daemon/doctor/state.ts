@@ -87,7 +87,7 @@ export function databaseFinding(
   if (found === null)
     return warn(
       'database',
-      `${size}: it could not be read within ${limitMs / 1000} s`,
+      `${size}: it could not be read in half a minute`,
       'the disk is slow, or hangs',
     );
   const { schema, newest, applicationId } = found;
