@@ -43,6 +43,7 @@ export class NfsAttributor {
   readonly #missing: MissingLookups;
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
+  #exportsSeen = -1;
   /** Rows that wait for the next walk of the roots. */
   #held: readonly NfsRow[] = [];
   #nextWalkUs = 0;
@@ -110,8 +111,10 @@ export class NfsAttributor {
           open.delete(hash);
       return open.size === 0;
     };
+    this.#forgetHopeless();
     if (drop()) return open;
-    if (exports.refresh()) this.#hopeless.clear();
+    await exports.refresh();
+    this.#forgetHopeless();
     if (drop()) return open;
     try {
       await refreshNames();
@@ -134,11 +137,41 @@ export class NfsAttributor {
     return open;
   }
 
+  /** What was hopeless may be explained by an export or a file system that is new. */
+  #forgetHopeless(): void {
+    const { generation } = this.#options.exports;
+    if (generation !== this.#exportsSeen) this.#hopeless.clear();
+    this.#exportsSeen = generation;
+  }
+
   #hits(hash: number): Hit[] {
     const hits: Hit[] = [];
     for (const root of this.#options.roots.values())
       for (const object of root.objectsOfHash(hash)) hits.push({ root, object });
     return hits;
+  }
+
+  /** Of hits in several roots those that the client can have meant. */
+  #reached({ client }: NfsRow, hits: Hit[]): Hit[] {
+    if (hits.every(({ root }) => root === hits[0]?.root)) return hits;
+    const reached = hits.filter(({ root }) => this.#options.exports.reaches(client, root));
+    return reached.length > 0 ? reached : hits;
+  }
+
+  /** For every root that has the file, as file events come for every root: not all are its key's. */
+  #witness({ firstUs }: NfsRow, hits: readonly Hit[]): void {
+    const { roots, witnesses } = this.#options;
+    const note = (root: RootRecording, object: number): void =>
+      witnesses.trace(root, object, firstUs < root.watchedSinceUs(object));
+    for (const { root, object } of hits) note(root, object);
+    if (roots.size < 2) return;
+    for (const other of roots.values()) {
+      if (hits.some(({ root }) => root === other)) continue;
+      for (const { root, object } of hits) {
+        const same = other.find(root.whereIs(object));
+        if (same >= 0) note(other, same);
+      }
+    }
   }
 
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
@@ -154,7 +187,10 @@ export class NfsAttributor {
       return;
     }
     for (const [rootId, root] of roots)
-      if (root.isRootHash(marker.hash) || exports.holds(marker.hash, root.path))
+      if (
+        (root.isRootHash(marker.hash) || exports.holds(marker.hash, root.path)) &&
+        exports.reaches(marker.client, root)
+      )
         effects.push(...sessions.marker(marker, rootId));
   }
 
@@ -177,12 +213,13 @@ export class NfsAttributor {
     // A refused call (verify-error) used nothing; a call without a client is counted as loss by
     // the sensor already.
     if (row.kind === 'verify-error' || row.client === '') return true;
-    const hits = this.#hits(row.hash);
-    if (hits.length === 0) return false;
+    const all = this.#hits(row.hash);
+    if (all.length === 0) return false;
+    // A READ at the end of a file moves nothing and makes no file event.
+    if (row.kind === 'read' && row.bytes > 0) this.#witness(row, all);
+    const hits = this.#reached(row, all);
     for (const { root, object } of hits) {
       const { rootId, recordingId, clients } = root.options;
-      // A READ at the end of a file moves nothing and makes no file event.
-      if (row.kind === 'read' && row.bytes > 0) this.#options.witnesses.trace(root, object);
       if (!clients.accepts(row.client)) continue;
       const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
       const { sessionId, effects: opened } = this.#options.sessions.access({
