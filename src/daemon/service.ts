@@ -47,6 +47,14 @@ export class Service implements ControlService {
   }
 
   status(): StatusBody {
+    const { store, recorder } = this.#options;
+    const { dropped, last_commit, failure, uncommitted, ...first } = this.#overview();
+    const clients = clientsOf(recorder.status().open, store);
+    return { ...first, clients, dropped, last_commit, failure, uncommitted };
+  }
+
+  /** All but the list of clients, which may be long. */
+  #overview(): Omit<StatusBody, 'clients'> {
     const { recorder, store, version } = this.#options;
     const { tier, nfsd, fanotify, recordings, unresolved, ...rest } = recorder.status();
     return {
@@ -64,7 +72,6 @@ export class Service implements ControlService {
       recordings: recordings.map(bodyOf),
       warnings: recordings.flatMap(walkWarnings),
       sessions_open: rest.open.length,
-      clients: clientsOf(rest.open, store),
       dropped: rest.drops,
       last_commit: rfc3339(rest.lastCommitUs),
       failure: rest.failure,
@@ -73,7 +80,7 @@ export class Service implements ControlService {
   }
 
   watch(most: number): WatchBody {
-    return this.#feed.look(this.status(), most);
+    return this.#feed.look(this.#overview(), most);
   }
 
   async start(request: {

@@ -63,7 +63,7 @@ function one(facts: ExportFacts): Finding {
     return warn(
       'export',
       `${text}: the hash of a signed handle cannot be computed`,
-      'export it without sign_fh, or record with a kernel where the raw handle can be seen (kprobe)',
+      'export it without sign_fh',
       path,
     );
   if (fsidTypes.some(isByDevice))
