@@ -30,6 +30,7 @@ const WALK_SHARE = 20;
 /** Bounds on what clients can make us keep. */
 const MOST_HELD = 100_000;
 const MOST_HOPELESS = 100_000;
+const MOST_UNSIGNED = 200_000;
 /** Held rows come before everything in the batch that they are taken up with. */
 const BEFORE_ALL = -1;
 
@@ -44,6 +45,8 @@ export class NfsAttributor {
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
   #exportsSeen = -1;
+  /** Hash of a handle → hash of the same without a signature, if it has one. */
+  readonly #unsigned = new Map<number, number>();
   /** Rows that wait for the next walk of the roots. */
   #held: readonly NfsRow[] = [];
   #nextWalkUs = 0;
@@ -79,6 +82,10 @@ export class NfsAttributor {
     },
   ): Promise<void> {
     const { effects } = options;
+    for (const [hash, unsigned] of batch.unsigned ?? []) {
+      if (this.#unsigned.size >= MOST_UNSIGNED) this.#unsigned.clear();
+      this.#unsigned.set(hash, unsigned);
+    }
     const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
     const rows = [...held, ...batch.rows];
     if (rows.length === 0 && batch.markers.length === 0) return;
@@ -107,7 +114,7 @@ export class NfsAttributor {
     for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
     const drop = (): boolean => {
       for (const hash of open)
-        if (this.#hopeless.has(hash) || exports.isOutside(hash) || this.#hits(hash).length > 0)
+        if (this.#hopeless.has(hash) || this.#isOutside(hash) || this.#hits(hash).length > 0)
           open.delete(hash);
       return open.size === 0;
     };
@@ -145,6 +152,12 @@ export class NfsAttributor {
   }
 
   #hits(hash: number): Hit[] {
+    const direct = this.#hitsOf(hash);
+    const plain = direct.length > 0 ? undefined : this.#unsigned.get(hash);
+    return plain === undefined ? direct : this.#hitsOf(plain);
+  }
+
+  #hitsOf(hash: number): Hit[] {
     const hits: Hit[] = [];
     for (const root of this.#options.roots.values())
       for (const object of root.objectsOfHash(hash)) hits.push({ root, object });
@@ -174,6 +187,12 @@ export class NfsAttributor {
     }
   }
 
+  #isOutside(hash: number): boolean {
+    const { exports } = this.#options;
+    const plain = this.#unsigned.get(hash);
+    return exports.isOutside(hash) || (plain !== undefined && exports.isOutside(plain));
+  }
+
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
     const { sessions, roots, exports } = this.#options;
     // Strangers must not fill what is remembered of clients. Events with an id alone are anybody's.
@@ -199,8 +218,10 @@ export class NfsAttributor {
     options: Parameters<MissingLookups['lookup']>[1] & { readonly whole: boolean },
   ): void {
     if (lookup.client === '' || this.#missing.lookup(lookup, options)) return;
+    const directory = this.#unsigned.get(lookup.directory);
+    if (directory !== undefined && this.#missing.lookup({ ...lookup, directory }, options)) return;
     // The check of the directory is a loss, or waits; the name is not kept for that long.
-    if (!this.#options.exports.isOutside(lookup.directory))
+    if (!this.#isOutside(lookup.directory))
       this.#missing.drop(lookup.client, lookup.count, options.builder);
   }
 
@@ -256,7 +277,7 @@ export class NfsAttributor {
     row: NfsRow,
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
   ): void {
-    if (this.#options.exports.isOutside(row.hash)) {
+    if (this.#isOutside(row.hash)) {
       this.#outside += row.count;
       return;
     }

@@ -384,4 +384,43 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
       { sessionId: 42, count: 5 },
     ]);
   });
+
+  test('a signed handle is that of its part before the signature; so are reads of later batches', async () => {
+    const [signed, folder] = [0x51617ed, 0x51617ee];
+    const attributed = async (
+      rows: NfsRow[],
+      unsigned: ReadonlyMap<number, number>,
+    ): Promise<BatchBuilder> => {
+      const into = new BatchBuilder();
+      const lookups = [
+        {
+          ...{ epoch: 0, client: CLIENT, directory: folder, name: Buffer.from('nope') },
+          ...{ count: 1, firstUs: T0, lastUs: T0, order: 3 },
+        },
+      ];
+      const batch = { rows, markers: [], losses: [], lookups, unsigned, untilUs: T0 };
+      const options = { effects: [], toWall: (us: number) => us, whole: true };
+      await attributor.attribute(batch, { builder: into, ...options });
+      return into;
+    };
+    const known = new Map([
+      [signed, await hashOf('one')],
+      [folder, await hashOf('')],
+      [0x77, 0x78],
+    ]);
+    const first = await attributed([await read('one', { hash: signed })], known);
+    assert.equal(first.files[0]?.names[0]?.toString(), 'one');
+    assert.deepEqual(
+      first.missing.map(({ name }) => name.toString()),
+      ['nope'],
+    );
+    const second = await attributed([await read('one', { hash: signed })], new Map());
+    assert.equal(second.accesses()[0]?.fileId, first.files[0].id);
+    assert.deepEqual([...first.losses, ...second.losses], []);
+    const third = await attributed([await read('one', { hash: 0x77 })], new Map());
+    assert.deepEqual(
+      third.losses.map(({ where }) => where),
+      ['unresolved-handle'],
+    );
+  });
 });
