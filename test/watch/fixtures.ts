@@ -36,10 +36,6 @@ export function body(fields: Partial<WatchBody> = {}): WatchBody {
       nfsd: { state: 'running', events: 81_237, lost: 0 },
       fanotify: { events: 2210, filtered: 140_022, lost: 0 },
       unresolved: 0,
-      warnings: [],
-      sessions_open: sessions.length,
-      clients: [],
-      dropped: { accesses: 0, evidence: 0, identities: 0, boots: 0 },
       recordings: [
         {
           root: { path: '/nfsroots/sarge' },
