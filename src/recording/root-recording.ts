@@ -37,7 +37,6 @@ export type RootIndex = Pick<
   | 'addExportKey'
   | 'idsOfHash'
   | 'idOfHandle'
-  | 'childOf'
   | 'handleOf'
   | 'pathsOf'
   | 'isGone'
