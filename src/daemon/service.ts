@@ -8,7 +8,8 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { jsonPath } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
-import { exportedDirectories, isWithin } from '../recording/exports.ts';
+import { exportedDirectories } from '../recording/exports.ts';
+import { isWithin } from '../recording/paths.ts';
 import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
@@ -217,7 +218,7 @@ function walkWarnings({
       ? [
           {
             message: `${mountsBelow} other file systems are mounted below ${root}; they are not recorded`,
-            hint: 'record each of them as a root of its own',
+            hint: 'crossmnt on the export of the root, or an export of its own, brings one in',
           },
         ]
       : []),

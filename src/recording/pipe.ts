@@ -150,6 +150,8 @@ export class Pipe {
   }
 
   async #flushOnce(drained: boolean): Promise<void> {
+    // First, since a file system that was unmounted cannot be brought up to date.
+    await this.#options.exports.refresh();
     if (drained) await this.#options.sensors.sync();
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
@@ -280,6 +282,7 @@ export class Pipe {
       for (const change of root.nameChanges()) names.push(change);
       this.#noteLeftOut(root, builder, atUs);
     }
+    const mounts = [...this.#options.roots.values()].flatMap((root) => root.newMounts());
     const accesses = builder.accesses();
     const { losses, missing, missingDropped } = builder;
     const clientNames = this.#names?.take() ?? [];
@@ -287,7 +290,7 @@ export class Pipe {
     const idle =
       this.#queue.waiting === 0 &&
       shiftUs === 0 &&
-      [effects, names, clientNames, accesses, losses, missing, missingDropped].every(
+      [effects, mounts, names, clientNames, accesses, losses, missing, missingDropped].every(
         ({ length }) => length === 0,
       );
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
@@ -300,6 +303,7 @@ export class Pipe {
         this.#soleClient.has(id) ? 'sole-client' : this.#options.sensors.tier,
       ),
       files: builder.files,
+      mounts,
       names,
       accesses,
       missing,

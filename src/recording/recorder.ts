@@ -41,7 +41,7 @@ export interface RecordingStatus {
   readonly startedUs: number;
   /** Directories that the last walk could not list: handles from there have no name. */
   readonly unreadable: number;
-  /** Mounts below the root: not recorded. */
+  /** Mounts below the root that are not recorded. */
   readonly mountsBelow: number;
   /** Objects that share the hash of their NFS handle with another. */
   readonly collisions: number;
@@ -79,7 +79,12 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#sensors = new Sensors(options);
-    this.#exports = new ExportTable({ roots: this.#roots });
+    this.#exports = new ExportTable({
+      roots: this.#roots,
+      onRefused: (mount, { message }) => {
+        options.onNotice({ level: 'warn', text: `${mount.at.toString()}: ${message}` });
+      },
+    });
     this.#pipe = new Pipe({
       ...options,
       sensors: this.#sensors,
@@ -135,7 +140,7 @@ export class Recorder {
     const clients = new ClientFilter(request.clients);
     // Nothing is written before the root has been opened: a refused start leaves no trace.
     const root = this.#newRoot(request.path);
-    this.#open(root);
+    root.open();
     const startedUs = wallNowUs();
     try {
       const rootId = store.ensureRoot(request.path);
@@ -148,25 +153,21 @@ export class Recorder {
       });
       root.begin({ rootId, recordingId, clients, label: request.label, startedUs }, []);
     } catch (error) {
-      this.#sensors.unwatch(root.path);
       root.close();
       throw error;
     }
-    this.#adopt(root);
+    this.#roots.set(root.options.rootId, root);
     this.#pipe.sessions.openRoot(root.options.rootId, nowUs());
     return root;
   }
 
-  /** Lists a root for the first time. Events wait in the sensors: flushes wait for this. */
+  /**
+   * Lists a root for the first time, with what is mounted below it and exported. Events wait in the
+   * sensors: flushes wait for this.
+   */
   async #walk(root: RootRecording): Promise<void> {
-    const { store, onNotice } = this.#options;
-    try {
-      await root.rewalk();
-    } catch (error) {
-      if (!(error instanceof TraceError)) throw error;
-      onNotice({ level: 'warn', text: `${error.message}; it is tried again for unknown handles` });
-    }
-    root.recall(store.knownFiles(root.options.rootId));
+    await this.#exports.refresh({ always: true });
+    root.recall(this.#options.store.knownFiles(root.options.rootId));
   }
 
   /** A root once its listing has ended; none if it is not recorded. */
@@ -238,10 +239,10 @@ export class Recorder {
       try {
         await this.#pipe.flush(true);
       } finally {
-        await this.#sensors.stop();
-        for (const root of [...this.#roots.values()]) root.close();
+        for (const root of this.#roots.values()) root.close();
         this.#roots.clear();
         this.#exports.close();
+        await this.#sensors.stop();
       }
     });
   }
@@ -266,7 +267,7 @@ export class Recorder {
     };
     const root = this.#newRoot(path);
     try {
-      this.#open(root);
+      root.open();
     } catch (error) {
       // A root that is gone now must not keep the others from being recorded.
       if (!(error instanceof TraceError)) throw error;
@@ -277,38 +278,21 @@ export class Recorder {
     }
     const filter = new ClientFilter(clients);
     root.begin({ rootId, recordingId, clients: filter, label, startedUs }, []);
+    this.#roots.set(rootId, root);
     await this.#walk(root);
-    this.#adopt(root);
+    this.#roots.set(rootId, root);
     this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
     this.#pipe.commit([], gap());
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }
 
   #newRoot(path: Buffer): RootRecording {
-    return new RootRecording({ path });
-  }
-
-  /** Watched before it is walked: what changes meanwhile is seen by one or the other. */
-  #open(root: RootRecording): void {
-    root.open();
-    try {
-      this.#sensors.watch(root.path);
-    } catch (error) {
-      root.close();
-      throw error;
-    }
-  }
-
-  #adopt(root: RootRecording): void {
-    this.#roots.set(root.options.rootId, root);
-    this.#exports.refresh();
-    this.#exports.applyTo(root);
+    return new RootRecording({ path, watcher: this.#sensors });
   }
 
   #drop(root: RootRecording): void {
     this.#roots.delete(root.options.rootId);
     this.#pipe.forget(root);
-    this.#sensors.unwatch(root.path);
     root.close();
   }
 
@@ -330,7 +314,7 @@ function describe(root: RootRecording): RecordingStatus {
     walking: root.summary === null,
     startedUs,
     unreadable: root.summary?.unreadable ?? 0,
-    mountsBelow: root.summary?.otherFileSystems ?? 0,
+    mountsBelow: root.mountsBelow,
     collisions: root.summary?.collisions ?? 0,
     refused: root.refused,
   };

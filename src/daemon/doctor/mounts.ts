@@ -1,7 +1,7 @@
 /** The mount table of this process: which mount a directory is on, and what is mounted below it. */
 import { read } from './finding.ts';
 import { decodeKernelEscapes } from '../../attribution/handle.ts';
-import { isWithin } from '../../recording/exports.ts';
+import { isWithin } from '../../recording/paths.ts';
 
 export interface Mount {
   readonly point: Buffer;

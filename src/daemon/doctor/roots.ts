@@ -7,7 +7,7 @@ import { TraceError } from '../../common/errors.ts';
 import { TIERS, type Tier } from '../../common/words.ts';
 import { HandleIndex } from '../../fanotify-ts/handle-index.ts';
 import { FanotifyGroup } from '../../fanotify-ts/index.ts';
-import { isWithin } from '../../recording/exports.ts';
+import { isWithin } from '../../recording/paths.ts';
 import type { ExportFacts } from './export-facts.ts';
 import { isSigned } from './exports.ts';
 import { fail, isDenial, ok, unseen, warn, type Finding } from './finding.ts';
@@ -127,8 +127,8 @@ function below(root: Buffer, mounts: readonly Mount[]): Finding[] {
   return [
     warn(
       'mounts below',
-      `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}: what is there is not this root's`,
-      'record each that clients use as a root of its own',
+      `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}: recorded with the root if exported`,
+      'export what clients use: crossmnt on the export of the root, or an export of its own',
       root,
     ),
   ];
