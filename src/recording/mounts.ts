@@ -19,6 +19,10 @@ export interface Mount {
   /** Where, absolute. */
   readonly at: Buffer;
   readonly type: string;
+  /** What is mounted, as mount(8) was told: a device, or any word. */
+  readonly source: Buffer;
+  /** Of the mount, and of the file system behind it. */
+  readonly options: ReadonlySet<string>;
 }
 
 /** A directory as its file system knows it. */
@@ -90,12 +94,23 @@ export class MountTable {
 /** `36 35 98:0 /top /at rw,noatime master:1 - ext3 /dev/root rw` */
 function parseLine(line: string): Mount[] {
   const fields = line.split(' ');
-  const [id, parent, device, top, at] = fields;
-  const type = fields[fields.indexOf('-', 6) + 1];
+  const [id, parent, device, top, at, options = ''] = fields;
+  const [type, source = '', more = ''] = fields.slice(fields.indexOf('-', 6) + 1);
   if (device === undefined || top === undefined || at === undefined || type === undefined)
     return [];
   const bytes = (field: string): Buffer => unescapeOctal(Buffer.from(field, 'latin1'));
-  return [{ id: Number(id), parent: Number(parent), device, top: bytes(top), at: bytes(at), type }];
+  return [
+    {
+      id: Number(id),
+      parent: Number(parent),
+      device,
+      top: bytes(top),
+      at: bytes(at),
+      type,
+      source: bytes(source),
+      options: new Set([...options.split(','), ...more.split(',')]),
+    },
+  ];
 }
 
 /** `/` for nothing, and no slash at the end. */

@@ -378,6 +378,7 @@ function keyOf(path: Buffer): string {
 
 /** Of a root that no mount is known for: a place like no other. */
 function nowhere(path: Buffer): Place {
-  const mount = { id: -1, parent: -1, device: '', top: path, at: path, type: '' };
+  const unknown = { id: -1, parent: -1, device: '', type: '', source: Buffer.alloc(0) };
+  const mount = { ...unknown, top: path, at: path, options: new Set<string>() };
   return { device: '', inner: path, mount };
 }
