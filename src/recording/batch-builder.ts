@@ -12,15 +12,17 @@ import type {
 
 export class BatchBuilder {
   readonly files: NewFile[] = [];
-  readonly losses: LossUpdate[] = [];
+  losses: LossUpdate[] = [];
   readonly missing: MissingLookup[] = [];
   readonly missingDropped: MissingDropped[] = [];
   readonly #accesses = new Map<string, AccessUpdate>();
   readonly #refused = new Map<number, LossUpdate>();
+  readonly #touched = new Set<string>();
 
   add(sighting: AccessUpdate): void {
     const key = `${sighting.sessionId}:${sighting.fileId}:${sighting.evidence}`;
     const before = this.#accesses.get(key);
+    this.#touched.add(`${sighting.sessionId}:${sighting.fileId}`);
     this.#accesses.set(
       key,
       before === undefined
@@ -57,6 +59,11 @@ export class BatchBuilder {
     if (before === undefined) this.losses.push(loss);
     else this.losses[this.losses.indexOf(before)] = loss;
     this.#refused.set(recordingId, loss);
+  }
+
+  /** Has the session touched the file in this flush? */
+  has(sessionId: number, fileId: number): boolean {
+    return this.#touched.has(`${sessionId}:${fileId}`);
   }
 
   accesses(): AccessUpdate[] {

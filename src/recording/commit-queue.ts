@@ -1,75 +1,169 @@
 /**
  * The last hop: batches wait here until the store has taken them, so that a full disk loses
- * nothing while memory lasts. Owns the bound and the count of what it had to drop.
+ * nothing while memory lasts. Owns the bound, the search for a row that the store refuses, and the
+ * count of everything that had to go.
  */
 import { TraceError } from '../common/errors.ts';
 import type { Store } from '../store/store.ts';
-import type { IngestBatch } from '../store/types.ts';
+import type { IngestBatch, LossUpdate, MissingDropped } from '../store/types.ts';
+import { bytesOfBatch, halvesOfBatch, rowsOfBatch } from './batch-parts.ts';
 
-/** About a quarter of an hour of flushes, a second each. */
-const LONGEST = 1000;
+const DEFAULT_BYTES = 64 * 1024 * 1024;
+const SHOWN_REFUSALS = 3;
+
+export interface CommitQueueOptions {
+  readonly store: Pick<Store, 'ingest'>;
+  /** Memory for what the store does not take; what is over is dropped and counted. */
+  readonly limitBytes?: number | undefined;
+}
+
+interface Waiting {
+  readonly batch: IngestBatch;
+  readonly bytes: number;
+}
 
 export class CommitQueue {
   readonly #store: Pick<Store, 'ingest'>;
-  readonly #waiting: IngestBatch[] = [];
-  #dropped: { count: number; readonly fromUs: number } | null = null;
+  readonly #limit: number;
+  readonly #waiting: Waiting[] = [];
+  #bytes = 0;
+  /** By place and session: what was dropped, or set aside, and is not told yet. */
+  readonly #losses = new Map<string, LossUpdate>();
 
-  constructor(store: Pick<Store, 'ingest'>) {
+  constructor({ store, limitBytes = DEFAULT_BYTES }: CommitQueueOptions) {
     this.#store = store;
+    this.#limit = limitBytes;
   }
 
+  /** Batches that the store has not taken. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
+  /** Must what comes now be dropped, because what waits cannot be made less any more? */
+  get full(): boolean {
+    return this.#bytes > this.#limit;
+  }
+
+  /** What had to go since the last call. */
+  takeLosses(): LossUpdate[] {
+    const losses = [...this.#losses.values()];
+    this.#losses.clear();
+    return losses;
+  }
+
+  /** What was drained but cannot be kept, being over the bound. */
+  noteDropped(count: number, fromUs: number, toUs: number): void {
+    if (count > 0) this.#note({ where: 'writer', count, fromUs, toUs, sessionId: null });
+  }
+
   /**
-   * Commits everything that waits, oldest first; throws what the store throws. What the disk
-   * refuses waits; what the store itself cannot take is a bug, would block all that follows, and
-   * is counted as lost.
+   * Commits everything that waits, oldest first; throws what the store throws when it can take
+   * nothing now (disk full, locked, read-only): all of it waits. A row that the store refuses for
+   * itself would block all that follow: it is found, set aside alone, and counted.
    */
   commit(batch: IngestBatch): void {
-    this.#waiting.push(batch);
-    if (this.#waiting.length > LONGEST) this.#dropAccesses();
+    this.#push(batch);
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       try {
-        this.#store.ingest(next);
+        this.#store.ingest(next.batch);
+        this.#remove(0);
       } catch (error) {
-        if (!(error instanceof TraceError)) {
-          this.#waiting.shift();
-          this.#drop(next);
-        }
-        throw error;
+        if (error instanceof TraceError) throw error;
+        this.#divide(next.batch, error as Error);
       }
-      this.#waiting.shift();
     }
-    if (this.#dropped === null) return;
-    const { count, fromUs } = this.#dropped;
-    this.#store.ingest({
-      atUs: batch.atUs,
-      losses: [
-        { recordingId: null, sessionId: null, where: 'writer', count, fromUs, toUs: batch.atUs },
-      ],
+  }
+
+  #push(batch: IngestBatch): void {
+    // Nothing to write, while others wait: only a reason to try again.
+    if (this.#waiting.length > 0 && rowsOfBatch(batch) === 0) return;
+    const bytes = bytesOfBatch(batch);
+    this.#waiting.push({ batch, bytes });
+    this.#bytes += bytes;
+    for (let at = 0; this.full && at < this.#waiting.length; at += 1) this.#dropAccesses(at);
+  }
+
+  #remove(at: number): void {
+    const [gone] = this.#waiting.splice(at, 1);
+    this.#bytes -= gone?.bytes ?? 0;
+  }
+
+  #divide(batch: IngestBatch, error: Error): void {
+    this.#remove(0);
+    if (rowsOfBatch(batch) <= 1) {
+      this.#setAside(batch, error);
+      return;
+    }
+    for (const half of halvesOfBatch(batch).reverse()) {
+      const bytes = bytesOfBatch(half);
+      this.#waiting.unshift({ batch: half, bytes });
+      this.#bytes += bytes;
+    }
+  }
+
+  #setAside(batch: IngestBatch, { message }: Error): void {
+    const [access] = batch.accesses ?? [];
+    const [loss] = batch.losses ?? [];
+    const { atUs } = batch;
+    this.#note({
+      where: loss?.where ?? 'refused-batch',
+      count: Math.max(1, loss?.count ?? 0),
+      fromUs: access?.firstUs ?? loss?.fromUs ?? atUs,
+      toUs: access?.lastUs ?? loss?.toUs ?? atUs,
+      // A loss that the store refused belongs to a session that it does not know.
+      sessionId: access?.sessionId ?? null,
+      detail: `the store refused ${kindOf(batch)}: ${message}`,
     });
-    this.#dropped = null;
   }
 
   /** Sessions, files and names are kept: later batches refer to them. */
-  #dropAccesses(): void {
-    const index = this.#waiting.findIndex(({ accesses = [] }) => accesses.length > 0);
-    const batch = this.#waiting[index];
-    if (batch === undefined) return;
-    this.#drop(batch);
-    const { missing = [], missingDropped = [] } = batch;
-    this.#waiting[index] = {
-      ...batch,
+  #dropAccesses(at: number): void {
+    const found = this.#waiting[at];
+    const { accesses = [], missing = [], missingDropped = [] } = found?.batch ?? {};
+    if (found === undefined || accesses.length + missing.length === 0) return;
+    for (const { sessionId, firstUs, lastUs } of accesses)
+      this.#note({ where: 'writer', count: 1, fromUs: firstUs, toUs: lastUs, sessionId });
+    const batch = {
+      ...found.batch,
       accesses: [],
       missing: [],
-      missingDropped: [...missingDropped, ...missing],
+      // By session: of each name only its count is kept.
+      missingDropped: countsBySession([...missingDropped, ...missing]),
     };
+    const bytes = bytesOfBatch(batch);
+    this.#waiting[at] = { batch, bytes };
+    this.#bytes += bytes - found.bytes;
   }
 
-  #drop({ accesses = [], atUs }: IngestBatch): void {
-    this.#dropped ??= { count: 0, fromUs: atUs };
-    this.#dropped.count += Math.max(1, accesses.length);
+  #note(loss: Omit<LossUpdate, 'recordingId'>): void {
+    const key = `${loss.where} ${loss.sessionId ?? ''}`;
+    const before = this.#losses.get(key);
+    const details = (before?.detail ?? '').split('\n').filter((line) => line !== '');
+    const { detail } = loss;
+    if (detail !== undefined && detail !== null && !details.includes(detail)) details.push(detail);
+    this.#losses.set(key, {
+      ...loss,
+      recordingId: null,
+      count: loss.count + (before?.count ?? 0),
+      fromUs: Math.min(loss.fromUs, before?.fromUs ?? Infinity),
+      toUs: Math.max(loss.toUs, before?.toUs ?? -Infinity),
+      detail: details.length === 0 ? null : details.slice(0, SHOWN_REFUSALS).join('\n'),
+    });
   }
+}
+
+function countsBySession(dropped: readonly MissingDropped[]): MissingDropped[] {
+  const counts = new Map<number, number>();
+  for (const { sessionId, count } of dropped)
+    counts.set(sessionId, (counts.get(sessionId) ?? 0) + count);
+  return [...counts].map(([sessionId, count]) => ({ sessionId, count }));
+}
+
+function kindOf({ opened, files, names, accesses, losses }: IngestBatch): string {
+  if ((accesses?.length ?? 0) > 0) return 'an access';
+  if ((files?.length ?? 0) > 0) return 'a file';
+  if ((names?.length ?? 0) > 0) return 'a name';
+  if ((opened?.length ?? 0) > 0) return 'a session';
+  return (losses?.length ?? 0) > 0 ? 'a loss' : 'a change';
 }

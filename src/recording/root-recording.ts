@@ -5,12 +5,12 @@
  */
 import type { FileEvent, FileHandle } from '../common/batches.ts';
 import type { ExportKey } from '../attribution/handle.ts';
-import type { KnownFile, NameChange, NewFile, RecordedMount } from '../store/types.ts';
+import type { KnownFile, NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
 import type { Mount, MountTable, Place } from './mounts.ts';
 import { isWithin } from './paths.ts';
 import type { RootIndex, Watcher } from './volume.ts';
-import { Volumes, type FileIdentity, type Refused } from './volumes.ts';
+import { Volumes, type AccessTime, type FileIdentity, type Refused } from './volumes.ts';
 
 /** Where an initramfs or a root file system keeps the first program, relative to the root. */
 const INIT_PATHS = new Set(
@@ -25,6 +25,7 @@ export interface RecordingIdentity {
   readonly recordingId: number;
   readonly clients: ClientFilter;
   readonly label: string | null;
+  readonly onLoss: OnLoss;
   /** Wall clock, microseconds. */
   readonly startedUs: number;
 }
@@ -218,6 +219,24 @@ export class RootRecording {
   /** The object that this root has of it, or -1. */
   find(identity: FileIdentity): number {
     return this.#volumes.find(identity);
+  }
+
+  /** Objects with an access time between two wall-clock times (µs), directories left out. */
+  accessedBetween(fromUs: number, toUs: number): Promise<AccessTime[]> {
+    return this.#volumes.accessedBetween({
+      sinceNs: BigInt(Math.floor(fromUs)) * 1000n,
+      untilNs: BigInt(Math.ceil(toUs)) * 1000n,
+    });
+  }
+
+  /** The object's number in the store, if it has one. */
+  knownFileOf(object: number): number | undefined {
+    return this.#fileIdOf.get(object);
+  }
+
+  /** Is its path a directory that is recorded? Not when it was removed, or cannot be watched. */
+  isInPlace(): boolean {
+    return this.#volumes.isInPlace();
   }
 
   isDirectory(object: number): boolean {

@@ -2,7 +2,7 @@
  * Opens the database file: for the daemon (creating and migrating it) or read-only for everybody
  * else, while the daemon writes or after it was killed. Owns the pragmas and the refusals.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
@@ -38,7 +38,9 @@ export function openDatabase(options: OpenOptions): OpenedDatabase {
 
 function openToWrite(path: string, migrations: readonly Migration[]): OpenedDatabase {
   mkdirSync(dirname(path), { recursive: true });
-  const db = new Sqlite(path);
+  // Shorter than SQLite's usual 5 s: the writer asks again with the next flush, and until then the
+  // daemon hears nobody.
+  const db = new Sqlite(path, { timeout: 1000 });
   try {
     refuseForeign(db, migrations);
     db.pragma('journal_mode = WAL');
@@ -130,8 +132,13 @@ function needsCopy(error: unknown, path: string): boolean {
   return (
     error instanceof Sqlite.SqliteError &&
     /^SQLITE_(CANTOPEN|READONLY)/.test(error.code) &&
-    !existsSync(`${path}-shm`)
+    !isThere(`${path}-shm`)
   );
+}
+
+/** stat(2), not access(2) as existsSync: that drops the capabilities of a process that is not root. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function openCopy(path: string, migrations: readonly Migration[]): OpenedDatabase {
@@ -140,7 +147,7 @@ function openCopy(path: string, migrations: readonly Migration[]): OpenedDatabas
   try {
     const copy = join(folder, 'trace.db');
     copyFileSync(path, copy);
-    if (existsSync(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`);
+    if (isThere(`${path}-wal`)) copyFileSync(`${path}-wal`, `${copy}-wal`);
     return checkedReader(copy, migrations, remove);
   } catch (error) {
     remove();

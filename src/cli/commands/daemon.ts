@@ -14,12 +14,15 @@ export const registerDaemon: Register = (program) => {
       const { stateDir, socket } = command.optsWithGlobals<GlobalOptions>();
       const { loadConfig } = await import('../../daemon/config.ts');
       const { runDaemon } = await import('../../daemon/daemon.ts');
-      await runDaemon({
-        config: loadConfig(options.config, {
+      const readConfig = () =>
+        loadConfig(options.config, {
           ...process.env,
           ...(stateDir === undefined ? {} : { [STATE_DIR_VARIABLE]: stateDir }),
           ...(socket === undefined ? {} : { [SOCKET_VARIABLE]: socket }),
-        }),
+        });
+      await runDaemon({
+        config: readConfig(),
+        readConfig,
         version: version(),
       });
     });
