@@ -13,7 +13,7 @@ interface Story {
 const DAMAGED: Story = {
   code: 'database-damaged',
   says: 'is damaged or is not a SQLite database',
-  hint: 'move it away (trace starts a new one) or restore a copy',
+  hint: '`trace doctor --repair` salvages what can be read, and keeps the damaged file',
   exit: 'data',
 };
 const UNREADABLE: Story = {

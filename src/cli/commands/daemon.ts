@@ -1,6 +1,7 @@
 /** `trace daemon`: the recorder in the foreground; systemd runs this. */
 import type { Command } from 'commander';
-import { SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
+import { DEFAULT_CONFIG, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
+import { statSync } from 'node:fs';
 import type { Register } from '../commands.ts';
 import type { GlobalOptions } from '../context.ts';
 import { version } from '../version.ts';
@@ -9,13 +10,16 @@ export const registerDaemon: Register = (program) => {
   program
     .command('daemon')
     .description('the recorder, in the foreground')
-    .option('--config <file>', 'configuration (JSON)')
+    .option(
+      '--config <file>',
+      'configuration (JSON; default /etc/nfsroot-trace.json, if it is there)',
+    )
     .action(async (options: { config?: string }, command: Command) => {
       const { stateDir, socket } = command.optsWithGlobals<GlobalOptions>();
       const { loadConfig } = await import('../../daemon/config.ts');
       const { runDaemon } = await import('../../daemon/daemon.ts');
       const readConfig = () =>
-        loadConfig(options.config, {
+        loadConfig(options.config ?? usualConfig(), {
           ...process.env,
           ...(stateDir === undefined ? {} : { [STATE_DIR_VARIABLE]: stateDir }),
           ...(socket === undefined ? {} : { [SOCKET_VARIABLE]: socket }),
@@ -27,3 +31,9 @@ export const registerDaemon: Register = (program) => {
       });
     });
 };
+
+function usualConfig(): string | undefined {
+  return statSync(DEFAULT_CONFIG, { throwIfNoEntry: false }) === undefined
+    ? undefined
+    : DEFAULT_CONFIG;
+}
