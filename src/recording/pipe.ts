@@ -6,7 +6,7 @@
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { LossUpdate, NameChange } from '../store/types.ts';
+import type { NameChange } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientNames } from './client-names.ts';
 import { ClockSteps } from './clock-steps.ts';

@@ -283,7 +283,7 @@ export class Recorder {
    * later than the daemon starts. The time without it is a loss.
    */
   async #resume(absent: AbsentRoot): Promise<void> {
-    const { store, onNotice } = this.#options;
+    const { onNotice } = this.#options;
     const { recording } = absent;
     const { rootId, id: recordingId, root: path, label, clients, onLoss, startedUs } = recording;
     const root = this.#newRoot(path);
