@@ -79,6 +79,8 @@ export class Pipe {
   #failure: string | null = null;
   /** When the sensors were drained last, monotonic. */
   #drainedUs = nowUs();
+  /** Did a client ever show in file events alone: of a server of user space? */
+  #byFileEvents = false;
   #flushUs: number;
   #serverPorts: readonly number[];
 
@@ -232,7 +234,9 @@ export class Pipe {
   ): Promise<void> {
     builder.losses.push(...this.#queue.takeLosses());
     this.#follow(effects);
-    await this.#rescan.apply(builder, { whole, traced: this.#options.sensors.traced });
+    // File events are the record of some client if any was ever known by them.
+    const traced = this.#options.sensors.tier !== 'sole-client' && !this.#byFileEvents;
+    await this.#rescan.apply(builder, { whole, traced });
     this.commit(effects, builder);
   }
 
@@ -273,6 +277,7 @@ export class Pipe {
     const before = effects.length;
     try {
       const named = this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
+      if (named > 0) this.#byFileEvents = true;
       if (named > 0 && this.#drainedUs - lastUs > this.#flushUs + STALL_US)
         builder.losses.push(stallOf(named, toWall(lastUs), toWall(this.#drainedUs)));
     } finally {
