@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
-import { DamagedRow, storeError } from './errors.ts';
+import { DamagedPage, storeError } from './errors.ts';
 import { migrate, migrationsIn, MIGRATIONS, schemaVersion, type Migration } from './migrations.ts';
 
 /** "NFRT": tells our databases from other programs' (`file` prints it). */
@@ -162,7 +162,7 @@ function openCopy(path: string, migrations: readonly Migration[]): OpenedDatabas
  */
 function refuseDamaged(db: Database): void {
   const found = db.pragma('quick_check(1)', { simple: true });
-  if (found !== 'ok') throw new DamagedRow(String(found).split('\n').at(-1) ?? 'quick_check');
+  if (found !== 'ok') throw new DamagedPage(String(found).split('\n').at(-1) ?? 'quick_check');
 }
 
 function refuseForeign(db: Database, migrations: readonly Migration[]): void {

@@ -13,6 +13,7 @@ import { mendReferences } from './mend.ts';
 import { APPLICATION_ID, openDatabase, type OpenOptions } from './open-database.ts';
 import { migrationsIn, MIGRATIONS, schemaVersion } from './migrations.ts';
 import { SqlitePages, type CarvedFile } from './sqlite-pages.ts';
+import { Store } from './store.ts';
 import { TableShapes } from './table-shapes.ts';
 
 export interface RepairReport {
@@ -150,12 +151,23 @@ function isSound(path: string): boolean {
     return (
       db.pragma('application_id', { simple: true }) === APPLICATION_ID &&
       db.pragma('integrity_check(1)', { simple: true }) === 'ok' &&
-      (db.pragma('foreign_key_check') as unknown[]).length === 0
+      (db.pragma('foreign_key_check') as unknown[]).length === 0 &&
+      isComplete(path)
     );
   } catch {
     return false;
   } finally {
     db?.close();
+  }
+}
+
+/** Has it every table that this program asks for? An older one gets what it lacks by the daemon. */
+function isComplete(path: string): boolean {
+  try {
+    Store.open({ path, readOnly: true }).close();
+    return true;
+  } catch (error) {
+    return error instanceof TraceError && error.code === 'database-older';
   }
 }
 
