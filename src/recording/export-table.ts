@@ -27,6 +27,16 @@ const ROOT_ID = 0;
 /** An export with more inodes than this is not walked; calls to it stay unexplained. */
 const LARGEST_WALK = 1_000_000;
 
+/**
+ * What nfsd never serves, whatever covers it: no handles, or nothing that a boot is made of. Looking
+ * at an autofs would mount what it stands for; that is another mount then.
+ */
+const NEVER_EXPORTED = new Set([
+  ...['autofs', 'binfmt_misc', 'bpf', 'cgroup', 'cgroup2', 'configfs', 'debugfs', 'devpts'],
+  ...['efivarfs', 'fusectl', 'hugetlbfs', 'mqueue', 'nfsd', 'proc', 'pstore', 'rpc_pipefs'],
+  ...['securityfs', 'selinuxfs', 'sysfs', 'tracefs'],
+]);
+
 interface Export {
   readonly key: ExportKey;
   readonly place: Place;
@@ -185,8 +195,7 @@ export class ExportTable {
   /** By itself, or because the export that it is mounted in goes on across mounts. */
   #isExported(mount: Mount): boolean {
     const { at } = mount;
-    // Looking at it would mount what it stands for; that is another mount then.
-    if (mount.type === 'autofs') return false;
+    if (NEVER_EXPORTED.has(mount.type)) return false;
     const byName = this.#etab.some(
       ({ path, options }) =>
         at.equals(path) ||

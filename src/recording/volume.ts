@@ -95,6 +95,14 @@ export class Volume {
     this.index.close();
   }
 
+  /**
+   * What its events are known by. Not always it alone: two copies of one disk image that are
+   * mounted both have one fsid.
+   */
+  get source(): string {
+    return this.#fsid?.toString('hex') ?? this.place.device;
+  }
+
   /** Can the event be about this file system? */
   takes({ fsid }: FileEvent): boolean {
     return this.#fsid === null || this.#fsid.equals(fsid);

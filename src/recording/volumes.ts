@@ -17,9 +17,9 @@ const OBJECTS = 2 ** 31;
 /** Hears of a mount that cannot be recorded. */
 export type Refused = (mount: Mount, error: TraceError) => void;
 
-/** A file, whichever roots it is in. */
+/** A file as its events know it, whichever roots it is in. */
 export interface FileIdentity {
-  readonly device: string;
+  readonly source: string;
   readonly handle: FileHandle;
 }
 
@@ -208,13 +208,13 @@ export class Volumes {
 
   whereIs(object: number): FileIdentity {
     const { volume, id } = this.#split(object);
-    return { device: volume.place.device, handle: volume.index.handleOf(id) };
+    return { source: volume.source, handle: volume.index.handleOf(id) };
   }
 
   /** -1 if no volume has it. */
-  find({ device, handle }: FileIdentity): number {
+  find({ source, handle }: FileIdentity): number {
     for (const volume of this.all) {
-      if (volume.place.device !== device) continue;
+      if (volume.source !== source) continue;
       const id = volume.index.idOfHandle(handle);
       if (id >= 0) return this.#objectOf(volume, id);
     }

@@ -29,7 +29,8 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   const startDaemon = (): Promise<string> =>
     server.must(
       'setsid trace daemon --config /etc/trace.json >/lab/daemon.log 2>&1 &\n' +
-        'for i in $(seq 200); do [ -S /run/nfsroot-trace/control.sock ] && exit; sleep 0.1; done; exit 1',
+        'until [ -S /run/nfsroot-trace/control.sock ]; do sleep 0.2; done',
+      { timeoutMs: 300_000 },
     );
   const stepClock = (hours: number): Promise<string> =>
     server.must(`date -s @$(($(date +%s) + ${hours * 3600})) >/dev/null`);
@@ -88,7 +89,7 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     }));
     await server.must('. /lab/lab.env; python3 "$LAB_REPOSITORY/test/lab/guest/raw_nfs4.py"', {
       input: Buffer.from(JSON.stringify(crowd)),
-      timeoutMs: 120_000,
+      timeoutMs: 300_000,
     });
     const sessions = (await settled()).filter((session) => session.client.startsWith('127.8.'));
     assert.equal(new Set(sessions.map((session) => session.client)).size, CROWD);

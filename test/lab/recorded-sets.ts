@@ -34,16 +34,12 @@ export class RecordedSets {
   static async copy(server: LabServer): Promise<RecordedSets> {
     const name = `state-${copies++}.db`;
     const answer = await server.must(`node ${GUEST_CONTROL} settle ${GUEST_SHARE}/${name}`, {
-      timeoutMs: 180_000,
+      timeoutMs: 600_000,
     });
     return new RecordedSets(
       Store.open({ path: path.join(server.share, name), readOnly: true }),
       JSON.parse(answer) as StatusBody,
     );
-  }
-
-  close(): void {
-    this.#store.close();
   }
 
   /** One client's sessions on one root, oldest first. */

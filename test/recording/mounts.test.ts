@@ -19,7 +19,9 @@ describe('MountTable', () => {
   const table = new MountTable(Buffer.from(MOUNTINFO));
   const place = (path: string): string => {
     const found = table.placeOf(Buffer.from(path));
-    return found === null ? 'nowhere' : `${found.device} ${String(found.inner)} by ${found.mount.id}`;
+    return found === null
+      ? 'nowhere'
+      : `${found.device} ${String(found.inner)} by ${found.mount.id}`;
   };
 
   test('a path is a place in a file system', () => {

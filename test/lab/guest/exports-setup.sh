@@ -6,7 +6,7 @@ set -e
 # disk KIND NAME: a new file system; prints its device.
 disk() {
 	case $1 in
-	ext4) truncate -s 32M "/img/$2" && mkfs.ext4 -q -F "/img/$2" >&2 ;;
+	ext4) truncate -s 8M "/img/$2" && mkfs.ext4 -q -F -O ^has_journal -N 128 "/img/$2" >&2 ;;
 	xfs) truncate -s 300M "/img/$2" && mkfs.xfs -q -f "/img/$2" >&2 ;;
 	btrfs) truncate -s 128M "/img/$2" && mkfs.btrfs -q -f "/img/$2" >/dev/null 2>&1 ;;
 	esac
@@ -63,21 +63,19 @@ on btrfs cross/btrfs
 on ext4 cross/btrfs/deep
 mkdir cross/bind cross/late
 mount --bind cross/d1 cross/bind
-# One file system, several roots.
+# One file system, several roots; one a part of another.
 on ext4 shared
-for dir in one two two/inner; do fill shared/$dir; done
-ln shared/one/d1/a shared/two/d1/of-one
-# A directory that is exported at another place too.
-mkdir bound
+for dir in one two two/inner twice first second; do fill shared/$dir; done
+# Directories that are mounted elsewhere and exported there.
+ln shared/first/d1/a shared/second/d1/of-first
+mkdir bound twice first second
 mount --bind fsid/d1 bound
-on ext4 twice
-on ext4 first
-on ext4 second
+for dir in twice first second; do mount --bind shared/$dir $dir; done
 # Out of the reach of the pseudo root's crossmnt.
 mkdir -p /srv/plain
 on ext4 /srv/plain
 on ext4 /srv/plain/own
-on ext4 /srv/plain/hidden
+on tmpfs /srv/plain/hidden
 
 cat >/etc/exports <<EXPORTS
 /nfsroots *(fsid=0,crossmnt,ro,no_root_squash,no_subtree_check,insecure)
