@@ -62,8 +62,8 @@ export function whyNoProbe(tracefs: string): string | null {
 }
 
 /**
- * Creates the event; that it is there already is as good. Before the nfsd module is loaded, the
- * kernel keeps it for then.
+ * Creates the event; that it is there already is as good. The nfsd module must be loaded: 5.10
+ * refuses `$argN` of a function that is not there yet.
  * @throws TraceError `no-kprobe`
  */
 export function createProbe(tracefs: string, name: string): void {
@@ -154,6 +154,8 @@ function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOENT':
       return 'the kernel has no kprobe events (CONFIG_KPROBE_EVENTS), or nfsd no fh_verify';
+    case 'EINVAL':
+      return 'the kernel refuses it; the nfsd module must be loaded';
     case 'EACCES':
     case 'EPERM':
       return 'only root may, and not on a locked-down kernel';
