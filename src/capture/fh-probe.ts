@@ -102,7 +102,12 @@ export function removeProbe(tracefs: string, name: string): 'removed' | 'absent'
 
 /** How often the kernel could not run the probe or its partner since they were created. */
 export function missedBy(tracefs: string, name: string): number {
-  const profile = readFileSync(`${tracefs}/kprobe_profile`, 'latin1');
+  let profile: string;
+  try {
+    profile = readFileSync(`${tracefs}/kprobe_profile`, 'latin1');
+  } catch {
+    return 0;
+  }
   return [...profile.matchAll(/^\s*(\S+)\s+\d+\s+(\d+)\s*$/gm)].reduce(
     (sum, [, event, misses]) =>
       event === name || event === `${name}_ret` ? sum + Number(misses) : sum,

@@ -235,8 +235,9 @@ export class NfsdSource {
   /** Now that the server runs: is the kprobe needed, and not read yet? */
   #settle(): void {
     const status = this.status();
-    if (status.state !== 'running' || status.byProbe || this.#replacing !== null) return;
+    if (status.state !== 'running') return;
     clearInterval(this.#waiting);
+    if (status.byProbe || this.#replacing !== null) return;
     const { best, noHashes, preferProbe } = this.#plan;
     if (status.zeroHashes > 0 && !noHashes) this.#replace({ noHashes: true });
     if (best === 'reads' || this.#probeTried) return;
