@@ -167,16 +167,19 @@ export class RootRecording {
    */
   useExports(exports: readonly UsedExport[]): void {
     for (const { place, index } of this.#volumes.all) {
-      const meets = (used: UsedExport): boolean => overlap(used.place, place);
-      for (const old of index.exportKeys()) {
-        const now = exports.filter(({ key }) => sameKey(key, old));
-        if (now.length > 0 && !now.some(meets)) index.addExportKey(old, { root: NO_HANDLE });
-      }
+      // By key, which can be one for several clients' directories; null: all of them are elsewhere.
+      const here = new Map<string, UsedExport | null>();
       for (const used of exports) {
-        if (!meets(used)) continue;
-        const own = used.place.inner.equals(place.inner);
+        const before = here.get(keyId(used.key)) ?? null;
+        const meets = overlap(used.place, place);
+        here.set(keyId(used.key), meets ? both(before, used, place) : before);
+      }
+      for (const old of index.exportKeys())
+        if (here.get(keyId(old)) === null) index.addExportKey(old, { root: NO_HANDLE });
+      for (const used of here.values()) {
+        if (used === null) continue;
         index.addExportKey(used.key, {
-          ...(own ? {} : { root: used.rootHandle }),
+          ...(used.place.inner.equals(place.inner) ? {} : { root: used.rootHandle }),
           withParents: used.subtreeCheck,
         });
       }
@@ -376,8 +379,15 @@ export class RootRecording {
 
 type KeyBytes = Pick<ExportKey, 'fsidType' | 'fsid'>;
 
-function sameKey(a: KeyBytes, b: KeyBytes): boolean {
-  return a.fsidType === b.fsidType && a.fsid.equals(b.fsid);
+function keyId({ fsidType, fsid }: KeyBytes): string {
+  return `${fsidType}:${fsid.toString('latin1')}`;
+}
+
+/** Of two exports with one key that of the volume's own top: the key's own handle is that one's. */
+function both(a: UsedExport | null, b: UsedExport, { inner }: Place): UsedExport {
+  if (a === null) return b;
+  const first = a.place.inner.equals(inner) ? a : b;
+  return { ...first, subtreeCheck: a.subtreeCheck || b.subtreeCheck };
 }
 
 function overlap(a: Place, b: Place): boolean {
