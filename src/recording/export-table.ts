@@ -4,13 +4,14 @@
  * that a call elsewhere is told from a call that was lost.
  * Must not know sessions.
  */
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import { handleHash, parseExportTable, type ExportKey } from '../attribution/handle.ts';
 import { HandleIndex } from '../fanotify-ts/handle-index.ts';
 import {
   clientDomains,
+  keyByOptions,
   parseEtab,
   parseKernelExports,
   readExportTables,
@@ -146,11 +147,13 @@ export class ExportTable {
   }
 
   #readExports(tables: ExportTables, mounts: MountTable): void {
-    const options = new Map(
-      parseKernelExports(tables.options).map((one) => [idOf(one.domain, one.path), one.options]),
-    );
-    for (const key of parseExportTable(tables.handles)) {
-      const id = idOf(key.domain, key.fsid, key.fsidType);
+    const exported = parseKernelExports(tables.options);
+    const options = new Map(exported.map((one) => [idOf(one.domain, one.path), one.options]));
+    const listed = parseExportTable(tables.handles);
+    const ids = new Set(listed.map(keyIdOf));
+    const unlisted = keysByOptions(exported, mounts).filter((key) => !ids.has(keyIdOf(key)));
+    for (const key of [...listed, ...unlisted]) {
+      const id = keyIdOf(key);
       const known = this.#exports.get(id);
       const place = mounts.placeOf(key.path);
       if (place === null) continue;
@@ -217,6 +220,29 @@ export class ExportTable {
       found.index = null;
     }
   }
+}
+
+/** The keys of exports that the kernel may not have listed yet. */
+function keysByOptions(exported: readonly ExportedDirectory[], mounts: MountTable): ExportKey[] {
+  const found = new Map<string, { readonly top: boolean; readonly inode: bigint } | null>();
+  return exported.flatMap((one) => {
+    const path = one.path.toString('latin1');
+    let directory = found.get(path);
+    if (directory === undefined) found.set(path, (directory = look(one.path, mounts)));
+    return directory === null ? [] : (keyByOptions(one, directory) ?? []);
+  });
+}
+
+function look(path: Buffer, mounts: MountTable): { top: boolean; inode: bigint } | null {
+  const place = mounts.placeOf(path);
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return place === null || stat === undefined
+    ? null
+    : { top: place.inner.length === 1, inode: stat.ino };
+}
+
+function keyIdOf({ domain, fsid, fsidType }: ExportKey): string {
+  return idOf(domain, fsid, fsidType);
 }
 
 function idOf(domain: string, bytes: Buffer, type = -1): string {

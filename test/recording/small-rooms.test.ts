@@ -15,7 +15,13 @@ import {
   peersInTable,
 } from '../../src/recording/connected-clients.ts';
 import { batchOfEffects, noticesOfEffects } from '../../src/recording/effects.ts';
-import { parseClientDomains, parseEtab, parseKernelExports } from '../../src/recording/exports.ts';
+import { parseExportTable } from '../../src/attribution/handle.ts';
+import {
+  keyByOptions,
+  parseClientDomains,
+  parseEtab,
+  parseKernelExports,
+} from '../../src/recording/exports.ts';
 import { isWithin } from '../../src/recording/paths.ts';
 import { clientOf } from '../../src/recording/file-attributor.ts';
 import type { IngestBatch } from '../../src/store/types.ts';
@@ -168,6 +174,24 @@ describe('exports', () => {
         ['/checked', '*', false],
       ],
     );
+  });
+
+  test('the key that the kernel makes of the options, before it lists it', () => {
+    // Both tables of one server (6.1): an ext4, a directory of another, fsid=21.
+    const content = Buffer.from(
+      '/nfsroots/below\t*,10.77.0.32(ro,uuid=b287108e:8c8f44f8:8e9f6248:2c9a282e,sec=1)\n' +
+        '/nfsroots/shared/one\t*,10.77.0.31(rw,uuid=3425c42b:911548d7:a42d496e:852199fa,sec=1)\n' +
+        '/nfsroots/twice\t*,10.77.0.31(rw,insecure,fsid=21,sec=1)\n/neither\t*(ro)\n',
+    );
+    const listed = Buffer.from(
+      '*,10.77.0.32 6 0x8e1087b2f8448f8c48629f8e2e289a2c /nfsroots/below\n' +
+        '*,10.77.0.31 7 0x00000802000000002bc42534d74815916e492da4fa992185 /nfsroots/shared/one\n' +
+        '*,10.77.0.31 1 0x00000015 /nfsroots/twice\n',
+    );
+    const keys = parseKernelExports(content).map((one) =>
+      keyByOptions(one, { top: String(one.path) === '/nfsroots/below', inode: 0x802n }),
+    );
+    assert.deepEqual(keys, [...parseExportTable(listed), null]);
   });
 
   test('which domain a client is in: addresses as we write them', () => {
