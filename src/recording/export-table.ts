@@ -233,12 +233,16 @@ function keysByOptions(exported: readonly ExportedDirectory[], mounts: MountTabl
   });
 }
 
+/** Null for a directory that is not there any more. */
 function look(path: Buffer, mounts: MountTable): { top: boolean; inode: bigint } | null {
   const place = mounts.placeOf(path);
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return place === null || stat === undefined
-    ? null
-    : { top: place.inner.length === 1, inode: stat.ino };
+  if (place === null) return null;
+  try {
+    return { top: place.inner.length === 1, inode: statSync(path, { bigint: true }).ino };
+  } catch {
+    // Its key comes from the kernel's list, if a client can use it.
+    return null;
+  }
 }
 
 function keyIdOf({ domain, fsid, fsidType }: ExportKey): string {
