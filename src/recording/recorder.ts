@@ -315,8 +315,11 @@ export class Recorder {
 
   /** A root that was unmounted or replaced is let go of; one that came back is taken up again. */
   async #followRoots(): Promise<void> {
+    const displaced = [...this.#roots.values()].filter((root) => !root.isInPlace());
     // What was mounted on a root, or unmounted from it, is taken in as it is: see volumes.ts.
-    if ([...this.#roots.values()].some((root) => !root.isInPlace())) await this.#exports.refresh();
+    if (displaced.length > 0) await this.#exports.refresh();
+    for (const root of displaced)
+      if (root.isInPlace()) await this.#noteRemount(root.options.recordingId);
     for (const root of [...this.#roots.values()]) {
       if (root.isInPlace()) continue;
       const { rootId } = root.options;
@@ -335,6 +338,21 @@ export class Recorder {
     }
     this.#placedUs = wallNowUs();
     for (const absent of this.#absent.due(nowUs())) await this.#resume(absent);
+  }
+
+  /** Another file system is the root now: nobody watched it until this flush. */
+  async #noteRemount(recordingId: number): Promise<void> {
+    const builder = new BatchBuilder();
+    builder.losses.push({
+      recordingId,
+      sessionId: null,
+      where: 'root-absent',
+      count: 1,
+      fromUs: this.#placedUs,
+      toUs: wallNowUs(),
+      detail: 'another file system was mounted on the root, or the root unmounted',
+    });
+    await this.#pipe.commitWithRescan([], builder, true);
   }
 
   /** Written when it begins: if this daemon were killed, nobody would know of it. */

@@ -277,7 +277,7 @@ export class Volumes {
     if (stat === undefined || stat === null) return false;
     try {
       const { dev, ino } = statSync(this.#root, { bigint: true });
-      return Number(dev) === stat.dev && ino === BigInt(stat.inode);
+      return Number(dev) === stat.dev && ino === stat.inode;
     } catch {
       return false;
     }

@@ -157,7 +157,7 @@ function openCopy(path: string, migrations: readonly Migration[]): OpenedDatabas
 }
 
 /**
- * Writing to a damaged database makes it worse. Every page is looked at: 0.2 s for 100 MB that is
+ * Writing to a damaged database makes it worse. Every page is looked at: 0.4 s for 100 MB that is
  * cached.
  */
 function refuseDamaged(db: Database): void {

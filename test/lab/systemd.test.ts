@@ -41,11 +41,14 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
   const show = async (property: string): Promise<string> =>
     (await systemctl(`show ${UNIT} --property ${property} --value`)).trim();
   const until = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
-    for (const end = Date.now() + SLOW_MS; !(await holds()); await delay(1000))
+    const end = Date.now() + SLOW_MS;
+    while (!(await holds())) {
       assert.ok(
         Date.now() < end,
         `${what}: ${await systemctl(`status ${UNIT} --lines 30 || true`)}`,
       );
+      await delay(1000);
+    }
   };
   const sessions = async (): Promise<Session[]> =>
     (JSON.parse(await trace('sessions --json')) as { sessions: Session[] }).sessions;
