@@ -167,6 +167,17 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     assert.deepEqual(builder.losses, []);
   });
 
+  test('a READ of an empty file needs no file event, and answers for one', async () => {
+    const [object = -1] = root.objectsOfHash(await hashOf('one'));
+    await attribute([await read('one', { bytes: 0 }), await read('two', { order: 2 })]);
+    witnesses.file(root, object);
+    witnesses.next(1);
+    assert.deepEqual(
+      witnesses.judge().map(({ where, detail }) => [where, detail]),
+      [['witness-fanotify', 'two']],
+    );
+  });
+
   test('a refused call, and one without a client, used nothing', async () => {
     const rows = [await read('one', { kind: 'verify-error' }), await read('one', { client: '' })];
     assert.deepEqual(await attribute(rows), []);
