@@ -305,8 +305,8 @@ Napi::Value IndexBinding::StatOf(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// accessedIn(first, count, sinceNs, untilNs): ids and access times, in pairs, of the objects with ids
-// from `first` on, directories left out, whose access time lies between the two.
+// accessedIn(first, count, sinceNs, untilNs): ids and access times, in pairs, of the objects with
+// ids from `first` on, directories left out, whose access time lies between the two.
 Napi::Value IndexBinding::AccessedIn(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const uint32_t first = info[0].As<Napi::Number>().Uint32Value();

@@ -3,8 +3,10 @@
 # way, and two clients c3 and c4 in network namespaces. Owns what test/lab/exports.test.ts reads.
 set -e
 
-# disk KIND NAME: a new file system; prints its device.
+# disk KIND NAME: a new file system; prints its device. A file of its own: one that was mounted here
+# before may still be written to.
 disk() {
+	rm -f "/img/$2"
 	case $1 in
 	ext4) truncate -s 8M "/img/$2" && mkfs.ext4 -q -F -O ^has_journal -N 128 "/img/$2" >&2 ;;
 	xfs) truncate -s 300M "/img/$2" && mkfs.xfs -q -f "/img/$2" >&2 ;;
