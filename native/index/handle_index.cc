@@ -161,7 +161,8 @@ int HandleIndex::OpenVerified(uint32_t id, int flags) {
 bool HandleIndex::Stat(uint32_t id, struct statx* status) {
   int fd = OpenVerified(id, O_PATH | O_NOFOLLOW);
   if (fd < 0) return false;
-  bool ok = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, status) == 0 && status->stx_nlink != 0;
+  bool ok = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, status) == 0 &&
+            status->stx_nlink != 0;
   close(fd);
   if (ok) tree_.SetKind(id, S_ISDIR(status->stx_mode) ? Kind::kDirectory : Kind::kOther);
   return ok;
@@ -179,8 +180,8 @@ bool HandleIndex::Relist(uint32_t id, int fd, const std::vector<std::string>* na
         return child == kNone || !tree_.Listed(child) || tree_.Gone(child);
       },
       &cancelled);
-  int error = names == nullptr ? walker.Run(fd, &log, &counts)
-                               : walker.RunNames(fd, *names, &log, &counts);
+  int error =
+      names == nullptr ? walker.Run(fd, &log, &counts) : walker.RunNames(fd, *names, &log, &counts);
   if (error != 0) return false;
   Merge(&log, id);
   return names != nullptr || counts.directories != 0;

@@ -36,7 +36,7 @@ class NameTree {
   void BeginLate() { late_ = true; }
   bool Late(uint32_t id) const { return objects_[id].late; }
 
-  uint32_t Find(HandleView handle) const;  // kNone: unknown
+  uint32_t Find(HandleView handle) const;              // kNone: unknown
   uint32_t FindOrAdd(HandleView handle, bool* added);  // kNone: refused
   HandleView HandleOf(uint32_t id) const;
   Kind KindOf(uint32_t id) const { return objects_[id].kind; }

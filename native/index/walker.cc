@@ -43,9 +43,7 @@ Kind KindByStat(int dir, const char* name) {
 
 Walker::Walker(int handle_flags, std::function<bool(HandleView)> descend,
                const std::atomic<bool>* cancelled)
-    : handle_flags_(handle_flags),
-      descend_(std::move(descend)),
-      cancelled_(cancelled) {}
+    : handle_flags_(handle_flags), descend_(std::move(descend)), cancelled_(cancelled) {}
 
 Walker::~Walker() {
   for (const Frame& frame : frames_)

@@ -69,6 +69,7 @@ export class NfsdSource {
   #rest: NfsBatch | null = null;
   #replacing: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
+  #sequence = 0;
 
   constructor(options: NfsdSourceOptions = {}) {
     this.#options = options;
@@ -126,13 +127,14 @@ export class NfsdSource {
   /** What was counted since the last drain. Empty before start. */
   drain(): NfsBatch {
     if (this.#native === null) return EMPTY;
+    this.#sequence += 1;
     const rest = this.#rest;
     if (rest !== null) {
       this.#rest = null;
-      return rest;
+      return { ...rest, sequence: this.#sequence };
     }
     this.#settle(this.#native.status());
-    return this.#decode(this.#native.drain());
+    return { ...this.#decode(this.#native.drain()), sequence: this.#sequence };
   }
 
   #decode(encoded: Buffer): NfsBatch {

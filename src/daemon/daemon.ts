@@ -3,6 +3,7 @@
  * timer, stop cleanly. Owns signals, the log and the timer. Must not contain business rules.
  */
 import pino, { type Logger } from 'pino';
+import { BatchTap } from '../capture/batch-tap.ts';
 import { sdNotify } from '../fanotify-ts/system.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { lockDatabase } from '../store/lock.ts';
@@ -16,10 +17,12 @@ import { Service } from './service.ts';
 export interface DaemonOptions {
   readonly config: Config;
   readonly version: string;
+  /** A folder that gets a file of everything that the sensors hand over. */
+  readonly recordBatches?: string | undefined;
 }
 
 /** Runs until SIGTERM, SIGINT, SIGHUP or a `shutdown` request; recordings resume at the next start. */
-export async function runDaemon({ config, version }: DaemonOptions): Promise<void> {
+export async function runDaemon({ config, version, recordBatches }: DaemonOptions): Promise<void> {
   // Synchronous, so that the last line before a crash is in the log.
   const log = pino({ base: null }, new LogDestination({ fd: 2 }));
   const stopping = new AbortController();
@@ -29,7 +32,7 @@ export async function runDaemon({ config, version }: DaemonOptions): Promise<voi
   try {
     const store = Store.open({ path: databasePath(config) });
     try {
-      await record({ config, version, log, stopping, server, store });
+      await record({ config, version, recordBatches, log, stopping, server, store });
     } finally {
       store.close();
     }
@@ -48,7 +51,8 @@ interface Parts extends DaemonOptions {
   readonly store: Store;
 }
 
-async function record({ config, version, log, stopping, server, store }: Parts): Promise<void> {
+async function record(parts: Parts): Promise<void> {
+  const { config, version, recordBatches, log, stopping, server, store } = parts;
   const recorder = new Recorder({
     store,
     quietUs: config.quietMinutes * 60_000_000,
@@ -58,6 +62,7 @@ async function record({ config, version, log, stopping, server, store }: Parts):
     traceRingBytes: config.traceRingBytes,
     bestTier: config.bestTier,
     preferKprobe: config.preferKprobe,
+    tap: recordBatches === undefined ? undefined : new BatchTap(recordBatches),
     onNotice: ({ level, text }) => log[level](text),
   });
   const shutdown = (): void => stopping.abort();

@@ -4,6 +4,7 @@
  * Must not know sessions or clients.
  */
 import { statfsSync, statSync } from 'node:fs';
+import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import { handleHash, type ExportKey } from '../attribution/handle.ts';
@@ -17,32 +18,50 @@ const ROOT_ID = 0;
 /** An export with more inodes than this is not walked; calls to it stay unexplained. */
 const LARGEST_WALK = 1_000_000;
 
+/** Where exports are looked up: this machine's kernel, or a recording of another's. */
+export interface ExportReader {
+  /** Every export in use now. */
+  readonly inUse: () => ExportKey[];
+  /** Null for an export whose directory is not there any more: it has no handles either. */
+  readonly look: (key: ExportKey) => Pick<Export, 'device' | 'rootHandle'> | null;
+  /** An index of an export; null for what is too large to walk: calls there stay unexplained. */
+  readonly openIndex: (key: ExportKey) => OutsideIndex | null;
+}
+
+/** What is asked of the index of an export that is not recorded. */
+export type OutsideIndex = Pick<HandleIndex, 'walk' | 'idsOfHash' | 'prune' | 'close'>;
+
 interface Export {
   readonly key: ExportKey;
   /** `st_dev` of the exported directory. */
   readonly device: number;
   readonly rootHandle: FileHandle;
   /** Of an export on another file system than the recorded roots', once it was needed. */
-  index: HandleIndex | null;
+  index: OutsideIndex | null;
 }
 
 export class ExportTable {
   readonly #roots: ReadonlyMap<number, RootRecording>;
+  readonly #reader: ExportReader;
   readonly #exports = new Map<string, Export>();
   /** Hash of an export's own root directory → its path. */
   readonly #rootHashes = new Map<number, Buffer>();
 
-  constructor(options: { readonly roots: ReadonlyMap<number, RootRecording> }) {
+  constructor(options: {
+    readonly roots: ReadonlyMap<number, RootRecording>;
+    readonly reader?: ExportReader | undefined;
+  }) {
     this.#roots = options.roots;
+    this.#reader = options.reader ?? { inUse: exportsInUse, look, openIndex };
   }
 
   /** Reads the kernel's table again; true if it held something new. */
   refresh(): boolean {
     let news = false;
-    for (const key of exportsInUse()) {
+    for (const key of this.#reader.inUse()) {
       const id = `${key.fsidType}:${key.fsid.toString('hex')}`;
       if (this.#exports.has(id)) continue;
-      const found = look(key);
+      const found = this.#reader.look(key);
       if (found === null) continue;
       news = true;
       this.#exports.set(id, { key, ...found, index: null });
@@ -78,9 +97,21 @@ export class ExportTable {
     const devices = new Set([...this.#roots.values()].map((root) => root.device));
     for (const found of this.#exports.values()) {
       if (devices.has(found.device)) continue;
-      found.index ??= openIndex(found.key);
+      found.index ??= this.#reader.openIndex(found.key);
       await found.index?.walk();
+      found.index?.prune();
     }
+  }
+
+  /** For a recording of batches: what is known of the exports, and of those outside. */
+  record(tap: BatchTap): void {
+    tap.exports([...this.#exports.values()]);
+  }
+
+  recordOutside(tap: BatchTap): void {
+    for (const { key, device, index } of this.#exports.values())
+      if (index instanceof HandleIndex)
+        tap.tree({ moment: 'outside', path: key.path, device }, index);
   }
 
   close(): void {
@@ -89,7 +120,6 @@ export class ExportTable {
   }
 }
 
-/** Null for an export whose directory is not there any more: it has no handles either. */
 function look(key: ExportKey): Pick<Export, 'device' | 'rootHandle'> | null {
   const index = new HandleIndex({ root: key.path });
   try {
@@ -104,7 +134,6 @@ function look(key: ExportKey): Pick<Export, 'device' | 'rootHandle'> | null {
   }
 }
 
-/** Null for what is too large to walk: calls there stay unexplained. */
 function openIndex(key: ExportKey): HandleIndex | null {
   const index = new HandleIndex({ root: key.path });
   // First, since it says in our own words when the directory is not there any more.

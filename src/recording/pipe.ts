@@ -18,7 +18,7 @@ import { FileAttributor } from './file-attributor.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
 import { Nfs4Renewals } from './nfs4-renewals.ts';
 import type { RootRecording } from './root-recording.ts';
-import type { Sensors } from './sensors.ts';
+import type { SensorSet } from './sensors.ts';
 import { WitnessBench } from './witness-bench.ts';
 
 /** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
@@ -26,7 +26,7 @@ const HEARTBEAT_US = 5_000_000;
 
 export interface PipeOptions {
   readonly store: Store;
-  readonly sensors: Sensors;
+  readonly sensors: SensorSet;
   /** By root id; the recorder adds and removes. */
   readonly roots: ReadonlyMap<number, RootRecording>;
   readonly exports: ExportTable;
@@ -56,6 +56,9 @@ export class Pipe {
   #fileUntilUs = 0;
   /** Sessions that file events alone opened since the last commit. */
   readonly #soleClient = new Set<number>();
+  /** Of the last batches taken. */
+  #traceSequence = 0;
+  #fileSequence = 0;
   #nextFileId: number;
   #lastCommitUs = wallNowUs();
   #failure: string | null = null;
@@ -150,10 +153,12 @@ export class Pipe {
   }
 
   async #flushOnce(drained: boolean): Promise<void> {
+    // What the store does not take must not pile up here: the sensors have their own bounds.
+    if (this.#queue.full) this.#queue.retry();
     if (drained) await this.#options.sensors.sync();
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
-    const trace = this.#options.sensors.drainTrace();
+    const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
     const builder = new BatchBuilder();
     const effects: SessionEffect[] = [];
     const toWall = wallTranslation();
@@ -207,9 +212,22 @@ export class Pipe {
     effects.push(...this.sessions.tick(now));
   }
 
+  /** Nothing of a batch that was taken before: its counts would be doubled. */
+  #unseenTrace(batch: NfsBatch): NfsBatch {
+    if (batch.sequence === undefined) return batch;
+    if (batch.sequence <= this.#traceSequence)
+      return { rows: [], markers: [], losses: [], untilUs: batch.untilUs };
+    this.#traceSequence = batch.sequence;
+    return batch;
+  }
+
   /** Drains the file side and lets every index follow it. */
   #takeFileEvents(): void {
     const batch = this.#options.sensors.drainFiles();
+    if (batch.sequence !== undefined) {
+      if (batch.sequence <= this.#fileSequence) return;
+      this.#fileSequence = batch.sequence;
+    }
     // Not push(...): as arguments a full table's 262,144 rows overflow the stack.
     this.#events = this.#events.concat(batch.events);
     this.#fileLosses.push(...batch.losses);

@@ -11,10 +11,10 @@ import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
 import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
 import type { Notice } from './effects.ts';
-import { ExportTable } from './export-table.ts';
+import { ExportTable, type ExportReader } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
-import { RootRecording } from './root-recording.ts';
-import { Sensors, type SensorsOptions, type SensorsStatus } from './sensors.ts';
+import { RootRecording, type ReplayedRoot } from './root-recording.ts';
+import { Sensors, type SensorSet, type SensorsOptions, type SensorsStatus } from './sensors.ts';
 
 /**
  * How long the answer to a start waits for the root's listing, so that most answers tell what it
@@ -22,7 +22,18 @@ import { Sensors, type SensorsOptions, type SensorsStatus } from './sensors.ts';
  */
 const FIRST_WORD_MS = 30;
 
-export type RecorderOptions = SensorsOptions & Omit<PipeOptions, 'sensors' | 'roots' | 'exports'>;
+export type RecorderOptions = SensorsOptions &
+  Omit<PipeOptions, 'sensors' | 'roots' | 'exports'> & {
+    /** Instead of this machine's kernel and trees. */
+    readonly replay?: ReplayParts | undefined;
+  };
+
+/** What a replay puts in the place of the kernel. */
+export interface ReplayParts {
+  readonly sensors: SensorSet;
+  readonly exports: ExportReader;
+  readonly root: (path: Buffer) => ReplayedRoot | undefined;
+}
 
 export interface StartRequest {
   readonly path: Buffer;
@@ -70,7 +81,7 @@ export interface RecorderStatus extends SensorsStatus {
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #roots = new Map<number, RootRecording>();
-  readonly #sensors: Sensors;
+  readonly #sensors: SensorSet;
   readonly #exports: ExportTable;
   readonly #pipe: Pipe;
   /** One piece of work at a time; later callers wait for their turn. */
@@ -78,8 +89,8 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#sensors = new Sensors(options);
-    this.#exports = new ExportTable({ roots: this.#roots });
+    this.#sensors = options.replay?.sensors ?? new Sensors(options);
+    this.#exports = new ExportTable({ roots: this.#roots, reader: options.replay?.exports });
     this.#pipe = new Pipe({
       ...options,
       sensors: this.#sensors,
@@ -167,6 +178,7 @@ export class Recorder {
       onNotice({ level: 'warn', text: `${error.message}; it is tried again for unknown handles` });
     }
     root.recall(store.knownFiles(root.options.rootId));
+    if (this.#options.tap !== undefined) root.record(this.#options.tap, 'begin');
   }
 
   /** A root once its listing has ended; none if it is not recorded. */
@@ -193,7 +205,10 @@ export class Recorder {
 
   /** Takes what the sensors have and commits it. */
   flush(): Promise<void> {
-    return this.#exclusively(() => this.#pipe.flush(false));
+    return this.#exclusively(async () => {
+      await this.#pipe.flush(false);
+      if (this.#options.tap !== undefined) this.#exports.record(this.#options.tap);
+    });
   }
 
   /** Closes a client's sessions by hand; its next access opens a new one. Gives their ids. */
@@ -239,11 +254,21 @@ export class Recorder {
         await this.#pipe.flush(true);
       } finally {
         await this.#sensors.stop();
+        this.#endTap();
         for (const root of [...this.#roots.values()]) root.close();
         this.#roots.clear();
         this.#exports.close();
       }
     });
+  }
+
+  #endTap(): void {
+    const { tap } = this.#options;
+    if (tap === undefined) return;
+    this.#exports.record(tap);
+    this.#exports.recordOutside(tap);
+    for (const root of this.#roots.values()) root.record(tap, 'end');
+    tap.close();
   }
 
   /** @param lastUs when the daemon before this one committed last */
@@ -285,7 +310,8 @@ export class Recorder {
   }
 
   #newRoot(path: Buffer): RootRecording {
-    return new RootRecording({ path });
+    const replayed = this.#options.replay?.root(path);
+    return new RootRecording(replayed === undefined ? { path } : { path, replayed });
   }
 
   /** Watched before it is walked: what changes meanwhile is seen by one or the other. */

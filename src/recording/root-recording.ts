@@ -4,6 +4,7 @@
  * Must not know sessions, clients or SQL.
  */
 import { statSync } from 'node:fs';
+import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
 import { FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, NAME_MASK } from '../fanotify-ts/masks.ts';
 import { HandleIndex, type IndexSummary, type ObjectStat } from '../fanotify-ts/handle-index.ts';
@@ -37,7 +38,6 @@ export type RootIndex = Pick<
   | 'addExportKey'
   | 'idsOfHash'
   | 'idOfHandle'
-  | 'childOf'
   | 'handleOf'
   | 'pathsOf'
   | 'isGone'
@@ -51,7 +51,15 @@ export type RootIndex = Pick<
   | 'takeChanged'
   | 'prune'
   | 'growth'
+  | 'objects'
 >;
+
+/** A tree that was recorded elsewhere. */
+export interface ReplayedRoot {
+  readonly index: RootIndex;
+  /** `st_dev` there. */
+  readonly device: number;
+}
 
 /** The index' number of the root itself. */
 const ROOT_OBJECT = 0;
@@ -78,17 +86,21 @@ export class RootRecording {
   readonly #created = new Set<number>();
   /** Names in the store of files that the root does not have any more. */
   #lost: NameChange[] = [];
+  /** Objects that were gone already when they were first seen in use. */
+  #goneAtSight: number[] = [];
   /** Directories that were listed for an event since the last {@link followNames}. */
   readonly #sought = new Set<string>();
   #identity: RecordingIdentity | null = null;
   #summary: IndexSummary | null = null;
+  readonly #replayedDevice: number | undefined;
   #device = -1;
   #leftOut = 0;
 
-  /** @param options.index instead of one that looks at the tree itself */
-  constructor(options: { readonly path: Buffer; readonly index?: RootIndex }) {
+  /** @param options.replayed instead of an index that looks at the tree itself */
+  constructor(options: { readonly path: Buffer; readonly replayed?: ReplayedRoot }) {
     this.path = options.path;
-    this.#index = options.index ?? new HandleIndex({ root: options.path });
+    this.#index = options.replayed?.index ?? new HandleIndex({ root: options.path });
+    this.#replayedDevice = options.replayed?.device;
   }
 
   get options(): RecordingIdentity {
@@ -113,7 +125,12 @@ export class RootRecording {
   /** Opens the root directory; throws if it is none or its file system gives no handles. */
   open(): void {
     this.#index.open();
-    this.#device = statSync(this.path, { throwIfNoEntry: false })?.dev ?? -1;
+    this.#device = this.#replayedDevice ?? statSync(this.path).dev;
+  }
+
+  /** For a recording of batches: the tree as it is known now. */
+  record(tap: BatchTap, moment: 'begin' | 'end'): void {
+    tap.tree({ moment, path: this.path, device: this.#device }, this.#index);
   }
 
   /** Takes its identity, and what the store already knows of the root from earlier. */
@@ -276,6 +293,8 @@ export class RootRecording {
       names,
     });
     this.#remember(object, id, names);
+    // Its last names do not hold any more, and no later change would say so.
+    if (this.#index.isGone(object)) this.#goneAtSight.push(object);
     return id;
   }
 
@@ -283,7 +302,9 @@ export class RootRecording {
   nameChanges(): NameChange[] {
     const changes = this.#lost;
     this.#lost = [];
-    for (const object of this.#index.takeChanged()) {
+    const changed = [...this.#goneAtSight, ...this.#index.takeChanged()];
+    this.#goneAtSight = [];
+    for (const object of changed) {
       const fileId = this.#fileIdOf.get(object);
       if (fileId === undefined) continue;
       const before = this.#liveNames.get(object) ?? '';

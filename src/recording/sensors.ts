@@ -3,6 +3,7 @@
  * trace). Owns their start, their draining and the tier that they give together.
  * Must not know roots, sessions or the store.
  */
+import type { BatchTap } from '../capture/batch-tap.ts';
 import { FanotifySource } from '../capture/fanotify-source.ts';
 import { NfsdSource } from '../capture/nfsd-source.ts';
 import type { FileBatch, NfsBatch } from '../common/batches.ts';
@@ -16,6 +17,8 @@ export interface SensorsOptions {
   readonly bestTier?: Tier;
   /** See NfsdSourceOptions. */
   readonly preferKprobe?: boolean;
+  /** Gets a copy of everything that is drained. */
+  readonly tap?: BatchTap | undefined;
 }
 
 export interface SensorsStatus {
@@ -26,13 +29,31 @@ export interface SensorsStatus {
   readonly fanotify: ReturnType<FanotifySource['status']>;
 }
 
+/** What the recorder needs of sensors: the real ones, or recorded batches. */
+export type SensorSet = Pick<
+  Sensors,
+  | 'start'
+  | 'stop'
+  | 'watch'
+  | 'unwatch'
+  | 'sync'
+  | 'syncFiles'
+  | 'drainFiles'
+  | 'drainTrace'
+  | 'traced'
+  | 'tier'
+  | 'status'
+>;
+
 export class Sensors {
   readonly #files: FanotifySource;
   readonly #nfsd: NfsdSource;
+  readonly #tap: BatchTap | undefined;
   readonly #traces: boolean;
   #untraced: TraceError | null = null;
 
-  constructor({ serverNames, traceRingBytes, bestTier, preferKprobe }: SensorsOptions) {
+  constructor({ serverNames, traceRingBytes, bestTier, preferKprobe, tap }: SensorsOptions) {
+    this.#tap = tap;
     this.#files = new FanotifySource({ serverNames });
     this.#traces = bestTier !== 'sole-client';
     this.#nfsd = new NfsdSource({
@@ -78,11 +99,15 @@ export class Sensors {
   }
 
   drainFiles(): FileBatch {
-    return this.#files.drain();
+    const batch = this.#files.drain();
+    this.#tap?.files(batch);
+    return batch;
   }
 
   drainTrace(): NfsBatch {
-    return this.#nfsd.drain();
+    const batch = this.#nfsd.drain();
+    this.#tap?.trace(batch);
+    return batch;
   }
 
   /** Is the kernel server's trace the record of its clients, now or as soon as it runs? */

@@ -1,5 +1,5 @@
 /** `trace daemon`: the recorder in the foreground; systemd runs this. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
 import type { Register } from '../commands.ts';
 import type { GlobalOptions } from '../context.ts';
@@ -10,7 +10,13 @@ export const registerDaemon: Register = (program) => {
     .command('daemon')
     .description('the recorder, in the foreground')
     .option('--config <file>', 'configuration (JSON)')
-    .action(async (options: { config?: string }, command: Command) => {
+    .addOption(
+      new Option(
+        '--record-batches <dir>',
+        'write everything that the sensors hand over there, for tests that replay it',
+      ).hideHelp(),
+    )
+    .action(async (options: { config?: string; recordBatches?: string }, command: Command) => {
       const { stateDir, socket } = command.optsWithGlobals<GlobalOptions>();
       const { loadConfig } = await import('../../daemon/config.ts');
       const { runDaemon } = await import('../../daemon/daemon.ts');
@@ -21,6 +27,7 @@ export const registerDaemon: Register = (program) => {
           ...(socket === undefined ? {} : { [SOCKET_VARIABLE]: socket }),
         }),
         version: version(),
+        recordBatches: options.recordBatches,
       });
     });
 };
