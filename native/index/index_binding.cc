@@ -197,7 +197,10 @@ Napi::Value IndexBinding::PathsOf(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IndexBinding::IsGone(const Napi::CallbackInfo& info) {
-  uint32_t id;
+  uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  // One that was forgotten was gone before.
+  if (id < index_->tree().size() && !index_->tree().InUse(id))
+    return Napi::Boolean::New(info.Env(), true);
   if (!Id(info, &id)) return info.Env().Undefined();
   return Napi::Boolean::New(info.Env(), index_->tree().Gone(id));
 }

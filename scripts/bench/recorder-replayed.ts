@@ -40,11 +40,12 @@ class MadeUpTrace extends ReplaySensors {
         client: `10.1.${client >> 8}.${client & 255}`,
         // 7,919 is prime to the number of files: every client has its own, all over the root.
         hash: hashes[(client * 131 + file * 7919) % hashes.length] ?? 0,
-        kind: 'read',
-        type: 0,
-        access: 0,
+        // A check that asks to read; a READ would want its file event from the other witness.
+        kind: 'verify',
+        type: 0o100000,
+        access: 4,
         count: 3,
-        bytes: 4096,
+        bytes: 0,
         minOffset: 0,
         firstUs: atUs,
         lastUs: atUs,
@@ -64,11 +65,6 @@ class MadeUpTrace extends ReplaySensors {
 
   override drainFiles(): FileBatch {
     return { events: [], losses: [], untilUs: nowUs() };
-  }
-
-  /** The other witness is not played. */
-  override get traced(): boolean {
-    return false;
   }
 }
 

@@ -24,8 +24,9 @@ export class BatchTap {
   }
 
   trace(batch: NfsBatch): void {
-    const { rows, markers, losses } = batch;
-    if (rows.length + markers.length + losses.length > 0) this.#write({ kind: 'nfs', batch });
+    const { rows, markers, losses, lookups = [] } = batch;
+    if (rows.length + markers.length + losses.length + lookups.length > 0)
+      this.#write({ kind: 'nfs', batch });
   }
 
   files(batch: FileBatch): void {

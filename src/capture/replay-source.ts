@@ -77,6 +77,8 @@ export class ReplaySensors {
       rows: countedRows(batches),
       markers: batches.flatMap(({ markers }) => markers),
       losses: lossesOf(batches),
+      lookups: batches.flatMap(({ lookups = [] }) => lookups),
+      lookupsDropped: batches.flatMap(({ lookupsDropped = [] }) => lookupsDropped),
       untilUs,
     }));
     this.#files = new Stream(files, (batches, untilUs) => ({

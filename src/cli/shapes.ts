@@ -4,13 +4,7 @@
  */
 import { jsonPath } from '../common/bytes.ts';
 import { operationsOf } from '../common/words.ts';
-import type {
-  ClientRow,
-  FileAccessRow,
-  LossRow,
-  MissingPath,
-  SessionRow,
-} from '../store/store.ts';
+import type { ClientRow, FileAccessRow, LossRow, MissingPath, SessionRow } from '../store/store.ts';
 import { time } from './output.ts';
 
 /** `complete`, or why not. */

@@ -43,6 +43,8 @@ export class NfsAttributor {
   readonly #missing: MissingLookups;
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
+  /** What was found in this batch: many clients use the same files. */
+  readonly #hitsOf = new Map<number, readonly Hit[]>();
   /** Rows that wait for the next walk of the roots. */
   #held: readonly NfsRow[] = [];
   #nextWalkUs = 0;
@@ -78,6 +80,7 @@ export class NfsAttributor {
     },
   ): Promise<void> {
     const { effects } = options;
+    this.#hitsOf.clear();
     const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
     // A refused call (verify-error) used nothing, and anybody can send handles of nothing; a call
     // without a client is counted as loss by the sensor already.
@@ -110,6 +113,8 @@ export class NfsAttributor {
     const open = new Set(batch.rows.map((row) => row.hash));
     for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
     const drop = (): boolean => {
+      // The index may have come to know more.
+      this.#hitsOf.clear();
       for (const hash of open)
         if (this.#hopeless.has(hash) || exports.isOutside(hash) || this.#hits(hash).length > 0)
           open.delete(hash);
@@ -139,10 +144,13 @@ export class NfsAttributor {
     return open;
   }
 
-  #hits(hash: number): Hit[] {
+  #hits(hash: number): readonly Hit[] {
+    const known = this.#hitsOf.get(hash);
+    if (known !== undefined) return known;
     const hits: Hit[] = [];
     for (const root of this.#options.roots.values())
       for (const object of root.objectsOfHash(hash)) hits.push({ root, object });
+    if (hits.length > 0) this.#hitsOf.set(hash, hits);
     return hits;
   }
 

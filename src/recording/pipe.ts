@@ -174,7 +174,8 @@ export class Pipe {
     }
     this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
-    if (this.#options.sensors.traced && (drained || !this.#witnesses.suspicious))
+    if (!this.#options.sensors.traced) this.#witnesses.discard();
+    else if (drained || !this.#witnesses.suspicious)
       builder.losses.push(...this.#witnesses.judge());
     this.commit(effects, builder);
   }
