@@ -16,11 +16,12 @@ namespace {
 // that a hostile, very deep tree can make us hold.
 constexpr size_t kMaxLevels = 64;
 
-int OpenBeneath(int directory, const char* path, int flags) {
+int OpenBeneath(int directory, const char* path, int flags,
+                unsigned long long crossing = RESOLVE_NO_XDEV) {
   struct open_how how;
   memset(&how, 0, sizeof how);
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | crossing;
   for (;;) {
     const long fd = syscall(SYS_openat2, directory, path, &how, sizeof how);
     // EAGAIN: a rename or mount elsewhere raced with the look-up (openat2(2)); EINTR: a signal.
@@ -68,15 +69,49 @@ bool RootTree::Open(const char* path) {
   return true;
 }
 
+bool RootTree::Enter(const std::string& path) {
+  if (!IsPlainPath(path) || path.empty()) {
+    errno = EINVAL;
+    return false;
+  }
+  std::string name;
+  const int parent = Parent(path, &name);
+  const int fd =
+      parent < 0 ? -1 : OpenBeneath(parent, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+  if (fd < 0) {
+    const bool gone = errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV;
+    return gone;
+  }
+  entered_.push_back({path, fd});
+  return true;
+}
+
+bool RootTree::IsEntered(const std::string& path) const {
+  return std::any_of(entered_.begin(), entered_.end(),
+                     [&path](const Entered& entered) { return entered.path == path; });
+}
+
 bool RootTree::OpenSame(const RootTree& other) {
   Close();
   root_ = fcntl(other.root_, F_DUPFD_CLOEXEC, 0);
+  for (const Entered& entered : other.entered_) {
+    const int fd = fcntl(entered.fd, F_DUPFD_CLOEXEC, 0);
+    if (root_ < 0 || fd < 0) {
+      const int saved = errno;
+      Close();
+      errno = saved;
+      return false;
+    }
+    entered_.push_back({entered.path, fd});
+  }
   return root_ >= 0;
 }
 
 void RootTree::Close() {
   for (const Level& level : levels_) close(level.fd);
+  for (const Entered& entered : entered_) close(entered.fd);
   levels_.clear();
+  entered_.clear();
   current_.clear();
   if (root_ >= 0) close(root_);
   root_ = -1;
@@ -87,10 +122,24 @@ int RootTree::Parent(const std::string& path, std::string* name) {
     errno = EINVAL;
     return -1;
   }
+  // The innermost file system that the path leads into: from its top on it is one mount again.
+  int base = root_;
+  size_t from = 0;
+  for (const Entered& entered : entered_) {
+    const size_t length = entered.path.size();
+    if (path.compare(0, length, entered.path) != 0) continue;
+    if (path.size() == length) {
+      name->clear();
+      return entered.fd;
+    }
+    if (path[length] != '/' || length < from) continue;
+    base = entered.fd;
+    from = length + 1;
+  }
   const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) {
-    *name = path;
-    return root_;
+  if (slash == std::string::npos || slash < from) {
+    name->assign(path, from, std::string::npos);
+    return base;
   }
   name->assign(path, slash + 1, std::string::npos);
 
@@ -106,12 +155,12 @@ int RootTree::Parent(const std::string& path, std::string* name) {
     close(levels_.back().fd);
     levels_.pop_back();
   }
-  const size_t known = levels_.empty() ? 0 : levels_.back().length;
-  const int nearest = levels_.empty() ? root_ : levels_.back().fd;
-  if (!levels_.empty() && known == slash) return nearest;
-
-  const std::string rest =
-      path.substr(known == 0 ? 0 : known + 1, slash - (known == 0 ? 0 : known + 1));
+  if (!levels_.empty() && levels_.back().length == slash) return levels_.back().fd;
+  // A level above the top of this file system is of another one.
+  const bool within = !levels_.empty() && levels_.back().length >= from;
+  const int nearest = within ? levels_.back().fd : base;
+  const size_t known = within ? levels_.back().length + 1 : from;
+  const std::string rest = path.substr(known, slash - known);
   const int fd = OpenBeneath(nearest, rest.c_str(), O_PATH | O_DIRECTORY);
   if (fd < 0) return -1;
   if (levels_.size() >= kMaxLevels) {

@@ -1,7 +1,8 @@
 // Safe, read-only access to one directory tree by relative byte paths.
 // Owns the root's descriptor and a small stack of open directories on the way to the last path
-// asked for. Nothing here ever follows a symbolic link or leaves the root's own mount: every
-// directory is opened with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV).
+// asked for. Nothing here ever follows a symbolic link or leaves the root's own mount, but for the
+// mount points that it was told of: every directory is opened with
+// openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV).
 // Must not know archives, sessions or JavaScript. One thread at a time per object.
 #pragma once
 #include <sys/stat.h>
@@ -20,14 +21,20 @@ class RootTree {
   // Opens `path` as the root (links in `path` itself are followed). False with errno;
   // ENOSYS when the kernel has no openat2 (before Linux 5.6).
   bool Open(const char* path);
+  // What is mounted at this path below the root belongs to the tree, if something is. A mount
+  // within another comes after it. False, with errno, only where that cannot be looked at.
+  bool Enter(const std::string& path);
   // Takes a duplicate of another tree's root, so that each thread has its own directory stack.
   bool OpenSame(const RootTree& other);
   void Close();
   bool IsOpen() const { return root_ >= 0; }
 
+  // Whether the path is one of those that were entered.
+  bool IsEntered(const std::string& path) const;
+
   // The open directory that holds the last component of `path`, and that component.
   // Returns a descriptor that stays ours, or -1 with errno (EINVAL: not a plain relative path).
-  // For the empty path (the root itself) the name is "".
+  // For the root itself, and the top of what is mounted in it, the name is "".
   int Parent(const std::string& path, std::string* name);
 
   // statx(2) without following; false with errno.
@@ -44,7 +51,12 @@ class RootTree {
     size_t length;  // bytes of current_ that name this directory
     int fd;
   };
+  struct Entered {
+    std::string path;
+    int fd;
+  };
   int root_ = -1;
+  std::vector<Entered> entered_;
   std::string current_;
   std::vector<Level> levels_;
 };

@@ -78,6 +78,14 @@ Napi::Value TreeBinding::Open(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
   if (!tree_.Open(path.c_str()))
     return Throw(info.Env(), errno, errno == ENOSYS ? "openat2" : "open", path);
+  const Napi::Array mounts = info[1].As<Napi::Array>();
+  for (uint32_t at = 0; at < mounts.Length(); at++) {
+    const std::string mount = PathOf(mounts.Get(at));
+    if (tree_.Enter(mount)) continue;
+    const int error = errno;
+    tree_.Close();
+    return Throw(info.Env(), error, "openat2", mount);
+  }
   return info.Env().Undefined();
 }
 
@@ -109,7 +117,8 @@ Napi::Value TreeBinding::Stat(const Napi::CallbackInfo& info) {
   out[11] = st.stx_rdev_major;
   out[12] = st.stx_rdev_minor;
   // Another file system is mounted here, over what the root itself has at this path.
-  out[13] = !path.empty() && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 ? 1 : 0;
+  const bool mounted = !path.empty() && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  out[13] = mounted && !tree_.IsEntered(path) ? 1 : 0;
   const uint64_t inode = st.stx_ino;
   memcpy(out + 14, &inode, sizeof inode);
   return Napi::Number::New(info.Env(), 0);

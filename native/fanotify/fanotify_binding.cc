@@ -3,7 +3,7 @@
 //
 // Native shape, wrapped by src/fanotify-ts/fanotify-group.ts (which validates):
 //   new FanotifyGroup({ serverNames: string[], keep: bits, tableLimit, queueLimited })
-//   start(paths: Buffer[], onProven: (ticket) => void)  watch(path)  unwatch(path)  trace(pid)
+//   start(paths: Buffer[], onProven: (ticket) => void)  watch(path): fsid unwatch(path)  trace(pid)
 //   untrace(pid) hold(on)  feed(bytes) drain(): { rows: Buffer, size, losses: [where, count,
 //   fromUs, toUs][], untilUs } sync(): number     a ticket, proven when onProven has been called
 //   with it or a higher one stop(): Promise    resolves when the thread has been joined stats():
@@ -156,8 +156,10 @@ class FanotifyGroup : public Napi::ObjectWrap<FanotifyGroup> {
     ThrowIf(info.Env(), failure);
   }
 
-  void Watch(const Napi::CallbackInfo& info) {
-    ThrowIf(info.Env(), group_->Watch(BytesOf(info[0])));
+  Napi::Value Watch(const Napi::CallbackInfo& info) {
+    fan::Identity identity;
+    ThrowIf(info.Env(), group_->Watch(BytesOf(info[0]), &identity));
+    return Napi::Buffer<uint8_t>::Copy(info.Env(), identity.fsid.data(), identity.fsid.size());
   }
 
   void Unwatch(const Napi::CallbackInfo& info) {

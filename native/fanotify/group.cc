@@ -61,8 +61,9 @@ Failure Group::Start(const std::vector<std::string>& paths, std::function<void()
   wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   Failure failure;
   if (wake_fd_ < 0) failure = Failure::Now("eventfd");
+  Identity identity;
   for (const std::string& path : paths)
-    if (!failure) failure = Watch(path);
+    if (!failure) failure = Watch(path, &identity);
   if (failure) {
     CloseDescriptors();
     watches_ = WatchList();
@@ -82,12 +83,11 @@ Failure Group::Start(const std::vector<std::string>& paths, std::function<void()
   return {};
 }
 
-Failure Group::Watch(const std::string& path) {
-  Identity identity;
-  Failure failure = MarkFileSystem(fanotify_fd_, path, &identity);
+Failure Group::Watch(const std::string& path, Identity* identity) {
+  Failure failure = MarkFileSystem(fanotify_fd_, path, identity);
   if (failure) return failure;
   std::lock_guard<std::mutex> guard(lock_);
-  watches_.Add(path, identity);
+  watches_.Add(path, *identity);
   return {};
 }
 

@@ -48,7 +48,8 @@ class Group {
   // Creates the descriptor, marks the paths, starts the thread; all of it or nothing. Once only.
   // `on_proven` is called by the thread, without the lock, whenever Proven() has grown.
   Failure Start(const std::vector<std::string>& paths, std::function<void()> on_proven);
-  Failure Watch(const std::string& path);
+  // *identity: of the file system that is watched now; its fsid is that of the events.
+  Failure Watch(const std::string& path, Identity* identity);
   Failure Unwatch(const std::string& path);
   void Trace(pid_t pid);
   void Untrace(pid_t pid);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fanotify/btrfs_top.h"
 #include "fanotify/masks.h"
 
 namespace fan {
@@ -23,7 +24,14 @@ int OpenDirectory(const std::string& path) {
   return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 }
 
-bool Identify(int fd, Identity* out) {
+// A descriptor that stands for the whole file system of `fd`: `fd` itself, or another one. Whoever
+// calls closes both, if they differ.
+int WholeOf(int fd) {
+  const int top = OpenBtrfsTop(fd);
+  return top < 0 ? fd : top;
+}
+
+bool IdentifyWhole(int fd, Identity* out) {
   struct stat st;
   struct statfs fs;
   if (fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0) return false;
@@ -31,6 +39,13 @@ bool Identify(int fd, Identity* out) {
   static_assert(sizeof fs.f_fsid == sizeof(Fsid), "fsid is 8 bytes");
   memcpy(out->fsid.data(), &fs.f_fsid, sizeof(Fsid));
   return true;
+}
+
+bool Identify(int fd, Identity* out) {
+  const int whole = WholeOf(fd);
+  const bool ok = IdentifyWhole(whole, out);
+  if (whole != fd) close(whole);
+  return ok;
 }
 
 }  // namespace
@@ -77,12 +92,14 @@ bool WatchTarget::Is(const EventInfo& event) const {
 Failure MarkFileSystem(int fanotify_fd, const std::string& path, Identity* out) {
   const int fd = OpenDirectory(path);
   if (fd < 0) return Failure::Now("open", path);
+  const int whole = WholeOf(fd);
   Failure failure;
-  if (!Identify(fd, out))
+  if (!IdentifyWhole(whole, out))
     failure = Failure::Now("fstatfs", path);
-  else if (fanotify_mark(fanotify_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, kWatchMask, fd,
+  else if (fanotify_mark(fanotify_fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, kWatchMask, whole,
                          nullptr) != 0)
     failure = Failure::Now("fanotify_mark", path);
+  if (whole != fd) close(whole);
   close(fd);
   return failure;
 }
@@ -90,9 +107,11 @@ Failure MarkFileSystem(int fanotify_fd, const std::string& path, Identity* out) 
 void UnmarkFileSystem(int fanotify_fd, const std::string& path, const Identity& identity) {
   const int fd = OpenDirectory(path);
   if (fd < 0) return;
+  const int whole = WholeOf(fd);
   Identity now;
-  if (Identify(fd, &now) && now == identity)
-    fanotify_mark(fanotify_fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, kWatchMask, fd, nullptr);
+  if (IdentifyWhole(whole, &now) && now == identity)
+    fanotify_mark(fanotify_fd, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM, kWatchMask, whole, nullptr);
+  if (whole != fd) close(whole);
   close(fd);
 }
 

@@ -16,7 +16,8 @@ namespace fan {
 
 using Fsid = std::array<uint8_t, 8>;
 
-// What tells two file systems apart.
+// What tells two file systems apart. Of a btrfs it is its top level's: subvolumes have their own
+// device numbers and fsids, but one mark and one fsid in events.
 struct Identity {
   dev_t dev = 0;
   Fsid fsid{};

@@ -19,16 +19,18 @@ uint32_t NfsHandleHash(uint8_t fsid_type, const std::string& fsid, const HandleV
   return handle == nullptr ? crc : Crc32(crc, handle->bytes, handle->size);
 }
 
-bool ExportHashes::AddKey(const ExportKey& key) {
+ExportHashes::Added ExportHashes::AddKey(const ExportKey& key) {
+  with_parents_ = with_parents_ || key.with_parents;
   for (ExportKey& known : keys_) {
     if (known.fsid_type != key.fsid_type || known.fsid != key.fsid) continue;
-    if (SameRoot(known, key)) return false;
-    keys_.erase(keys_.begin() + (&known - keys_.data()));
+    if (SameRoot(known, key) && known.with_parents >= key.with_parents) return Added::kNothing;
+    known.root = key.root;
+    known.with_parents = known.with_parents || key.with_parents;
     Clear();
-    break;
+    return Added::kChanged;
   }
   keys_.push_back(key);
-  return true;
+  return Added::kNewest;
 }
 
 void ExportHashes::Add(uint32_t id, HandleView handle, bool is_root) {
@@ -37,6 +39,14 @@ void ExportHashes::Add(uint32_t id, HandleView handle, bool is_root) {
 
 void ExportHashes::AddNewest(uint32_t id, HandleView handle, bool is_root) {
   AddUnder(keys_.back(), id, handle, is_root);
+}
+
+void ExportHashes::AddWithParent(uint32_t id, HandleView handle, HandleView parent) {
+  for (const ExportKey& key : keys_) AddUnder(key, id, handle, parent);
+}
+
+void ExportHashes::AddNewestWithParent(uint32_t id, HandleView handle, HandleView parent) {
+  AddUnder(keys_.back(), id, handle, parent);
 }
 
 uint32_t ExportHashes::HashUnder(const ExportKey& key, HandleView handle, bool is_root) {
@@ -65,6 +75,14 @@ void ExportHashes::Remove(uint32_t id, HandleView handle, bool is_root) {
     slots_[hole] = {0, kNone};
     used_--;
   }
+}
+
+void ExportHashes::AddUnder(const ExportKey& key, uint32_t id, HandleView handle,
+                            HandleView parent) {
+  uint8_t room[2 * MAX_HANDLE_SZ];
+  HandleView both;
+  if (key.with_parents && WithParent(handle, parent, room, &both))
+    Insert(NfsHandleHash(key.fsid_type, key.fsid, &both), id);
 }
 
 void ExportHashes::Clear() {

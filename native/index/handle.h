@@ -42,6 +42,27 @@ inline HandleView OwnPart(HandleView handle) {
   }
 }
 
+// The reverse: what the file system encodes when it is asked for a handle that names the parent
+// too, as nfsd does with subtree_check for all but directories. Layouts as above; btrfs keeps the
+// parent's number and generation only. False: this kind of handle has no such form (tmpfs).
+inline bool WithParent(HandleView own, HandleView parent, uint8_t* room, HandleView* out) {
+  constexpr uint8_t kBtrfs = 0x4d;
+  if (own.type != parent.type || own.size != parent.size) return false;
+  memcpy(room, own.bytes, own.size);
+  if ((own.type == 0x01 && own.size == 8) || (own.type == 0x81 && own.size == 12)) {
+    memcpy(room + own.size, parent.bytes, parent.size);
+    *out = {static_cast<uint8_t>(own.type + 1), static_cast<uint8_t>(2 * own.size), room};
+    return true;
+  }
+  if (own.type != kBtrfs || own.size != 20) return false;
+  // u64 number, u64 tree, u32 generation | u64 number, u32 generation of the parent. One tree:
+  // a hard link cannot lead into another subvolume.
+  memcpy(room + 20, parent.bytes, 8);
+  memcpy(room + 28, parent.bytes + 16, 4);
+  *out = {0x4e, 32, room};
+  return true;
+}
+
 // One name_to_handle_at(2) answer, with room for the longest handle.
 class HandleReader {
  public:

@@ -11,6 +11,9 @@ namespace {
 // How far up a directory is looked for: clients can nest them without end.
 constexpr int kMostHealed = 256;
 
+// How many hashes may come before it is looked how many of them are needed; besides as many again.
+constexpr size_t kSpareHashes = 65536;
+
 // A name that the kernel could have made (FUSE allows 1024 bytes).
 bool ValidName(std::string_view name) {
   return !name.empty() && name.size() <= 4096 && name != "." && name != ".." &&
@@ -33,17 +36,43 @@ uint32_t HandleIndex::Intern(HandleView handle) {
   return id;
 }
 
+void HandleIndex::Link(uint32_t parent, std::string_view name, uint32_t id) {
+  if (!tree_.Link(parent, name, id) || !hashes_.with_parents()) return;
+  if (tree_.KindOf(id) == Kind::kDirectory) return;
+  hashes_.AddWithParent(id, tree_.HandleOf(id), tree_.HandleOf(parent));
+  if (hashes_.used() > most_hashes_) Rehash();
+}
+
 void HandleIndex::AddKey(const ExportKey& key) {
-  size_t keys = hashes_.keys().size();
-  if (!hashes_.AddKey(key)) return;
-  bool replaced = hashes_.keys().size() == keys;
+  const ExportHashes::Added added = hashes_.AddKey(key);
+  if (added == ExportHashes::Added::kNothing) return;
+  AddHashes(added == ExportHashes::Added::kNewest);
+}
+
+void HandleIndex::AddHashes(bool newest) {
   for (uint32_t id = 0; id < tree_.size(); id++) {
     if (!tree_.InUse(id)) continue;
-    if (replaced)
-      hashes_.Add(id, tree_.HandleOf(id), id == NameTree::kRoot);
+    const HandleView handle = tree_.HandleOf(id);
+    if (newest)
+      hashes_.AddNewest(id, handle, id == NameTree::kRoot);
     else
-      hashes_.AddNewest(id, tree_.HandleOf(id), id == NameTree::kRoot);
+      hashes_.Add(id, handle, id == NameTree::kRoot);
+    if (!hashes_.with_parents() || tree_.KindOf(id) == Kind::kDirectory) continue;
+    tree_.ForEachParent(id, [&](uint32_t parent) {
+      if (newest)
+        hashes_.AddNewestWithParent(id, handle, tree_.HandleOf(parent));
+      else
+        hashes_.AddWithParent(id, handle, tree_.HandleOf(parent));
+    });
   }
+  most_hashes_ = 2 * hashes_.used() + kSpareHashes;
+}
+
+// Directories that objects were in once are forgotten: a client can move a file through as many as
+// it likes.
+void HandleIndex::Rehash() {
+  hashes_.Clear();
+  AddHashes(false);
 }
 
 bool HandleIndex::IsDirectory(uint32_t id) {
@@ -101,7 +130,7 @@ MergeCounts HandleIndex::Merge(ScanLog* log, uint32_t start) {
         counts.names++;
         if (record.kind != Kind::kUnknown) tree_.SetKind(id, record.kind);
         if (record.kind == Kind::kDirectory) directories.push_back(id);
-        tree_.Link(current, record.name, id);
+        Link(current, record.name, id);
         break;
       }
       case ScanRecord::kVanished:
@@ -129,7 +158,7 @@ bool HandleIndex::Learn(HandleView parent, std::string_view name, HandleView obj
   uint32_t id = Intern(object);
   if (id == kNone) return false;
   if (kind != Kind::kUnknown) tree_.SetKind(id, kind);
-  tree_.Link(directory, name, id);
+  Link(directory, name, id);
   tree_.Settle();
   return true;
 }
@@ -227,5 +256,10 @@ bool HandleIndex::RefreshNames(HandleView handle, const std::vector<std::string>
 
 std::vector<uint32_t> HandleIndex::Prune() {
   if (walking_) return {};
-  return tree_.Prune([this](uint32_t id) { hashes_.Remove(id, tree_.HandleOf(id), false); });
+  if (!hashes_.with_parents())
+    return tree_.Prune([this](uint32_t id) { hashes_.Remove(id, tree_.HandleOf(id), false); });
+  // What directories it was in is not known any more, and its id will be another object's.
+  std::vector<uint32_t> pruned = tree_.Prune([](uint32_t) {});
+  if (!pruned.empty()) Rehash();
+  return pruned;
 }

@@ -94,6 +94,9 @@ class HandleIndex {
   };
 
   uint32_t Intern(HandleView handle);
+  void Link(uint32_t parent, std::string_view name, uint32_t id);
+  void AddHashes(bool newest);
+  void Rehash();
   MergeCounts Merge(ScanLog* log, uint32_t start);
   int OpenVerified(uint32_t id, int flags);
   int OpenDirectory(HandleView handle, uint32_t* id);
@@ -103,6 +106,7 @@ class HandleIndex {
   const std::shared_ptr<RootDirectory> root_;
   NameTree tree_;
   ExportHashes hashes_;
+  size_t most_hashes_ = SIZE_MAX;
   bool walking_ = false;
   std::vector<Change> journal_;
 };

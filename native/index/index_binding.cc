@@ -137,7 +137,8 @@ Napi::Value IndexBinding::AddExportKey(const Napi::CallbackInfo& info) {
   key.fsid_type = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());
   key.fsid = std::string(BytesOf(info[1]));
   HandleView root;
-  if (info[2].IsNumber() && HandleOf(info, 2, &root)) key.root = HandleCopy(OwnPart(root));
+  key.with_parents = info[2].As<Napi::Boolean>().Value();
+  if (info[3].IsNumber() && HandleOf(info, 3, &root)) key.root = HandleCopy(OwnPart(root));
   index_->AddKey(key);
   return info.Env().Undefined();
 }

@@ -150,17 +150,17 @@ void NameTree::RemoveUnlinked(uint32_t id) {
   }
 }
 
-void NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
-  if (id == kRoot || id == parent) return;
+bool NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
+  if (id == kRoot || id == parent) return false;
   if (names() / 2 >= limit_ || texts_.Full()) {
     refused_++;
-    return;
+    return false;
   }
   SetKind(parent, Kind::kDirectory);
   uint32_t taken = FindName(parent, text);
   if (taken != kNone) {
     names_[taken].seen = 1;
-    if (names_[taken].object == id) return;
+    if (names_[taken].object == id) return false;
     unsettled_.push_back(names_[taken].object);
     DetachLive(taken);
   }
@@ -185,6 +185,7 @@ void NameTree::Link(uint32_t parent, std::string_view text, uint32_t id) {
   object.first_name = index;
   objects_[parent].below++;
   AttachLive(index);
+  return true;
 }
 
 // Before `id` is put below `parent`: if `id` is above `parent` already, one of the links on the way

@@ -48,13 +48,21 @@ class NameTree {
 
   // Puts a live name on an object. A directory has one name, so it moves; another object that had
   // this name loses it. A move below itself (events out of order) cuts the link that is in the way.
-  void Link(uint32_t parent, std::string_view name, uint32_t id);
+  // False: it was there already.
+  bool Link(uint32_t parent, std::string_view name, uint32_t id);
   // Takes a live name away. Settle() decides what becomes of it.
   bool Unlink(uint32_t parent, std::string_view name);
   // The object that has this live name, or kNone.
   uint32_t Child(uint32_t parent, std::string_view name) const;
   // Parent by the live (or else last known) name; kNone for the root and the nameless.
   uint32_t ParentOf(uint32_t id) const;
+
+  // Calls with the directory of each name, live or last known; one with two names comes twice.
+  template <typename Use>
+  void ForEachParent(uint32_t id, Use use) const {
+    for (uint32_t name = objects_[id].first_name; name != kNone; name = names_[name].next_of_object)
+      use(names_[name].parent);
+  }
 
   // A listing of `dir` begins: Link() now marks what it sees...
   void BeginListing(uint32_t dir);

@@ -5,7 +5,7 @@
 
 namespace {
 
-constexpr uint32_t kMagic = 0x3244464e;  // "NFD2"
+constexpr uint32_t kMagic = 0x3344464e;  // "NFD3"
 
 class Writer {
  public:
@@ -72,6 +72,10 @@ RowCounts* BatchTable::Find(const RowKey& key) {
   return found == rows_.end() ? nullptr : &found->second;
 }
 
+void BatchTable::AddUnsigned(uint32_t hash, uint32_t unsigned_hash) {
+  if (unsigned_.size() < row_limit_) unsigned_[hash] = unsigned_hash;
+}
+
 void BatchTable::AddLookup(LookupKey key, uint64_t at_ns, uint64_t order) {
   auto found = lookups_.find(key);
   if (found == lookups_.end()) {
@@ -119,6 +123,7 @@ std::string BatchTable::Encode(uint64_t until_ns) const {
   writer.U32(static_cast<uint32_t>(losses_.size()));
   writer.U32(static_cast<uint32_t>(lookups.size()));
   writer.U32(static_cast<uint32_t>(lookups_dropped_.size()));
+  writer.U32(static_cast<uint32_t>(unsigned_.size()));
   writer.Number(until_ns / 1000);
   for (const std::string& client : clients_) writer.Text(client);
   for (const auto& [key, counts] : rows) {
@@ -167,6 +172,10 @@ std::string BatchTable::Encode(uint64_t until_ns) const {
   for (const auto& [client, count] : lookups_dropped_) {
     writer.U32(client);
     writer.Number(count);
+  }
+  for (const auto& [hash, unsigned_hash] : unsigned_) {
+    writer.U32(hash);
+    writer.U32(unsigned_hash);
   }
   return std::move(writer.out);
 }

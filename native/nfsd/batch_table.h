@@ -121,6 +121,10 @@ class BatchTable {
   bool MarkersFull() const { return markers_.size() >= kMaxMarkers; }
   void AddMarker(Marker marker) { markers_.push_back(std::move(marker)); }
 
+  // A handle's hash, and the hash of all but its last 8 bytes: of the handle before it was signed,
+  // if it is. No more than rows.
+  void AddUnsigned(uint32_t hash, uint32_t unsigned_hash);
+
   void AddLookup(LookupKey key, uint64_t at_ns, uint64_t order);
 
   // Losses of the same place and lane (a CPU, say) add up and their times widen.
@@ -140,6 +144,7 @@ class BatchTable {
   std::vector<Marker> markers_;
   std::unordered_map<LookupKey, LookupCounts, LookupKeyHash> lookups_;
   size_t lookup_bytes_ = 0;
+  std::map<uint32_t, uint32_t> unsigned_;
   std::map<uint32_t, uint64_t> lookups_dropped_;  // by client
   std::map<std::pair<std::string, int>, Loss> losses_;
 };

@@ -14,6 +14,7 @@ constexpr uint32_t kProcFsinfo = 19;
 // RFC 8881: a client owner's opaque name has at most 1024 bytes.
 constexpr size_t kMaxName = 1024;
 constexpr size_t kMaxThreads = 8192;
+constexpr size_t kSignature = 8;
 // A call that waits for mountd may take this long; later than this after the start, a transfer
 // without its call is loss and not a call from before.
 constexpr uint64_t kInFlightNs = 5'000'000'000;
@@ -170,17 +171,20 @@ void NfsInterpreter::OnProbe(const Layout& layout, const RawRecord& record, Thre
     batch_.AddLoss("trace-handle", 0, 1, record.time_ns, record.time_ns);
     return;
   }
+  // The signature of a signed handle (sign_fh, Linux 7.2) is the last 8 bytes.
+  size_t unsigned_size = size > kSignature ? size - kSignature : 0;
+  uint32_t unsigned_hash = Crc32(0, bytes.data(), unsigned_size);
   RowKey key;
-  key.hash = Crc32(0, bytes.data(), size);
+  key.hash = Crc32(unsigned_hash, bytes.data() + unsigned_size, size - unsigned_size);
   key.type = Low(layout.type.Number(record));
   key.access = Low(layout.access.Number(record));
   bool sure = thread->has_call && thread->call_loss == losses_;
   key.client = sure ? kCallsClient : kUnknownClient;
-  CountCheck(key, thread->xid, record, thread);
+  if (CountCheck(key, thread->xid, record, thread)) batch_.AddUnsigned(key.hash, unsigned_hash);
 }
 
-// `key` without epoch and kind; its client is kCallsClient or kUnknownClient.
-void NfsInterpreter::CountCheck(RowKey key, uint32_t xid, const RawRecord& record, Thread* thread) {
+// `key` without epoch and kind; its client is kCallsClient or kUnknownClient. True for a new row.
+bool NfsInterpreter::CountCheck(RowKey key, uint32_t xid, const RawRecord& record, Thread* thread) {
   if (thread->fsinfo_pending) {
     thread->fsinfo_pending = false;
     if (thread->fsinfo_xid == xid) {
@@ -199,6 +203,7 @@ void NfsInterpreter::CountCheck(RowKey key, uint32_t xid, const RawRecord& recor
   thread->verify_xid = xid;
   thread->verify_key = key;
   thread->verify_batch = row == nullptr ? 0 : batch_number_;
+  return row != nullptr && row->count == 1;
 }
 
 // The thread's last check failed. False: its row is drained already.

@@ -76,7 +76,7 @@ class NfsInterpreter {
   void OnProbe(const Layout& layout, const RawRecord& record, Thread* thread);
   void OnProbeReturn(const Layout& layout, const RawRecord& record, Thread* thread);
   void OnLookup(const Layout& layout, const RawRecord& record, Thread* thread);
-  void CountCheck(RowKey key, uint32_t xid, const RawRecord& record, Thread* thread);
+  bool CountCheck(RowKey key, uint32_t xid, const RawRecord& record, Thread* thread);
   bool TakeBack(Thread* thread);
   void OnTransfer(const Layout& layout, const RawRecord& record, Thread* thread);
   void OnClid(const Layout& layout, const RawRecord& record);

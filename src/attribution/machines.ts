@@ -59,6 +59,13 @@ export class Machines {
     return alternates && this.share(address);
   }
 
+  /** Its boot seems to be over; if it shows life again, it was not. */
+  retire(address: string, verifier: string): void {
+    const machines = this.#places.get(address)?.machines;
+    const known = machines?.get(verifier);
+    if (known !== undefined) machines?.set(verifier, { ...known, lastUs: -Infinity });
+  }
+
   /** True if it was not known to be shared. */
   share(address: string): boolean {
     const place = this.#place(address);

@@ -39,6 +39,8 @@ export interface Judgement {
 }
 
 const MOST_COLLISIONS = 4096;
+/** After a server started anew its clients come back within a grace period and a lease. */
+const SERVER_IS_NEW_US = 120_000_000;
 const NOTHING: Judgement = { verdict: null, shared: false, effects: [] };
 
 export class Nfs4Clients {
@@ -49,6 +51,7 @@ export class Nfs4Clients {
   readonly #isActive: (address: string, atUs: number) => boolean;
   /** `cl_boot` of the NFSv4 client ids handed out last: changes when the server starts anew. */
   #serverBoot = 0;
+  #serverBootUs = -Infinity;
 
   /** @param options.isActive has the address an open session? */
   constructor(options: {
@@ -113,10 +116,10 @@ export class Nfs4Clients {
     const { client, atUs, verifier, clBoot, clId, kind } = marker;
     const effects: SessionEffect[] = [];
     const ownerName = marker.name ?? Buffer.alloc(0);
-    const serverRestarted = this.#noteServerBoot(clBoot);
+    const serverRestarted = this.#noteServerBoot(clBoot, atUs);
     this.#identities.learnClientId(clBoot, clId, { address: client, ownerName });
     const known = this.#identities.get(client, ownerName);
-    const sameBoot = this.#machines.knows(client, verifier);
+    const sameBoot = this.#isBoot(client, verifier);
     const shared = this.#machines.saw(client, { verifier, ownerName }, atUs);
     const elsewhere = known === undefined ? this.#identities.elsewhere(client, ownerName) : [];
     if (known?.verifier !== verifier)
@@ -126,6 +129,7 @@ export class Nfs4Clients {
     const unseen = kind === 'confirmed_r';
     if (known !== undefined) {
       const before = { previousVerifier: known.verifier, knownUs: known.seenUs };
+      this.#machines.retire(client, known.verifier);
       return { verdict: { kind: 'reboot', verifier, ...before, unseen }, shared, effects };
     }
     // The server knew it: it is news to us alone.
@@ -138,13 +142,13 @@ export class Nfs4Clients {
   #onMismatch(marker: NfsMarker): Judgement {
     const { client, atUs, verifier, oldVerifier } = marker;
     const effects: SessionEffect[] = [];
-    this.#noteServerBoot(marker.clBoot);
+    this.#noteServerBoot(marker.clBoot, atUs);
     const holder =
       this.#identities.ofClientId(marker.clBoot, marker.clId) ??
       this.#identities.withVerifier(client, oldVerifier);
     const ownerName = holder?.ownerName ?? Buffer.alloc(0);
     const known = this.#identities.get(client, ownerName);
-    const sameBoot = this.#machines.knows(client, verifier);
+    const sameBoot = this.#isBoot(client, verifier);
     const shared = this.#machines.saw(client, { verifier, ownerName }, atUs);
     if (holder !== undefined && holder.address !== client) this.#collide(client, holder, effects);
     if (sameBoot) return { verdict: null, shared, effects };
@@ -152,10 +156,19 @@ export class Nfs4Clients {
     if (holder === undefined || holder.address === client || known !== undefined) {
       const previousVerifier = oldVerifier === '' ? (known?.verifier ?? '') : oldVerifier;
       const before = { previousVerifier, knownUs: known?.seenUs ?? -Infinity };
+      this.#machines.retire(client, previousVerifier);
       return { verdict: { kind: 'reboot', verifier, ...before, unseen: false }, shared, effects };
     }
     const verdict = { kind: 'new-client', verifier, serverRestarted: false } as const;
     return { verdict, shared, effects };
+  }
+
+  /** Is it the verifier of a boot that the address has had already? */
+  #isBoot(address: string, verifier: string): boolean {
+    return (
+      this.#machines.knows(address, verifier) ||
+      this.#identities.atAddress(address).some((identity) => identity.verifier === verifier)
+    );
   }
 
   #learn(named: ClientIdentity, atUs: number, effects: SessionEffect[]): void {
@@ -179,9 +192,11 @@ export class Nfs4Clients {
     effects.push({ kind: 'collision', address, otherAddress, ownerName });
   }
 
-  #noteServerBoot(clBoot: number): boolean {
+  /** True while the server's clients come back to a server that started anew. */
+  #noteServerBoot(clBoot: number, atUs: number): boolean {
     const before = this.#serverBoot;
     if (clBoot !== 0) this.#serverBoot = clBoot;
-    return before !== 0 && clBoot !== 0 && before !== clBoot;
+    if (before !== 0 && clBoot !== 0 && before !== clBoot) this.#serverBootUs = atUs;
+    return atUs - this.#serverBootUs < SERVER_IS_NEW_US;
   }
 }

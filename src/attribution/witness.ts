@@ -20,9 +20,13 @@ export interface Disagreement {
   readonly flush: number;
 }
 
+type Side = Disagreement['missing'];
+
 interface Flush {
   readonly trace: Set<number>;
   readonly file: Set<number>;
+  /** In the trace, but perhaps before the file side looked: it may know of it or not. */
+  readonly excused: Set<number>;
 }
 
 export class Witness {
@@ -30,9 +34,13 @@ export class Witness {
   /** Every flush up to this one has been judged. */
   #judged = -Infinity;
 
-  /** The trace holds a READ of the object that moved at least one byte (else there is no event). */
-  trace(objectId: number, flushNo: number): void {
-    this.#at(flushNo).trace.add(objectId);
+  /**
+   * The trace holds a READ of the object that moved at least one byte (else there is no event).
+   * @param excused its file event may have come before the file side looked
+   */
+  trace(objectId: number, flushNo: number, excused = false): void {
+    const flush = this.#at(flushNo);
+    (excused ? flush.excused : flush.trace).add(objectId);
   }
 
   /** fanotify holds a FAN_ACCESS of the object by an nfsd thread. */
@@ -75,15 +83,19 @@ export class Witness {
     const at = Math.max(flushNo, this.#judged + 1);
     let flush = this.#flushes.get(at);
     if (flush === undefined) {
-      flush = { trace: new Set(), file: new Set() };
+      flush = { trace: new Set(), file: new Set(), excused: new Set() };
       this.#flushes.set(at, flush);
     }
     return flush;
   }
 
-  #missing(flush: number, source: keyof Flush, other: keyof Flush): Disagreement[] {
+  #missing(flush: number, source: Side, other: Side): Disagreement[] {
     const near = [...this.#flushes].filter(([number]) => number >= flush - EARLIER);
-    const known = (objectId: number) => near.some(([, sets]) => sets[other].has(objectId));
+    const known = (objectId: number) =>
+      near.some(
+        ([, sets]) =>
+          sets[other].has(objectId) || (other === 'trace' && sets.excused.has(objectId)),
+      );
     return [...(this.#flushes.get(flush)?.[source] ?? [])]
       .filter((objectId) => !known(objectId))
       .sort((a, b) => a - b)

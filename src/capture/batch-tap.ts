@@ -37,7 +37,7 @@ export class BatchTap {
   exports(exports: readonly RecordedExport[]): void {
     if (exports.length <= this.#exports) return;
     this.#exports = exports.length;
-    const plain = exports.map(({ key, device, rootHandle }) => ({ key, device, rootHandle }));
+    const plain = exports.map(({ key, rootHandle }) => ({ key, rootHandle }));
     this.#write({ kind: 'exports', exports: plain });
   }
 

@@ -22,8 +22,9 @@ export class FanotifySource {
     this.#group.start();
   }
 
-  watch(path: Buffer): void {
-    this.#group.watch(path);
+  /** The `fsid` of the events that come from there. */
+  watch(path: Buffer): Buffer {
+    return this.#group.watch(path);
   }
 
   unwatch(path: Buffer): void {

@@ -4,7 +4,15 @@
  * daemon left there, and that nobody else's probes are touched. Must not know what becomes of the
  * records (native/nfsd).
  */
-import { closeSync, constants, openSync, readdirSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { TraceError } from '../common/errors.ts';
 
 const GROUP = 'nfsroot_trace';
@@ -90,6 +98,16 @@ export function removeProbe(tracefs: string, name: string): 'removed' | 'absent'
     }
   }
   return outcome;
+}
+
+/** How often the kernel could not run the probe or its partner since they were created. */
+export function missedBy(tracefs: string, name: string): number {
+  const profile = readFileSync(`${tracefs}/kprobe_profile`, 'latin1');
+  return [...profile.matchAll(/^\s*(\S+)\s+\d+\s+(\d+)\s*$/gm)].reduce(
+    (sum, [, event, misses]) =>
+      event === name || event === `${name}_ret` ? sum + Number(misses) : sum,
+    0,
+  );
 }
 
 /** Removes what daemons left behind that were killed; tells how many events. */

@@ -12,7 +12,7 @@ import type {
 } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 
-const MAGIC = 0x3244464e;
+const MAGIC = 0x3344464e;
 const ROW_KINDS: readonly NfsRowKind[] = ['verify', 'verify-error', 'read', 'write'];
 const MARKER_KINDS: readonly NfsMarker['kind'][] = [
   'fsinfo',
@@ -84,6 +84,7 @@ export function decodeNfsBatch(
   const lossCount = from.u32();
   const lookupCount = from.u32();
   const droppedCount = from.u32();
+  const unsignedCount = from.u32();
   const untilUs = from.number();
 
   const clients: string[] = [];
@@ -160,5 +161,7 @@ export function decodeNfsBatch(
   const lookupsDropped: { client: string; count: number }[] = [];
   for (let i = 0; i < droppedCount; i++)
     lookupsDropped.push({ client: pick(clients, from.u32(), 'client'), count: from.number() });
-  return { rows, markers, losses, lookups, lookupsDropped, untilUs };
+  const unsigned = new Map<number, number>();
+  for (let i = 0; i < unsignedCount; i++) unsigned.set(from.u32(), from.u32());
+  return { rows, markers, losses, lookups, lookupsDropped, unsigned, untilUs };
 }

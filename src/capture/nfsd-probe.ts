@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import type { Tier } from '../common/words.ts';
 import { hasProbe, PREPARED_PROBE, whyNoProbe } from './fh-probe.ts';
 import { nfsdAddon } from './nfsd-binding.ts';
+import { handlesAreSigned } from './signed-exports.ts';
 
 export interface NfsdProbe {
   /** Where tracefs is mounted; null when it is not, or not readable. */
@@ -21,6 +22,8 @@ export interface NfsdProbe {
   readonly checks: 'tracepoint' | 'kprobe' | null;
   /** Whether a kprobe event on fh_verify is there (`trace prepare`) or could be created. */
   readonly kprobe: { readonly ok: boolean; readonly reason?: string };
+  /** Exports have signed handles (`sign_fh`): without the kprobe nothing on them is known. */
+  readonly signedHandles: boolean;
   /** The better tiers, nearest first, and what keeps this machine from each; empty with `tier` null. */
   readonly better: readonly { readonly tier: Tier; readonly lacks: string }[];
 }
@@ -106,6 +109,7 @@ export function probeNfsd(tracefs?: string): NfsdProbe {
       tier: null,
       checks: null,
       kprobe: { ok: false, reason },
+      signedHandles: handlesAreSigned(),
       better: [],
     };
   }
@@ -121,6 +125,7 @@ export function probeNfsd(tracefs?: string): NfsdProbe {
   // The daemon creates the kprobe event that is not there yet.
   const made = found.tier === 'reads' && kprobe.ok;
   const tier = !made ? found.tier : found.events['nfsd_vfs_lookup'] ? 'exact+names' : 'exact';
+  const signedHandles = handlesAreSigned();
   const exact = tier === 'exact' || tier === 'exact+names';
   return {
     tracefs: folder,
@@ -128,8 +133,13 @@ export function probeNfsd(tracefs?: string): NfsdProbe {
     events: found.events,
     moduleLoaded: exists(`${folder}/events/nfsd`) && found.live,
     tier,
-    checks: !exact ? null : made || found.byProbe ? 'kprobe' : 'tracepoint',
+    checks: !exact
+      ? null
+      : made || found.byProbe || (signedHandles && kprobe.ok)
+        ? 'kprobe'
+        : 'tracepoint',
     kprobe,
+    signedHandles,
     better: tier === null ? [] : betterThan(tier, kprobe.reason),
   };
 }

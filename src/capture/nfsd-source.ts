@@ -3,12 +3,13 @@
  * Owns the face of the native reader; its thread, rings and counting are in native/nfsd.
  * Must not know handles' names, boot sessions or SQL.
  */
-import type { NfsBatch } from '../common/batches.ts';
+import type { LossCount, NfsBatch } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import { monotonicUs } from '../fanotify-ts/system.ts';
 import {
   createProbe,
   hasProbe,
+  missedBy,
   ownProbeName,
   PREPARED_PROBE,
   removeLeftovers,
@@ -23,6 +24,7 @@ import {
 } from './nfsd-binding.ts';
 import { decodeNfsBatch } from './nfsd-decode.ts';
 import { probeNfsd, type NfsdProbe } from './nfsd-probe.ts';
+import { handlesAreSigned } from './signed-exports.ts';
 import { Zones } from './zones.ts';
 
 export interface NfsdSourceOptions {
@@ -68,6 +70,9 @@ export class NfsdSource {
   /** What a trace that was replaced by another one had left. */
   #rest: NfsBatch | null = null;
   #replacing: Promise<void> | null = null;
+  #nextLookUs = 0;
+  #missed = 0;
+  #missedUs = 0;
   #stopping: Promise<void> | null = null;
   #sequence = 0;
 
@@ -115,6 +120,7 @@ export class NfsdSource {
     }
     this.#tracefs = probe.tracefs;
     removeLeftovers(this.#tracefs);
+    if (handlesAreSigned()) this.#plan = { ...this.#plan, preferProbe: true };
     if (wantsProbe(probe, this.#plan)) this.#plan = { ...this.#plan, probe: this.#probe() };
     try {
       this.#native = this.#open();
@@ -127,14 +133,19 @@ export class NfsdSource {
   /** What was counted since the last drain. Empty before start. */
   drain(): NfsBatch {
     if (this.#native === null) return EMPTY;
+    // What came before goes first.
+    if (this.#replacing !== null) return EMPTY;
     this.#sequence += 1;
     const rest = this.#rest;
     if (rest !== null) {
       this.#rest = null;
       return { ...rest, sequence: this.#sequence };
     }
+    const batch = this.#decode(this.#native.drain());
     this.#settle(this.#native.status());
-    return { ...this.#decode(this.#native.drain()), sequence: this.#sequence };
+    const missed = this.#missedCalls(batch.untilUs);
+    const losses = missed.length === 0 ? batch.losses : [...batch.losses, ...missed];
+    return { ...batch, losses, sequence: this.#sequence };
   }
 
   #decode(encoded: Buffer): NfsBatch {
@@ -219,33 +230,56 @@ export class NfsdSource {
     this.#ownProbe = null;
   }
 
-  /** Now that the module is there: is the probe needed at all, or the only thing that helps? */
+  /** Now that the server runs: is the probe not needed, or the only thing that helps? */
   #settle({ state, byProbe, zeroHashes }: NfsdStatus): void {
     if (state !== 'running' || byProbe) return;
-    if (zeroHashes > 0 && !this.#plan.noHashes && this.#replacing === null) {
-      this.#replacing = this.#withoutHashes().finally(() => (this.#replacing = null));
-      return;
+    const { best, noHashes, preferProbe } = this.#plan;
+    if (zeroHashes > 0 && !noHashes) {
+      this.#replace({ noHashes: true });
+    } else if (best !== 'reads' && !preferProbe && this.#isDue() && handlesAreSigned()) {
+      this.#replace({ preferProbe: true });
+    } else {
+      this.#removeOwnProbe();
     }
-    this.#removeOwnProbe();
   }
 
   /**
-   * A kernel without CRC32 says 0 for every handle. All that was traced so far is told by nobody's
-   * hash, which attribution counts as lost; from here on the kprobe tells.
+   * Reads the kprobe from here on: a kernel without CRC32 says 0 for every handle, and nobody can
+   * compute the hash of a signed one. What was traced before is counted as lost by attribution.
+   * The new trace is opened before the old one ends: calls in between may be counted twice, none is
+   * missed.
    */
-  async #withoutHashes(): Promise<void> {
+  #replace(change: Partial<NativePlan>): void {
     const old = this.#native;
-    if (old === null) return;
-    await old.stop();
-    const rest = this.#decode(old.drain());
-    this.#plan = { ...this.#plan, noHashes: true, probe: this.#plan.probe || this.#probe() };
-    const next = this.#open();
-    const loss = { where: 'trace-restart', count: 1, fromUs: rest.untilUs, toUs: monotonicUs() };
-    this.#rest = { ...rest, losses: [...rest.losses, loss] };
-    this.#native = next;
+    this.#plan = { ...this.#plan, ...change, probe: this.#plan.probe || this.#probe() };
+    if (old === null || (this.#plan.probe === '' && !this.#plan.noHashes)) return;
+    this.#native = this.#open();
+    this.#replacing = old.stop().then(() => {
+      this.#rest = this.#decode(old.drain());
+      this.#replacing = null;
+    });
+  }
+
+  /** Calls that the kernel could not probe, since the last look. */
+  #missedCalls(untilUs: number): LossCount[] {
+    if (!this.#native?.status().byProbe || !this.#isDue()) return [];
+    const missed = missedBy(this.#tracefs, this.#plan.probe);
+    const count = missed - this.#missed;
+    const fromUs = this.#missedUs;
+    [this.#missed, this.#missedUs] = [missed, untilUs];
+    return count > 0 ? [{ where: 'trace-probe', count, fromUs, toUs: untilUs }] : [];
+  }
+
+  /** True once in a while, for what costs a file's reading. */
+  #isDue(): boolean {
+    const now = monotonicUs();
+    if (now < this.#nextLookUs) return false;
+    this.#nextLookUs = now + LOOK_GAP_US;
+    return true;
   }
 }
 
+const LOOK_GAP_US = 5_000_000;
 const EMPTY: NfsBatch = { rows: [], markers: [], losses: [], lookups: [], untilUs: 0 };
 
 /** Must a kprobe event be there before the trace is opened? */

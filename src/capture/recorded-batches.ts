@@ -22,14 +22,11 @@ export interface RecordedTree {
   /** `begin`: after the first walk; `end`: when recording ended; `outside`: of another export. */
   readonly moment: 'begin' | 'end' | 'outside';
   readonly path: Buffer;
-  /** `st_dev`. */
-  readonly device: number;
   readonly objects: readonly RecordedObject[];
 }
 
 export interface RecordedExport {
   readonly key: ExportKey;
-  readonly device: number;
   readonly rootHandle: FileHandle;
 }
 

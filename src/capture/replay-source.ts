@@ -105,8 +105,9 @@ export class ReplaySensors {
     return Promise.resolve();
   }
 
-  watch(): void {
-    // Everything recorded is of watched trees.
+  /** Everything recorded is of watched trees. */
+  watch(): Buffer {
+    return Buffer.alloc(8);
   }
 
   unwatch(): void {

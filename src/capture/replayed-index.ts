@@ -97,8 +97,12 @@ export class ReplayedIndex {
     return this.#now.objects.get(keyOf(this.#index.handleOf(id)))?.stat ?? null;
   }
 
-  addExportKey(key: ExportKey, rootOfExport?: FileHandle): void {
-    this.#index.addExportKey(key, rootOfExport);
+  addExportKey(key: ExportKey, options?: Parameters<HandleIndex['addExportKey']>[1]): void {
+    this.#index.addExportKey(key, options);
+  }
+
+  exportKeys(): ExportKey[] {
+    return this.#index.exportKeys();
   }
 
   idsOfHash(hash: number): number[] {

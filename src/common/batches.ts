@@ -132,5 +132,10 @@ export interface NfsBatch {
   readonly lookups?: readonly NfsLookup[];
   /** Lookups beyond what a batch keeps, by client. No loss: what exists shows by its own rows. */
   readonly lookupsDropped?: readonly { readonly client: string; readonly count: number }[];
+  /**
+   * By the kprobe only: hash of a handle → hash of all but its last 8 bytes, which are the signature
+   * of one that is signed (`sign_fh`).
+   */
+  readonly unsigned?: ReadonlyMap<number, number>;
   readonly untilUs: number;
 }

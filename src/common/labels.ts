@@ -14,7 +14,7 @@ export function soundLabel(text: string): string {
   const why =
     text === ''
       ? 'is empty'
-      : [...text].length > LONGEST_LABEL
+      : Array.from(text).length > LONGEST_LABEL
         ? `is longer than ${LONGEST_LABEL} characters`
         : UNFIT.test(text)
           ? 'has a control character or another that cannot be seen'

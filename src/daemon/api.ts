@@ -125,6 +125,8 @@ export interface MarkBody {
 export interface WatchedSession {
   readonly session: string;
   readonly client: string;
+  readonly client_label: string | null;
+  readonly client_name: string | null;
   readonly recording: number;
   readonly partial: boolean;
   readonly opened: string;
@@ -142,7 +144,7 @@ export interface WatchBody {
   readonly at: string;
   /** Another value means that the counts of `seen` began again. */
   readonly feed: string;
-  readonly status: StatusBody;
+  readonly status: Omit<StatusBody, 'clients'>;
   readonly clients: number;
   readonly open_sessions: number;
   /** Open sessions that are in none of the figures below yet. */

@@ -34,7 +34,8 @@ export async function withPlan<T>(
 ): Promise<T> {
   const set = evaluate(parseExpression(request.expression), request.store);
   if (!request.acceptLoss) refuseDoubt(set);
-  const tree = NativeTree.open(request.tree ?? set.root);
+  const mounts = request.store.mounts(set.root);
+  const tree = NativeTree.open(request.tree ?? set.root, { mounts });
   try {
     const plan = await planImage({ files: namedFiles(set.objects), tree });
     return await use({ set, plan, tree });

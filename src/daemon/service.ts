@@ -8,7 +8,8 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { jsonPath } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
-import { exportedDirectories, isWithin } from '../recording/exports.ts';
+import { exportedDirectories } from '../recording/exports.ts';
+import { isWithin } from '../recording/paths.ts';
 import { UNATTRIBUTED } from '../recording/file-attributor.ts';
 import type { Recorder, RecordingStatus } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
@@ -46,6 +47,14 @@ export class Service implements ControlService {
   }
 
   status(): StatusBody {
+    const { store, recorder } = this.#options;
+    const { dropped, last_commit, failure, uncommitted, ...first } = this.#overview();
+    const clients = clientsOf(recorder.status().open, store);
+    return { ...first, clients, dropped, last_commit, failure, uncommitted };
+  }
+
+  /** All but the list of clients, which may be long. */
+  #overview(): Omit<StatusBody, 'clients'> {
     const { recorder, store, version } = this.#options;
     const { tier, nfsd, fanotify, recordings, unresolved, ...rest } = recorder.status();
     return {
@@ -63,7 +72,6 @@ export class Service implements ControlService {
       recordings: recordings.map(bodyOf),
       warnings: recordings.flatMap(walkWarnings),
       sessions_open: rest.open.length,
-      clients: clientsOf(rest.open, store),
       dropped: rest.drops,
       last_commit: rfc3339(rest.lastCommitUs),
       failure: rest.failure,
@@ -72,7 +80,7 @@ export class Service implements ControlService {
   }
 
   watch(most: number): WatchBody {
-    return this.#feed.look(this.status(), most);
+    return this.#feed.look(this.#overview(), most);
   }
 
   async start(request: {
@@ -210,7 +218,7 @@ function walkWarnings({
       ? [
           {
             message: `${mountsBelow} other file systems are mounted below ${root}; they are not recorded`,
-            hint: 'record each of them as a root of its own',
+            hint: 'crossmnt on the export of the root, or an export of its own, brings one in',
           },
         ]
       : []),

@@ -54,7 +54,7 @@ export interface FanotifyStats {
 /** The class as the addon exports it: native/fanotify/fanotify_binding.cc. */
 interface NativeGroup {
   start(paths: readonly Buffer[], onProven: (ticket: number) => void): void;
-  watch(path: Buffer): void;
+  watch(path: Buffer): Buffer;
   unwatch(path: Buffer): void;
   trace(pid: number): void;
   untrace(pid: number): void;
@@ -139,7 +139,7 @@ export class FanotifyGroup {
    * nothing does, and it may be called again.
    *
    * Throws a TraceError: `fanotify-permission`, `fanotify-unsupported` (kernel),
-   * `fanotify-unsupported-fs` (fsid of zero, btrfs subvolume, no file handles), `fanotify-limit`,
+   * `fanotify-unsupported-fs` (fsid of zero, no file handles), `fanotify-limit`,
    * `not-found`, `not-a-directory`, `fanotify-failed`; `fanotify-started` if it ran before.
    */
   start(): void {
@@ -152,11 +152,12 @@ export class FanotifyGroup {
   /**
    * Watches one more path's file system, while running. Two paths on one file system share a
    * mark. Throws like `start`.
+   * @returns the `fsid` that its events carry. Of a btrfs subvolume it is the top level's.
    */
-  watch(path: Buffer): void {
+  watch(path: Buffer): Buffer {
     this.#mustRun();
     checkPath(path);
-    translate(() => this.#native.watch(path));
+    return translate(() => this.#native.watch(path));
   }
 
   /**
@@ -296,9 +297,9 @@ export class FanotifyGroup {
   }
 }
 
-function translate(call: () => void): void {
+function translate<T>(call: () => T): T {
   try {
-    call();
+    return call();
   } catch (error) {
     throw fanotifyError(error);
   }

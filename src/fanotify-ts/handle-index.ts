@@ -21,7 +21,13 @@ export type * from './handle-index-types.ts';
 interface NativeHandleIndex {
   open(path: Buffer, limit: number, rootType?: number, rootBytes?: Buffer): void;
   walk(): Promise<IndexSummary>;
-  addExportKey(fsidType: number, fsid: Buffer, rootType?: number, rootBytes?: Buffer): void;
+  addExportKey(
+    fsidType: number,
+    fsid: Buffer,
+    withParents: boolean,
+    rootType?: number,
+    rootBytes?: Buffer,
+  ): void;
   exportKeys(): ExportKey[];
   idsOfHash(hash: number): number[];
   idOfHandle(type: number, bytes: Buffer): number;
@@ -149,14 +155,20 @@ export class HandleIndex {
 
   /**
    * From now on {@link idsOfHash} knows every object under this key, those found later too.
-   * Adding a key again does nothing, unless its root differs.
-   * @param rootOfExport handle of the export's own root, whose NFS handle has no file part; without
+   * Adding a key again does nothing, unless its root differs or it has parents now.
+   * @param options.root handle of the export's own root, whose NFS handle has no file part; without
    * it the root of this index is the export's root
+   * @param options.withParents also know the handles that an export with `subtree_check` gives out:
+   * they name a file's directory, so it has one hash for each directory that it is or was in
    */
-  addExportKey(key: ExportKey, rootOfExport?: FileHandle): void {
+  addExportKey(
+    key: ExportKey,
+    options: { readonly root?: FileHandle; readonly withParents?: boolean } = {},
+  ): void {
     checkKey(key);
-    if (rootOfExport === undefined) this.#open.addExportKey(key.fsidType, key.fsid);
-    else this.#open.addExportKey(key.fsidType, key.fsid, rootOfExport.type, rootOfExport.bytes);
+    const { root, withParents = false } = options;
+    if (root === undefined) this.#open.addExportKey(key.fsidType, key.fsid, withParents);
+    else this.#open.addExportKey(key.fsidType, key.fsid, withParents, root.type, root.bytes);
   }
 
   exportKeys(): ExportKey[] {

@@ -3,12 +3,13 @@
  * Owns the meaning of its errors. Must not know what a path is wanted for.
  *
  * No call follows a symbolic link, not even in the middle of a path, and none leaves the file
- * system mount that the root is on (openat2(2), Linux 5.6). Paths are relative, without a leading
+ * system mount that the root is on (openat2(2), Linux 5.6), but for mounts that are named. Paths are relative, without a leading
  * slash and without `.`, `..` or empty components; the empty path is the root itself.
  */
 import { constants as fs } from 'node:fs';
 import { constants } from 'node:os';
 
+import { compareBytes } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
 import { addon } from './binding.ts';
 import { isSystemError } from './system-error.ts';
@@ -47,7 +48,7 @@ export interface TreeLink {
 
 /** The addon's class; errors are {@link isSystemError} ones. */
 export interface RootTreeHandle {
-  open(path: Buffer): void;
+  open(path: Buffer, mounts: readonly Buffer[]): void;
   close(): void;
   /** Fills 15 numbers (native/archive/tree_binding.cc) and returns 0, or returns an errno. */
   stat(path: Buffer, fields: Float64Array): number;
@@ -92,12 +93,18 @@ export class NativeTree {
   /**
    * Opens the directory `path`; links in `path` itself are followed.
    * Throws `root-not-found`, `root-not-readable` or `kernel-too-old`.
+   * @param options.mounts relative paths: what is mounted there belongs to the tree. Where nothing
+   * is, nothing is different
    */
-  static open(path: Buffer | string): NativeTree {
+  static open(
+    path: Buffer | string,
+    { mounts = [] }: { readonly mounts?: readonly Buffer[] } = {},
+  ): NativeTree {
     const bytes = typeof path === 'string' ? Buffer.from(path) : path;
     const handle = new RootTree();
     try {
-      handle.open(bytes);
+      // A mount within another comes after it.
+      handle.open(bytes, [...mounts].sort(compareBytes));
     } catch (cause) {
       throw openError(cause, bytes);
     }

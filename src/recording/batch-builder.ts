@@ -18,6 +18,7 @@ export class BatchBuilder {
   readonly missingDropped: MissingDropped[] = [];
   /** By evidence, session, file. */
   readonly #accesses = new Map<Evidence, Map<number, Map<number, Growing>>>();
+  readonly #inOrder: AccessUpdate[] = [];
   readonly #refused = new Map<number, LossUpdate>();
 
   /** Takes the sighting over. */
@@ -31,6 +32,7 @@ export class BatchBuilder {
     const before = files.get(sighting.fileId);
     if (before === undefined) {
       files.set(sighting.fileId, sighting);
+      this.#inOrder.push(sighting);
       return;
     }
     // In place: a flush may have some ten thousand rows, and each copy is garbage at once.
@@ -65,9 +67,7 @@ export class BatchBuilder {
   }
 
   accesses(): AccessUpdate[] {
-    return [...this.#accesses.values()].flatMap((sessions) =>
-      [...sessions.values()].flatMap((files) => [...files.values()]),
-    );
+    return this.#inOrder;
   }
 }
 

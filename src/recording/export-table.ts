@@ -1,15 +1,25 @@
 /**
- * Every export that the kernel NFS server has in use: the recorded roots' keys, and, for handles
- * of other exports, an index of those, so that a call elsewhere is told from a call that was lost.
- * Must not know sessions or clients.
+ * Every export that the kernel NFS server has had in use: which recorded root it concerns, which
+ * mounts below a root are exported, and, for handles of exports elsewhere, an index of those, so
+ * that a call elsewhere is told from a call that was lost.
+ * Must not know sessions.
  */
-import { statfsSync, statSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
-import { handleHash, type ExportKey } from '../attribution/handle.ts';
+import { handleHash, parseExportTable, type ExportKey } from '../attribution/handle.ts';
 import { HandleIndex } from '../fanotify-ts/handle-index.ts';
-import { exportsInUse, isWithin } from './exports.ts';
+import {
+  clientDomains,
+  parseEtab,
+  parseKernelExports,
+  readExportTables,
+  type ExportTables,
+  type ExportedDirectory,
+} from './exports.ts';
+import { MountTable, readMountinfo, type Mount, type Place } from './mounts.ts';
+import { isWithin } from './paths.ts';
 import type { RootRecording } from './root-recording.ts';
 
 /** The index's own root. */
@@ -18,14 +28,25 @@ const ROOT_ID = 0;
 /** An export with more inodes than this is not walked; calls to it stay unexplained. */
 const LARGEST_WALK = 1_000_000;
 
+/**
+ * What nfsd never serves, whatever covers it: no handles, or nothing that a boot is made of. Looking
+ * at an autofs would mount what it stands for; that is another mount then.
+ */
+const NEVER_EXPORTED = new Set([
+  ...['autofs', 'binfmt_misc', 'bpf', 'cgroup', 'cgroup2', 'configfs', 'debugfs', 'devpts'],
+  ...['efivarfs', 'fusectl', 'hugetlbfs', 'mqueue', 'nfsd', 'proc', 'pstore', 'rpc_pipefs'],
+  ...['securityfs', 'selinuxfs', 'sysfs', 'tracefs'],
+]);
+
 /** Where exports are looked up: this machine's kernel, or a recording of another's. */
 export interface ExportReader {
-  /** Every export in use now. */
-  readonly inUse: () => ExportKey[];
+  readonly tables: () => ExportTables;
+  /** Which domain the kernel took each client for, by address. */
+  readonly domains: () => ReadonlyMap<string, string>;
   /** Null for an export whose directory is not there any more: it has no handles either. */
-  readonly look: (key: ExportKey) => Pick<Export, 'device' | 'rootHandle'> | null;
+  readonly rootHandle: (path: Buffer) => FileHandle | null;
   /** An index of an export; null for what is too large to walk: calls there stay unexplained. */
-  readonly openIndex: (key: ExportKey) => OutsideIndex | null;
+  readonly openIndex: (found: Pick<Export, 'key' | 'subtreeCheck'>) => OutsideIndex | null;
 }
 
 /** What is asked of the index of an export that is not recorded. */
@@ -33,49 +54,73 @@ export type OutsideIndex = Pick<HandleIndex, 'walk' | 'idsOfHash' | 'prune' | 'c
 
 interface Export {
   readonly key: ExportKey;
-  /** `st_dev` of the exported directory. */
-  readonly device: number;
+  readonly place: Place;
   readonly rootHandle: FileHandle;
-  /** Of an export on another file system than the recorded roots', once it was needed. */
+  readonly subtreeCheck: boolean;
+  /** Only the way to other exports can be seen in it (the NFSv4 pseudo file system). */
+  readonly wayOnly: boolean;
+  /** Of an export outside the recorded roots, once it was needed. */
   index: OutsideIndex | null;
 }
 
+export interface ExportTableOptions {
+  readonly reader?: ExportReader | undefined;
+  readonly roots: ReadonlyMap<number, RootRecording>;
+  /** Hears, once for each, of mounts below a root that cannot be recorded although exported. */
+  readonly onRefused?: (mount: Mount, error: TraceError) => void;
+}
+
 export class ExportTable {
-  readonly #roots: ReadonlyMap<number, RootRecording>;
+  readonly #options: ExportTableOptions;
   readonly #reader: ExportReader;
+  /** By domain and key. An entry stays when the kernel forgets it: clients do not. */
   readonly #exports = new Map<string, Export>();
-  /** Hash of an export's own root directory → its path. */
-  readonly #rootHashes = new Map<number, Buffer>();
+  /** Hash of an export's own root directory → its paths. */
+  readonly #rootHashes = new Map<number, Buffer[]>();
+  readonly #refused = new Set<string>();
+  #tables: ExportTables | null = null;
+  #mountinfo: Buffer | null = null;
+  #mounts: MountTable | null = null;
+  #etab: readonly ExportedDirectory[] = [];
+  #generation = 0;
+  /** Read when it is asked for, at most once between two refreshes. */
+  #domains: ReadonlyMap<string, string> | null = null;
 
-  constructor(options: {
-    readonly roots: ReadonlyMap<number, RootRecording>;
-    readonly reader?: ExportReader | undefined;
-  }) {
-    this.#roots = options.roots;
-    this.#reader = options.reader ?? { inUse: exportsInUse, look, openIndex };
+  constructor(options: ExportTableOptions) {
+    this.#options = options;
+    this.#reader = options.reader ?? THIS_MACHINE;
   }
 
-  /** Reads the kernel's table again; true if it held something new. */
-  refresh(): boolean {
-    let news = false;
-    for (const key of this.#reader.inUse()) {
-      const id = `${key.fsidType}:${key.fsid.toString('hex')}`;
-      if (this.#exports.has(id)) continue;
-      const found = this.#reader.look(key);
-      if (found === null) continue;
-      news = true;
-      this.#exports.set(id, { key, ...found, index: null });
-      this.#rootHashes.set(handleHash({ ...key, handle: null }), key.path);
-    }
-    for (const root of this.#roots.values()) this.applyTo(root);
-    return news;
+  /** Goes up whenever there is something that may explain a hash that nothing explained. */
+  get generation(): number {
+    return this.#generation;
   }
 
-  /** Gives a root the keys of the exports that lie on its file system. */
-  applyTo(root: RootRecording): void {
-    for (const { key, device, rootHandle } of this.#exports.values())
-      if (device === root.device)
-        root.useExport(key, key.path.equals(root.path) ? null : rootHandle);
+  /**
+   * Reads what is exported and mounted again, and lets the roots follow. Cheap when nothing has
+   * changed.
+   * @param options.always let the roots follow although nothing has: there is a new one
+   * @returns true if there is something new
+   */
+  async refresh({ always = false }: { readonly always?: boolean } = {}): Promise<boolean> {
+    this.#domains = null;
+    const tables = this.#reader.tables();
+    const mountinfo = readMountinfo();
+    const before = this.#generation;
+    const remounted = this.#mountinfo === null || !this.#mountinfo.equals(mountinfo);
+    const exported = this.#tables === null || !sameTables(this.#tables, tables);
+    if (!always && !remounted && !exported) return false;
+    if (this.#mounts === null || remounted) this.#mounts = new MountTable(mountinfo);
+    this.#tables = tables;
+    this.#mountinfo = mountinfo;
+    this.#etab = parseEtab(tables.etab);
+    this.#readExports(tables, this.#mounts);
+    this.#followMounts(this.#mounts);
+    const used = [...this.#exports.values()].filter(({ wayOnly }) => !wayOnly);
+    for (const root of this.#options.roots.values()) root.useExports(used);
+    this.#leaveCovered();
+    for (const root of this.#options.roots.values()) await root.walkNew(this.#refuse);
+    return this.#generation !== before;
   }
 
   /** Is it known that this hash belongs to another export? */
@@ -88,16 +133,27 @@ export class ExportTable {
 
   /** Does the hash stand for the root directory of an export that `path` lies in? */
   holds(hash: number, path: Buffer): boolean {
-    const exported = this.#rootHashes.get(hash);
-    return exported !== undefined && isWithin(path, exported);
+    return (this.#rootHashes.get(hash) ?? []).some((exported) => isWithin(path, exported));
   }
 
-  /** Indexes the exports on other file systems than the recorded roots', or does it again. */
+  /**
+   * Can the client reach the root by an export? The same fsid can stand for one directory for one
+   * client and another for the next, and a file can be in two roots (a hard link).
+   */
+  reaches(client: string, root: RootRecording): boolean {
+    this.#domains ??= this.#reader.domains();
+    const domain = this.#domains.get(client.split('%', 1)[0] ?? client);
+    if (domain === undefined) return true;
+    for (const { key, place } of this.#exports.values())
+      if (key.domain === domain && root.meets(place)) return true;
+    return false;
+  }
+
+  /** Indexes the exports that are not wholly within recorded roots, or does it again. */
   async walkOutside(): Promise<void> {
-    const devices = new Set([...this.#roots.values()].map((root) => root.device));
     for (const found of this.#exports.values()) {
-      if (devices.has(found.device)) continue;
-      found.index ??= this.#reader.openIndex(found.key);
+      if (found.wayOnly || this.#isCovered(found)) continue;
+      found.index ??= this.#reader.openIndex(found);
       await found.index?.walk();
       found.index?.prune();
     }
@@ -109,32 +165,127 @@ export class ExportTable {
   }
 
   recordOutside(tap: BatchTap): void {
-    for (const { key, device, index } of this.#exports.values())
-      if (index instanceof HandleIndex)
-        tap.tree({ moment: 'outside', path: key.path, device }, index);
+    for (const { key, index } of this.#exports.values())
+      if (index instanceof HandleIndex) tap.tree({ moment: 'outside', path: key.path }, index);
   }
 
   close(): void {
     for (const { index } of this.#exports.values()) index?.close();
     this.#exports.clear();
   }
+
+  #readExports(tables: ExportTables, mounts: MountTable): void {
+    const options = new Map(
+      parseKernelExports(tables.options).map((one) => [idOf(one.domain, one.path), one.options]),
+    );
+    for (const key of parseExportTable(tables.handles)) {
+      const id = idOf(key.domain, key.fsid, key.fsidType);
+      const known = this.#exports.get(id);
+      const place = mounts.placeOf(key.path);
+      if (place === null) continue;
+      const given = options.get(idOf(key.domain, key.path));
+      const moved = known === undefined || !samePlace(known, key, place);
+      const rootHandle = moved ? this.#reader.rootHandle(key.path) : known.rootHandle;
+      if (rootHandle === null) continue;
+      const found: Export = {
+        key,
+        place,
+        rootHandle,
+        // Options that expired leave it open; what was checked stays so (see ExportHashes).
+        subtreeCheck: given === undefined ? (known?.subtreeCheck ?? true) : checksSubtrees(given),
+        wayOnly: given === undefined ? (known?.wayOnly ?? false) : given.has('v4root'),
+        index: moved ? null : known.index,
+      };
+      if (moved) known?.index?.close();
+      if (moved || found.subtreeCheck !== known.subtreeCheck || found.wayOnly !== known.wayOnly)
+        this.#generation += 1;
+      this.#exports.set(id, found);
+    }
+    this.#rootHashes.clear();
+    for (const { key } of this.#exports.values()) {
+      const hash = handleHash({ ...key, handle: null });
+      this.#rootHashes.set(hash, [...(this.#rootHashes.get(hash) ?? []), key.path]);
+    }
+  }
+
+  #followMounts(mounts: MountTable): void {
+    const wanted = (mount: Mount): boolean => this.#isExported(mount);
+    for (const root of this.#options.roots.values())
+      if (root.followMounts(mounts, wanted, this.#refuse)) this.#generation += 1;
+  }
+
+  readonly #refuse = (mount: Mount, error: TraceError): void => {
+    const id = `${mount.id}:${error.message}`;
+    if (this.#refused.has(id)) return;
+    this.#refused.add(id);
+    this.#options.onRefused?.(mount, error);
+  };
+
+  /** By itself, or because the export that it is mounted in goes on across mounts. */
+  #isExported(mount: Mount): boolean {
+    const { at } = mount;
+    if (NEVER_EXPORTED.has(mount.type)) return false;
+    const byName = this.#etab.some(
+      ({ path, options }) =>
+        at.equals(path) ||
+        (isWithin(at, path) && options.has('crossmnt')) ||
+        (isWithin(path, at) && this.#mounts?.placeOf(path)?.mount === mount),
+    );
+    return byName || [...this.#exports.values()].some(({ place }) => place.mount.id === mount.id);
+  }
+
+  #isCovered({ place }: Export): boolean {
+    return [...this.#options.roots.values()].some((root) => root.covers(place));
+  }
+
+  /** An index of what a recorded root holds by now is not needed any more. */
+  #leaveCovered(): void {
+    for (const found of this.#exports.values()) {
+      if (found.index === null || !this.#isCovered(found)) continue;
+      found.index.close();
+      found.index = null;
+    }
+  }
 }
 
-function look(key: ExportKey): Pick<Export, 'device' | 'rootHandle'> | null {
-  const index = new HandleIndex({ root: key.path });
+function idOf(domain: string, bytes: Buffer, type = -1): string {
+  return `${type}:${bytes.toString('latin1')}:${domain}`;
+}
+
+function sameTables(a: ExportTables, b: ExportTables): boolean {
+  return a.handles.equals(b.handles) && a.options.equals(b.options) && a.etab.equals(b.etab);
+}
+
+function samePlace(known: Export, key: ExportKey, place: Place): boolean {
+  return (
+    known.key.path.equals(key.path) &&
+    known.place.device === place.device &&
+    known.place.inner.equals(place.inner)
+  );
+}
+
+/** The kernel prints the option only when it is off (expflags in fs/nfsd/export.c). */
+function checksSubtrees(options: ReadonlySet<string>): boolean {
+  return !options.has('no_subtree_check');
+}
+
+function rootHandleOf(path: Buffer): FileHandle | null {
+  const index = new HandleIndex({ root: path });
   try {
     index.open();
-    return { device: statSync(key.path).dev, rootHandle: index.handleOf(ROOT_ID) };
+    return index.handleOf(ROOT_ID);
   } catch (error) {
-    if (error instanceof TraceError || (error as NodeJS.ErrnoException).code === 'ENOENT')
-      return null;
+    if (error instanceof TraceError) return null;
     throw error;
   } finally {
     index.close();
   }
 }
 
-function openIndex(key: ExportKey): HandleIndex | null {
+function openIndex({
+  key,
+  subtreeCheck,
+}: Pick<Export, 'key' | 'subtreeCheck'>): HandleIndex | null {
   const index = new HandleIndex({ root: key.path });
   // First, since it says in our own words when the directory is not there any more.
   index.open();
@@ -143,6 +294,13 @@ function openIndex(key: ExportKey): HandleIndex | null {
     index.close();
     return null;
   }
-  index.addExportKey(key);
+  index.addExportKey(key, { withParents: subtreeCheck });
   return index;
 }
+
+const THIS_MACHINE: ExportReader = {
+  tables: readExportTables,
+  domains: clientDomains,
+  rootHandle: rootHandleOf,
+  openIndex,
+};

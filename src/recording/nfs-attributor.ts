@@ -30,6 +30,7 @@ const WALK_SHARE = 20;
 /** Bounds on what clients can make us keep. */
 const MOST_HELD = 100_000;
 const MOST_HOPELESS = 100_000;
+const MOST_UNSIGNED = 200_000;
 /** Held rows come before everything in the batch that they are taken up with. */
 const BEFORE_ALL = -1;
 
@@ -44,7 +45,10 @@ export class NfsAttributor {
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
   /** What was found in this batch: many clients use the same files. */
-  readonly #hitsOf = new Map<number, readonly Hit[]>();
+  readonly #found = new Map<number, readonly Hit[]>();
+  #exportsSeen = -1;
+  /** Hash of a handle → hash of the same without a signature, if it has one. */
+  readonly #unsigned = new Map<number, number>();
   /** Rows that wait for the next walk of the roots. */
   #held: readonly NfsRow[] = [];
   #nextWalkUs = 0;
@@ -80,7 +84,11 @@ export class NfsAttributor {
     },
   ): Promise<void> {
     const { effects } = options;
-    this.#hitsOf.clear();
+    this.#found.clear();
+    for (const [hash, unsigned] of batch.unsigned ?? []) {
+      if (this.#unsigned.size >= MOST_UNSIGNED) this.#unsigned.clear();
+      this.#unsigned.set(hash, unsigned);
+    }
     const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
     // A refused call (verify-error) used nothing, and anybody can send handles of nothing; a call
     // without a client is counted as loss by the sensor already.
@@ -114,14 +122,16 @@ export class NfsAttributor {
     for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
     const drop = (): boolean => {
       // The index may have come to know more.
-      this.#hitsOf.clear();
+      this.#found.clear();
       for (const hash of open)
-        if (this.#hopeless.has(hash) || exports.isOutside(hash) || this.#hits(hash).length > 0)
+        if (this.#hopeless.has(hash) || this.#isOutside(hash) || this.#hits(hash).length > 0)
           open.delete(hash);
       return open.size === 0;
     };
+    this.#forgetHopeless();
     if (drop()) return open;
-    if (exports.refresh()) this.#hopeless.clear();
+    await exports.refresh();
+    this.#forgetHopeless();
     if (drop()) return open;
     try {
       await refreshNames();
@@ -144,14 +154,56 @@ export class NfsAttributor {
     return open;
   }
 
+  /** What was hopeless may be explained by an export or a file system that is new. */
+  #forgetHopeless(): void {
+    const { generation } = this.#options.exports;
+    if (generation !== this.#exportsSeen) this.#hopeless.clear();
+    this.#exportsSeen = generation;
+  }
+
   #hits(hash: number): readonly Hit[] {
-    const known = this.#hitsOf.get(hash);
+    const direct = this.#hitsOf(hash);
+    const plain = direct.length > 0 ? undefined : this.#unsigned.get(hash);
+    return plain === undefined ? direct : this.#hitsOf(plain);
+  }
+
+  #hitsOf(hash: number): readonly Hit[] {
+    const known = this.#found.get(hash);
     if (known !== undefined) return known;
     const hits: Hit[] = [];
     for (const root of this.#options.roots.values())
       for (const object of root.objectsOfHash(hash)) hits.push({ root, object });
-    if (hits.length > 0) this.#hitsOf.set(hash, hits);
+    if (hits.length > 0) this.#found.set(hash, hits);
     return hits;
+  }
+
+  /** Of hits in several roots those that the client can have meant. */
+  #reached({ client }: NfsRow, hits: readonly Hit[]): readonly Hit[] {
+    if (hits.every(({ root }) => root === hits[0]?.root)) return hits;
+    const reached = hits.filter(({ root }) => this.#options.exports.reaches(client, root));
+    return reached.length > 0 ? reached : hits;
+  }
+
+  /** For every root that has the file, as file events come for every root: not all are its key's. */
+  #witness({ firstUs }: NfsRow, hits: readonly Hit[]): void {
+    const { roots, witnesses } = this.#options;
+    const note = (root: RootRecording, object: number): void =>
+      witnesses.trace(root, object, firstUs < root.watchedSinceUs(object));
+    for (const { root, object } of hits) note(root, object);
+    if (roots.size < 2) return;
+    for (const other of roots.values()) {
+      if (hits.some(({ root }) => root === other)) continue;
+      for (const { root, object } of hits) {
+        const same = other.find(root.whereIs(object));
+        if (same >= 0) note(other, same);
+      }
+    }
+  }
+
+  #isOutside(hash: number): boolean {
+    const { exports } = this.#options;
+    const plain = this.#unsigned.get(hash);
+    return exports.isOutside(hash) || (plain !== undefined && exports.isOutside(plain));
   }
 
   #mark(marker: NfsMarker, effects: SessionEffect[]): void {
@@ -167,7 +219,10 @@ export class NfsAttributor {
       return;
     }
     for (const [rootId, root] of roots)
-      if (root.isRootHash(marker.hash) || exports.holds(marker.hash, root.path))
+      if (
+        (root.isRootHash(marker.hash) || exports.holds(marker.hash, root.path)) &&
+        exports.reaches(marker.client, root)
+      )
         effects.push(...sessions.marker(marker, rootId));
   }
 
@@ -176,8 +231,10 @@ export class NfsAttributor {
     options: Parameters<MissingLookups['lookup']>[1] & { readonly whole: boolean },
   ): void {
     if (lookup.client === '' || this.#missing.lookup(lookup, options)) return;
+    const directory = this.#unsigned.get(lookup.directory);
+    if (directory !== undefined && this.#missing.lookup({ ...lookup, directory }, options)) return;
     // The check of the directory is a loss, or waits; the name is not kept for that long.
-    if (!this.#options.exports.isOutside(lookup.directory))
+    if (!this.#isOutside(lookup.directory))
       this.#missing.drop(lookup.client, lookup.count, options.builder);
   }
 
@@ -187,12 +244,13 @@ export class NfsAttributor {
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     effects: SessionEffect[],
   ): boolean {
-    const hits = this.#hits(row.hash);
-    if (hits.length === 0) return false;
+    const all = this.#hits(row.hash);
+    if (all.length === 0) return false;
+    // A READ at the end of a file moves nothing and makes no file event.
+    if (row.kind === 'read' && row.bytes > 0) this.#witness(row, all);
+    const hits = this.#reached(row, all);
     for (const { root, object } of hits) {
       const { rootId, recordingId, clients } = root.options;
-      // A READ at the end of a file moves nothing and makes no file event.
-      if (row.kind === 'read' && row.bytes > 0) this.#options.witnesses.trace(root, object);
       if (!clients.accepts(row.client)) continue;
       const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
       const { sessionId, effects: opened } = this.#options.sessions.access({
@@ -232,7 +290,7 @@ export class NfsAttributor {
   ): void {
     const ofClient = new Map<string, Unknown>();
     for (const { client, hash, count, firstUs, lastUs } of rows) {
-      if (this.#options.exports.isOutside(hash)) {
+      if (this.#isOutside(hash)) {
         this.#outside += count;
         continue;
       }

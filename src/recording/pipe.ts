@@ -155,6 +155,8 @@ export class Pipe {
   async #flushOnce(drained: boolean): Promise<void> {
     // What the store does not take must not pile up here: the sensors have their own bounds.
     if (this.#queue.full) this.#queue.retry();
+    // First, since a file system that was unmounted cannot be brought up to date.
+    await this.#options.exports.refresh();
     if (drained) await this.#options.sensors.sync();
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
@@ -299,6 +301,7 @@ export class Pipe {
       for (const change of root.nameChanges()) names.push(change);
       this.#noteLeftOut(root, builder, atUs);
     }
+    const mounts = [...this.#options.roots.values()].flatMap((root) => root.newMounts());
     const accesses = builder.accesses();
     const { losses, missing, missingDropped } = builder;
     const clientNames = this.#names?.take() ?? [];
@@ -306,7 +309,7 @@ export class Pipe {
     const idle =
       this.#queue.waiting === 0 &&
       shiftUs === 0 &&
-      [effects, names, clientNames, accesses, losses, missing, missingDropped].every(
+      [effects, mounts, names, clientNames, accesses, losses, missing, missingDropped].every(
         ({ length }) => length === 0,
       );
     if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
@@ -319,6 +322,7 @@ export class Pipe {
         this.#soleClient.has(id) ? 'sole-client' : this.#options.sensors.tier,
       ),
       files: builder.files,
+      mounts,
       names,
       accesses,
       missing,

@@ -13,7 +13,8 @@ import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
 import type { Notice } from './effects.ts';
 import { ExportTable, type ExportReader } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
-import { RootRecording, type ReplayedRoot } from './root-recording.ts';
+import { RootRecording } from './root-recording.ts';
+import type { RootIndex } from './volume.ts';
 import { Sensors, type SensorSet, type SensorsOptions, type SensorsStatus } from './sensors.ts';
 
 /**
@@ -32,7 +33,7 @@ export type RecorderOptions = SensorsOptions &
 export interface ReplayParts {
   readonly sensors: SensorSet;
   readonly exports: ExportReader;
-  readonly root: (path: Buffer) => ReplayedRoot | undefined;
+  readonly root: (path: Buffer) => RootIndex | undefined;
 }
 
 export interface StartRequest {
@@ -52,7 +53,7 @@ export interface RecordingStatus {
   readonly startedUs: number;
   /** Directories that the last walk could not list: handles from there have no name. */
   readonly unreadable: number;
-  /** Mounts below the root: not recorded. */
+  /** Mounts below the root that are not recorded. */
   readonly mountsBelow: number;
   /** Objects that share the hash of their NFS handle with another. */
   readonly collisions: number;
@@ -90,7 +91,13 @@ export class Recorder {
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#sensors = options.replay?.sensors ?? new Sensors(options);
-    this.#exports = new ExportTable({ roots: this.#roots, reader: options.replay?.exports });
+    this.#exports = new ExportTable({
+      roots: this.#roots,
+      reader: options.replay?.exports,
+      onRefused: (mount, { message }) => {
+        options.onNotice({ level: 'warn', text: `${mount.at.toString()}: ${message}` });
+      },
+    });
     this.#pipe = new Pipe({
       ...options,
       sensors: this.#sensors,
@@ -146,7 +153,7 @@ export class Recorder {
     const clients = new ClientFilter(request.clients);
     // Nothing is written before the root has been opened: a refused start leaves no trace.
     const root = this.#newRoot(request.path);
-    this.#open(root);
+    root.open();
     const startedUs = wallNowUs();
     try {
       const rootId = store.ensureRoot(request.path);
@@ -159,25 +166,21 @@ export class Recorder {
       });
       root.begin({ rootId, recordingId, clients, label: request.label, startedUs }, []);
     } catch (error) {
-      this.#sensors.unwatch(root.path);
       root.close();
       throw error;
     }
-    this.#adopt(root);
+    this.#roots.set(root.options.rootId, root);
     this.#pipe.sessions.openRoot(root.options.rootId, nowUs());
     return root;
   }
 
-  /** Lists a root for the first time. Events wait in the sensors: flushes wait for this. */
+  /**
+   * Lists a root for the first time, with what is mounted below it and exported. Events wait in the
+   * sensors: flushes wait for this.
+   */
   async #walk(root: RootRecording): Promise<void> {
-    const { store, onNotice } = this.#options;
-    try {
-      await root.rewalk();
-    } catch (error) {
-      if (!(error instanceof TraceError)) throw error;
-      onNotice({ level: 'warn', text: `${error.message}; it is tried again for unknown handles` });
-    }
-    root.recall(store.knownFiles(root.options.rootId));
+    await this.#exports.refresh({ always: true });
+    root.recall(this.#options.store.knownFiles(root.options.rootId));
     if (this.#options.tap !== undefined) root.record(this.#options.tap, 'begin');
   }
 
@@ -253,11 +256,11 @@ export class Recorder {
       try {
         await this.#pipe.flush(true);
       } finally {
-        await this.#sensors.stop();
         this.#endTap();
-        for (const root of [...this.#roots.values()]) root.close();
+        for (const root of this.#roots.values()) root.close();
         this.#roots.clear();
         this.#exports.close();
+        await this.#sensors.stop();
       }
     });
   }
@@ -291,7 +294,7 @@ export class Recorder {
     };
     const root = this.#newRoot(path);
     try {
-      this.#open(root);
+      root.open();
     } catch (error) {
       // A root that is gone now must not keep the others from being recorded.
       if (!(error instanceof TraceError)) throw error;
@@ -302,39 +305,24 @@ export class Recorder {
     }
     const filter = new ClientFilter(clients);
     root.begin({ rootId, recordingId, clients: filter, label, startedUs }, []);
+    this.#roots.set(rootId, root);
     await this.#walk(root);
-    this.#adopt(root);
+    this.#roots.set(rootId, root);
     this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
     this.#pipe.commit([], gap());
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }
 
   #newRoot(path: Buffer): RootRecording {
-    const replayed = this.#options.replay?.root(path);
-    return new RootRecording(replayed === undefined ? { path } : { path, replayed });
-  }
-
-  /** Watched before it is walked: what changes meanwhile is seen by one or the other. */
-  #open(root: RootRecording): void {
-    root.open();
-    try {
-      this.#sensors.watch(root.path);
-    } catch (error) {
-      root.close();
-      throw error;
-    }
-  }
-
-  #adopt(root: RootRecording): void {
-    this.#roots.set(root.options.rootId, root);
-    this.#exports.refresh();
-    this.#exports.applyTo(root);
+    const index = this.#options.replay?.root(path);
+    return index === undefined
+      ? new RootRecording({ path, watcher: this.#sensors })
+      : new RootRecording({ path, index });
   }
 
   #drop(root: RootRecording): void {
     this.#roots.delete(root.options.rootId);
     this.#pipe.forget(root);
-    this.#sensors.unwatch(root.path);
     root.close();
   }
 
@@ -356,7 +344,7 @@ function describe(root: RootRecording): RecordingStatus {
     walking: root.summary === null,
     startedUs,
     unreadable: root.summary?.unreadable ?? 0,
-    mountsBelow: root.summary?.otherFileSystems ?? 0,
+    mountsBelow: root.mountsBelow,
     collisions: root.summary?.collisions ?? 0,
     refused: root.refused,
   };

@@ -1,16 +1,17 @@
 /**
  * One root under recording: which of its objects have been seen, under which file ids, and which
- * names the store believes they have. Owns the handle index of the root and its upkeep.
+ * names the store believes they have. Its file systems keep the objects (volumes.ts).
  * Must not know sessions, clients or SQL.
  */
-import { statSync } from 'node:fs';
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
-import { FAN_CREATE, FAN_MOVED_TO, FAN_ONDIR, NAME_MASK } from '../fanotify-ts/masks.ts';
-import { HandleIndex, type IndexSummary, type ObjectStat } from '../fanotify-ts/handle-index.ts';
 import type { ExportKey } from '../attribution/handle.ts';
-import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
+import type { KnownFile, NameChange, NewFile, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
+import type { Mount, MountTable, Place } from './mounts.ts';
+import { isWithin } from './paths.ts';
+import type { RootIndex, Watcher } from './volume.ts';
+import { Volumes, type FileIdentity, type Refused } from './volumes.ts';
 
 /** Where an initramfs or a root file system keeps the first program, relative to the root. */
 const INIT_PATHS = new Set(
@@ -29,40 +30,21 @@ export interface RecordingIdentity {
   readonly startedUs: number;
 }
 
-/** What a recording needs of an index: the real one, or one that is replayed. */
-export type RootIndex = Pick<
-  HandleIndex,
-  | 'open'
-  | 'close'
-  | 'walk'
-  | 'addExportKey'
-  | 'idsOfHash'
-  | 'idOfHandle'
-  | 'handleOf'
-  | 'pathsOf'
-  | 'isGone'
-  | 'childOf'
-  | 'isDirectory'
-  | 'isLate'
-  | 'statOf'
-  | 'learn'
-  | 'refreshDirectory'
-  | 'refreshNames'
-  | 'takeChanged'
-  | 'prune'
-  | 'growth'
-  | 'objects'
->;
-
-/** A tree that was recorded elsewhere. */
-export interface ReplayedRoot {
-  readonly index: RootIndex;
-  /** `st_dev` there. */
-  readonly device: number;
+/** An export as it concerns a root. */
+export interface UsedExport {
+  readonly key: KeyBytes;
+  /** Where the exported directory is. */
+  readonly place: Place;
+  readonly rootHandle: FileHandle;
+  /** Its handles name a file's directory too, or nobody knows whether they do. */
+  readonly subtreeCheck: boolean;
 }
 
-/** The index' number of the root itself. */
-const ROOT_OBJECT = 0;
+const UNNAMED = Buffer.from('?');
+
+/** The root directory of an export that has none here. */
+const NO_HANDLE: FileHandle = { type: 0xff, bytes: Buffer.alloc(0) };
+
 /** Between the names of one file; no name has it. */
 const NUL = '\0';
 
@@ -78,29 +60,33 @@ function unpacked(names: string): string[] {
 export class RootRecording {
   /** Absolute, symlinks resolved. */
   readonly path: Buffer;
-  readonly #index: RootIndex;
+  readonly #volumes: Volumes;
   readonly #fileIdOf = new Map<number, number>();
   /** Object → the names that the store has, packed. The root's own name is not among them. */
   readonly #liveNames = new Map<number, string>();
   readonly #initFiles = new Set<number>();
-  readonly #created = new Set<number>();
+  /** Mounts that the store knows of. */
+  readonly #mounts = new Set<string>();
   /** Names in the store of files that the root does not have any more. */
   #lost: NameChange[] = [];
   /** Objects that were gone already when they were first seen in use. */
   #goneAtSight: number[] = [];
-  /** Directories that were listed for an event since the last {@link followNames}. */
-  readonly #sought = new Set<string>();
   #identity: RecordingIdentity | null = null;
-  #summary: IndexSummary | null = null;
-  readonly #replayedDevice: number | undefined;
-  #device = -1;
+  #turn = 0;
   #leftOut = 0;
 
-  /** @param options.replayed instead of an index that looks at the tree itself */
-  constructor(options: { readonly path: Buffer; readonly replayed?: ReplayedRoot }) {
-    this.path = options.path;
-    this.#index = options.replayed?.index ?? new HandleIndex({ root: options.path });
-    this.#replayedDevice = options.replayed?.device;
+  /**
+   * @param options.watcher watches the root's file systems; none of them without one
+   * @param options.index of the root's own file system, instead of one that looks at it
+   */
+  constructor(options: {
+    readonly path: Buffer;
+    readonly watcher?: Watcher;
+    readonly index?: RootIndex;
+  }) {
+    const { path, watcher = null, index } = options;
+    this.path = path;
+    this.#volumes = new Volumes({ root: path, watcher, index });
   }
 
   get options(): RecordingIdentity {
@@ -108,29 +94,32 @@ export class RootRecording {
     return this.#identity;
   }
 
-  /** `st_dev` of the root's file system. */
-  get device(): number {
-    return this.#device;
-  }
-
   get objects(): number {
-    return this.#index.growth().objects;
+    return this.#volumes.growth().objects;
   }
 
-  /** Objects and names that the index had no room for. */
+  /** Objects and names that the indexes had no room for. */
   get refused(): number {
-    return this.#index.growth().refused;
+    return this.#volumes.growth().refused;
   }
 
-  /** Opens the root directory; throws if it is none or its file system gives no handles. */
+  /** Mounts below the root that are not recorded. */
+  get mountsBelow(): number {
+    return this.#volumes.mountsBelow;
+  }
+
+  /**
+   * Opens the root directory and watches its file system; throws if it is no directory, or gives
+   * no handles or events.
+   */
   open(): void {
-    this.#index.open();
-    this.#device = this.#replayedDevice ?? statSync(this.path).dev;
+    this.#volumes.open();
   }
 
-  /** For a recording of batches: the tree as it is known now. */
+  /** For a recording of batches: the tree of its own file system as it is known now. */
   record(tap: BatchTap, moment: 'begin' | 'end'): void {
-    tap.tree({ moment, path: this.path, device: this.#device }, this.#index);
+    const own = this.#volumes.all.find(({ prefix }) => prefix.length === 0);
+    if (own !== undefined) tap.tree({ moment, path: this.path }, own.index);
   }
 
   /** Takes its identity, and what the store already knows of the root from earlier. */
@@ -141,73 +130,112 @@ export class RootRecording {
 
   /** Files that the store knows from earlier; the root must have been walked. */
   recall(known: Iterable<KnownFile>): void {
-    for (const { id, handle, names } of known) {
-      const object = this.#index.idOfHandle(handle);
+    for (const { id, mount, handle, names } of known) {
+      const object = this.#volumes.objectOf(mount, handle);
       if (object >= 0) this.#remember(object, id, names);
       else for (const path of names) this.#lost.push({ fileId: id, path, change: 'removed' });
     }
   }
 
   close(): void {
-    this.#index.close();
+    this.#volumes.close();
   }
 
-  /** @param rootHandle handle of the exported directory, when that is not this root */
-  useExport({ fsidType, fsid }: ExportKey, rootHandle: FileHandle | null): void {
-    if (rootHandle === null) this.#index.addExportKey({ fsidType, fsid });
-    else this.#index.addExportKey({ fsidType, fsid }, rootHandle);
+  /**
+   * Takes in what is mounted below the root now; see {@link walkNew}.
+   * @param wanted is this mount to be recorded?
+   * @param refused hears why one cannot be
+   * @returns whether anything changed
+   */
+  followMounts(mounts: MountTable, wanted: (mount: Mount) => boolean, refused: Refused): boolean {
+    return this.#volumes.follow(mounts, wanted, refused);
+  }
+
+  /** Walks the file systems that have not been: the root's own, and those that came. */
+  walkNew(refused: Refused): Promise<void> {
+    return this.#volumes.walkNew(refused);
+  }
+
+  /** Is the whole of this place in the root? */
+  covers({ device, inner }: Place): boolean {
+    return this.#volumes.all.some(
+      ({ place }) => place.device === device && isWithin(inner, place.inner),
+    );
+  }
+
+  /** Has this place anything in common with the root? */
+  meets(exported: Place): boolean {
+    return this.#volumes.all.some(({ place }) => overlap(place, exported));
+  }
+
+  /**
+   * The exports that file handles may name now. What an earlier call named stays known, since
+   * clients go on using the handles that they have; only the handle of an export's root is another
+   * directory's from the moment on that the export is.
+   */
+  useExports(exports: readonly UsedExport[]): void {
+    for (const { place, index } of this.#volumes.all) {
+      const meets = (used: UsedExport): boolean => overlap(used.place, place);
+      for (const old of index.exportKeys()) {
+        const now = exports.filter(({ key }) => sameKey(key, old));
+        if (now.length > 0 && !now.some(meets)) index.addExportKey(old, { root: NO_HANDLE });
+      }
+      for (const used of exports) {
+        if (!meets(used)) continue;
+        const own = used.place.inner.equals(place.inner);
+        index.addExportKey(used.key, {
+          ...(own ? {} : { root: used.rootHandle }),
+          withParents: used.subtreeCheck,
+        });
+      }
+    }
   }
 
   /** Does the hash stand for the root directory itself? */
   isRootHash(hash: number): boolean {
-    return this.objectsOfHash(hash).includes(ROOT_OBJECT);
+    return this.objectsOfHash(hash).some((object) => this.#volumes.isTop(object));
   }
 
   /** The object's first name, relative to the root; empty for the root itself. */
   pathOf(object: number): Buffer {
-    return this.#index.pathsOf(object)[0] ?? Buffer.from('?');
+    return (this.#volumes.has(object) ? this.#volumes.pathsOf(object)[0] : undefined) ?? UNNAMED;
   }
 
   /** Objects that an NFS file-handle hash stands for: none, one, or several on a collision. */
   objectsOfHash(hash: number): number[] {
-    return this.#index.idsOfHash(hash);
+    return this.#volumes.objectsOfHash(hash);
   }
 
   /** The object a file event is about, or -1 if it is not of this root. */
   objectOfEvent(event: FileEvent): number {
-    if (event.object !== null) return this.#index.idOfHandle(event.object);
-    if (event.parent !== null && event.name?.toString('latin1') === '.')
-      return this.#index.idOfHandle(event.parent);
-    return -1;
+    return this.#volumes.objectOfEvent(event);
   }
 
   /**
    * The object of an event that {@link objectOfEvent} does not know, after another look at its
    * directory: -1 if it is not of this root or has gone, null if its directory can't be listed now.
    */
-  seek({ object, parent, name }: FileEvent): number | null {
-    if (object === null || parent === null) return -1;
-    const directory = this.#index.idOfHandle(parent);
-    if (directory < 0 || this.#index.isGone(directory)) return -1;
-    let listed = name !== null && this.#index.refreshNames(parent, [name]);
-    const found = this.#index.idOfHandle(object);
-    if (found >= 0) return found;
-    // Under another name by now. Once a flush: clients decide how large a directory is.
-    if (!this.#sought.has(keyOf(parent))) {
-      listed = this.#index.refreshDirectory(parent);
-      if (listed) this.#sought.add(keyOf(parent));
-    }
-    if (!listed) return this.#index.isGone(directory) ? -1 : null;
-    return this.#index.idOfHandle(object);
+  seek(event: FileEvent): number | null {
+    return this.#volumes.seek(event);
+  }
+
+  /** What an object is whatever the root. */
+  whereIs(object: number): FileIdentity {
+    return this.#volumes.whereIs(object);
+  }
+
+  /** The object that this root has of it, or -1. */
+  find(identity: FileIdentity): number {
+    return this.#volumes.find(identity);
   }
 
   isDirectory(object: number): boolean {
-    return this.#index.isDirectory(object);
+    return this.#volumes.isDirectory(object);
   }
 
   /** Does this directory have this name now? */
   hasChild(directory: number, name: Buffer): boolean {
-    return this.#index.childOf(directory, name) >= 0;
+    return this.#volumes.hasChild(directory, name);
   }
 
   isInit(object: number): boolean {
@@ -216,99 +244,75 @@ export class RootRecording {
 
   /** Did an NFS client create this object while the recording ran? */
   isCreated(object: number): boolean {
-    return this.#created.has(object);
+    return this.#volumes.isCreated(object);
   }
 
-  /** Brings the index up to date with creations, deletions and renames that were seen. */
+  /** Since when (monotonic) every read of this object makes a file event. */
+  watchedSinceUs(object: number): number {
+    return this.#volumes.watchedSinceUs(object);
+  }
+
+  /** Brings the indexes up to date with creations, deletions and renames that were seen. */
   followNames(events: readonly FileEvent[]): void {
-    this.#sought.clear();
-    const changed = new Map<string, { parent: FileHandle; names: Map<string, Buffer> }>();
-    for (const event of events) {
-      if ((event.mask & NAME_MASK) === 0 || event.parent === null || event.name === null) continue;
-      if (this.#index.idOfHandle(event.parent) < 0) continue;
-      const { parent, name, object } = event;
-      if (object !== null && (event.mask & (FAN_CREATE | FAN_MOVED_TO)) !== 0) {
-        const isNew = this.#index.idOfHandle(object) < 0;
-        this.#index.learn({ parent, name, object, directory: (event.mask & FAN_ONDIR) !== 0 });
-        if ((event.mask & FAN_CREATE) !== 0 && event.pidClass !== 'other')
-          this.#noteCreation(this.#index.idOfHandle(object), isNew);
-      }
-      const key = keyOf(parent);
-      let directory = changed.get(key);
-      if (directory === undefined)
-        changed.set(key, (directory = { parent, names: new Map<string, Buffer>() }));
-      directory.names.set(name.toString('latin1'), name);
-    }
-    // The names as they are now settle in which order creations and deletions came. Not a listing:
-    // a client that makes files in a directory of 100,000 would have it listed at each flush.
-    for (const { parent, names } of changed.values())
-      this.#index.refreshNames(parent, [...names.values()]);
+    const startedUs = (): number => this.options.startedUs;
+    for (const volume of this.#volumes.all) volume.followNames(events, startedUs);
   }
 
-  /** An NFS client gave an object a name: the first one, or one more of something older? */
-  #noteCreation(object: number, isNew: boolean): void {
-    if (object < 0 || this.#created.has(object)) return;
-    if (!isNew) {
-      const stat = this.#index.statOf(object);
-      if (!this.#index.isLate(object) && !this.#isBornSince(stat)) return;
-      if (stat !== null && stat.nlink > 1 && !this.#index.isDirectory(object)) return;
-    }
-    this.#created.add(object);
+  /** Walks the whole root again, for a handle that nothing has announced. */
+  rewalk(): Promise<void> {
+    return this.#volumes.walk();
   }
 
-  /** Made while the first walk was under way, which then knew it before its event did. */
-  #isBornSince(stat: ObjectStat | null): boolean {
-    return stat !== null && stat.birthNs >= BigInt(this.options.startedUs) * 1000n;
-  }
-
-  /** Walks the whole root: at first, and for a handle that nothing has announced. */
-  async rewalk(): Promise<void> {
-    this.#summary = await this.#index.walk();
-  }
-
-  /** What the last walk found, and what it could not look at. */
-  get summary(): IndexSummary | null {
-    return this.#summary;
+  /** What the last walk could not look at, and hashes that two objects share; null before it. */
+  get summary(): { readonly unreadable: number; readonly collisions: number } | null {
+    return this.#volumes.summary;
   }
 
   /** The file id of an object; a first sight gives it one and adds its row to `files`. */
   fileOf(object: number, nextId: () => number, files: NewFile[]): number {
-    const known = this.#fileIdOf.get(object);
-    if (known !== undefined) return known;
-    const id = nextId();
-    const names = this.#index.pathsOf(object);
-    const stat = this.#index.statOf(object);
-    files.push({
-      id,
+    const id = this.#fileIdOf.get(object);
+    if (id !== undefined) return id;
+    const { mount, handle } = this.#volumes.identityOf(object);
+    const names = this.#volumes.pathsOf(object);
+    const stat = this.#volumes.statOf(object);
+    const file: NewFile = {
+      id: nextId(),
       rootId: this.options.rootId,
-      handle: this.#index.handleOf(object),
+      mount,
+      handle,
       dev: stat?.dev ?? 0,
       inode: BigInt(stat?.inode ?? 0),
-      mode: stat?.mode ?? (this.#index.isDirectory(object) ? 0o040000 : 0),
+      mode: stat?.mode ?? (this.#volumes.isDirectory(object) ? 0o040000 : 0),
       uid: stat?.uid ?? 0,
       gid: stat?.gid ?? 0,
       size: stat?.size ?? 0,
       mtimeNs: stat?.mtimeNs ?? 0n,
       nlink: stat?.nlink ?? 0,
       names,
-    });
-    this.#remember(object, id, names);
+    };
+    files.push(file);
     // Its last names do not hold any more, and no later change would say so.
-    if (this.#index.isGone(object)) this.#goneAtSight.push(object);
-    return id;
+    if (this.#volumes.isGone(object)) this.#goneAtSight.push(object);
+    return this.#remember(object, file.id, names);
   }
 
   /** Names of already known files that appeared or went since the last call. */
   nameChanges(): NameChange[] {
+    const changed = new Set([...this.#goneAtSight, ...this.#volumes.takeChanged()]);
+    this.#goneAtSight = [];
+    if (this.#volumes.turn !== this.#turn) {
+      this.#turn = this.#volumes.turn;
+      for (const object of [...this.#fileIdOf.keys()])
+        if (this.#volumes.has(object)) changed.add(object);
+        else this.#lose(object);
+    }
     const changes = this.#lost;
     this.#lost = [];
-    const changed = [...this.#goneAtSight, ...this.#index.takeChanged()];
-    this.#goneAtSight = [];
     for (const object of changed) {
       const fileId = this.#fileIdOf.get(object);
       if (fileId === undefined) continue;
       const before = this.#liveNames.get(object) ?? '';
-      const now = this.#index.isGone(object) ? '' : packed(this.#index.pathsOf(object));
+      const now = this.#volumes.isGone(object) ? '' : packed(this.#volumes.pathsOf(object));
       if (now === before) continue;
       const [had, has] = [new Set(unpacked(before)), new Set(unpacked(now))];
       for (const name of has)
@@ -319,32 +323,56 @@ export class RootRecording {
           changes.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'removed' });
       this.#liveNames.set(object, now);
     }
-    for (const object of this.#index.prune()) this.#forget(object);
+    for (const object of this.#volumes.prune()) this.#forget(object);
     return changes;
   }
 
   /** Objects and names that there was no room for, or that were too long, since the last call. */
   takeLeftOut(): number {
-    const { refused, leftOut } = this.#index.growth();
+    const { refused, leftOut } = this.#volumes.growth();
     const before = this.#leftOut;
     this.#leftOut = refused + leftOut;
-    return this.#leftOut - before;
+    return Math.max(0, this.#leftOut - before);
   }
 
-  #remember(object: number, id: number, names: readonly Buffer[]): void {
+  /** Mounts below the root that are recorded with it, and were not at the last call. */
+  newMounts(): RecordedMount[] {
+    const fresh = this.#volumes.all
+      .map(({ prefix }) => prefix)
+      .filter((path) => path.length > 0 && !this.#mounts.has(path.toString('latin1')));
+    for (const path of fresh) this.#mounts.add(path.toString('latin1'));
+    return fresh.map((path) => ({ rootId: this.options.rootId, path }));
+  }
+
+  /** Its file system is not mounted any more. If it comes back, the store knows it by its handle. */
+  #lose(object: number): void {
+    const fileId = this.#fileIdOf.get(object);
+    if (fileId !== undefined)
+      for (const name of unpacked(this.#liveNames.get(object) ?? ''))
+        this.#lost.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'removed' });
+    this.#forget(object);
+  }
+
+  #remember(object: number, id: number, names: readonly Buffer[]): number {
     this.#fileIdOf.set(object, id);
     this.#liveNames.set(object, packed(names));
     if (names.some((name) => INIT_PATHS.has(name.toString('latin1')))) this.#initFiles.add(object);
+    return id;
   }
 
   #forget(object: number): void {
     this.#fileIdOf.delete(object);
     this.#liveNames.delete(object);
     this.#initFiles.delete(object);
-    this.#created.delete(object);
   }
 }
 
-function keyOf({ type, bytes }: FileHandle): string {
-  return `${type}:${bytes.toString('latin1')}`;
+type KeyBytes = Pick<ExportKey, 'fsidType' | 'fsid'>;
+
+function sameKey(a: KeyBytes, b: KeyBytes): boolean {
+  return a.fsidType === b.fsidType && a.fsid.equals(b.fsid);
+}
+
+function overlap(a: Place, b: Place): boolean {
+  return a.device === b.device && (isWithin(a.inner, b.inner) || isWithin(b.inner, a.inner));
 }

@@ -80,8 +80,9 @@ export class Sensors {
     await this.#files.stop();
   }
 
-  watch(path: Buffer): void {
-    this.#files.watch(path);
+  /** The `fsid` of the events that come from there. */
+  watch(path: Buffer): Buffer {
+    return this.#files.watch(path);
   }
 
   unwatch(path: Buffer): void {

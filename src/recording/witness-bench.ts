@@ -20,9 +20,12 @@ export class WitnessBench {
     this.#times.set(this.#flush, atUs);
   }
 
-  /** The trace holds a READ of this object that moved bytes. */
-  trace(root: RootRecording, object: number): void {
-    this.#of(root).trace(object, this.#flush);
+  /**
+   * The trace holds a READ of this object that moved bytes.
+   * @param excused perhaps before its file system was watched
+   */
+  trace(root: RootRecording, object: number, excused = false): void {
+    this.#of(root).trace(object, this.#flush, excused);
   }
 
   /** fanotify saw an nfsd thread read this object. */

@@ -22,13 +22,16 @@ const CHILD = fileURLToPath(
   new URL(`./examine-child${extname(fileURLToPath(import.meta.url))}`, import.meta.url),
 );
 
-/** @param limitMs the process is killed after this; what it had said until then counts */
+/** For the process to begin and to read the first pages: on a busy machine some seconds. */
+const BEGIN_MS = 30_000;
+
+/** @param limitMs for the check alone; then the process is killed, and what it had said counts */
 export async function examineDatabase(path: string, limitMs: number): Promise<Examination> {
   const child = spawn(process.execPath, [CHILD, path], {
     stdio: ['ignore', 'pipe', 'ignore'],
-    timeout: limitMs,
-    killSignal: 'SIGKILL',
   });
+  const kill = (): void => void child.kill('SIGKILL');
+  let timer = setTimeout(kill, BEGIN_MS);
   let found: Examined | null = null;
   let problems: readonly string[] | null = null;
   let failure: string | null = null;
@@ -44,10 +47,14 @@ export async function examineDatabase(path: string, limitMs: number): Promise<Ex
   for await (const line of createInterface(child.stdout)) {
     const told = JSON.parse(line) as
       { found: Examined } | { problems: readonly string[] } | { failure: string };
-    if ('found' in told) ({ found } = told);
-    else if ('problems' in told) ({ problems } = told);
+    if ('found' in told) {
+      ({ found } = told);
+      clearTimeout(timer);
+      timer = setTimeout(kill, limitMs);
+    } else if ('problems' in told) ({ problems } = told);
     else ({ failure } = told);
   }
   const end = await ended;
+  clearTimeout(timer);
   return { found, problems, failure: failure ?? end };
 }

@@ -47,8 +47,10 @@ function openToWrite(path: string, migrations: readonly Migration[]): OpenedData
     db.pragma('synchronous = NORMAL');
     // 16 MB of log: four times fewer checkpoints (each syncs twice) than the default.
     db.pragma('wal_autocheckpoint = 4000');
-    db.pragma('foreign_keys = ON');
+    // A migration may have to make a table anew that others refer to.
+    db.pragma('foreign_keys = OFF');
     migrate(db, migrations);
+    db.pragma('foreign_keys = ON');
     db.pragma(`application_id = ${APPLICATION_ID}`);
   } catch (error) {
     db.close();

@@ -57,7 +57,9 @@ const SQL = {
       s.evidence, s.detail, s.partial, s.opened_us AS openedUs, s.last_us AS lastUs
     FROM session s JOIN recording r ON r.id = s.recording_id JOIN client c ON c.id = s.client_id
     WHERE s.closed_us IS NULL ORDER BY s.id`,
-  known: `SELECT f.id, f.handle_type AS type, f.handle AS bytes, n.path
+  mounts: `SELECT m.path FROM mount m JOIN root r ON r.id = m.root_id WHERE r.path = ?
+    ORDER BY m.path`,
+  known: `SELECT f.id, f.mount, f.handle_type AS type, f.handle AS bytes, n.path
     FROM file f LEFT JOIN name n ON n.file_id = f.id AND n.until_batch IS NULL
     WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
   files: `SELECT f.id AS fileId, f.mode, f.uid, f.gid, f.size, f.nlink, f.dev,
@@ -180,6 +182,10 @@ export class Reader {
     }));
   }
 
+  mounts(root: Buffer): Buffer[] {
+    return (this.#sql.mounts.all(root) as { path: Buffer }[]).map(({ path }) => path);
+  }
+
   identities(): ClientIdentity[] {
     return this.#clients.identities();
   }
@@ -205,15 +211,17 @@ export class Reader {
   *knownFiles(rootId: number): Generator<KnownFile> {
     interface Row {
       readonly id: number;
+      readonly mount: Buffer;
       readonly type: number;
       readonly bytes: Buffer;
       readonly path: Buffer | null;
     }
-    let current: { id: number; handle: KnownFile['handle']; names: Buffer[] } | undefined;
+    let current: (KnownFile & { readonly names: Buffer[] }) | undefined;
     for (const row of this.#sql.known.iterate(rootId) as Iterable<Row>) {
       if (current?.id !== row.id) {
         if (current !== undefined) yield current;
-        current = { id: row.id, handle: { type: row.type, bytes: row.bytes }, names: [] };
+        const { id, mount, type, bytes } = row;
+        current = { id, mount, handle: { type, bytes }, names: [] };
       }
       if (row.path !== null) current.names.push(row.path);
     }

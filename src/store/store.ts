@@ -120,6 +120,11 @@ export class Store {
     return this.#try(() => this.#reader.openSessions());
   }
 
+  /** Where, below a root, file systems were recorded with it; relative paths, bytewise sorted. */
+  mounts(root: Buffer): Buffer[] {
+    return this.#try(() => this.#reader.mounts(root));
+  }
+
   identities(): ClientIdentity[] {
     return this.#try(() => this.#reader.identities());
   }

@@ -19,6 +19,8 @@ export interface NewFile {
   readonly rootId: number;
   /** null when it is not known by a handle (an imported list). */
   readonly handle: FileHandle | null;
+  /** Where its file system is mounted, from the root; empty, or absent, for the root's own. */
+  readonly mount?: Buffer;
   readonly dev: number;
   readonly inode: bigint;
   readonly generation?: number | null;
@@ -30,6 +32,13 @@ export interface NewFile {
   readonly mtimeNs: bigint;
   readonly nlink: number;
   readonly names: readonly Buffer[];
+}
+
+/** A file system below a root that is recorded with it. */
+export interface RecordedMount {
+  readonly rootId: number;
+  /** Relative to the root. */
+  readonly path: Buffer;
 }
 
 export interface NameChange {
@@ -147,6 +156,7 @@ export interface IngestBatch {
   readonly pending?: readonly PendingChange[];
   readonly notes?: readonly SessionNote[];
   readonly clientNames?: readonly ClientName[];
+  readonly mounts?: readonly RecordedMount[];
   readonly files?: readonly NewFile[];
   readonly names?: readonly NameChange[];
   readonly accesses?: readonly AccessUpdate[];
@@ -165,6 +175,8 @@ export interface NextIds {
 export interface KnownFile {
   readonly id: number;
   readonly handle: FileHandle;
+  /** As {@link NewFile.mount}. */
+  readonly mount: Buffer;
   /** Names that still hold. */
   readonly names: readonly Buffer[];
 }

@@ -23,6 +23,8 @@ import type {
  * whatever the wall clock says, which may have been set back since.
  */
 const LATE_BATCHES = 300;
+/** The file system of the root itself. */
+const ROOT_MOUNT = Buffer.alloc(0);
 
 const SQL = {
   nextBatch: 'UPDATE state SET batch = batch + 1, batch_us = ? RETURNING batch',
@@ -48,11 +50,13 @@ const SQL = {
   close: `UPDATE session SET closed_us = ?, close_reason = ?, closed_batch = ?
     WHERE id = ? AND closed_us IS NULL`,
   lastAccess: 'UPDATE session SET last_us = ? WHERE id = ? AND last_us < ?',
-  file: `INSERT INTO file (id, root_id, handle_type, handle, dev, inode, generation, mode, uid, gid,
-      size, mtime_ns, nlink)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (root_id, handle_type, handle) DO NOTHING`,
-  sameFile: 'SELECT id FROM file WHERE root_id = ? AND handle_type = ? AND handle = ?',
+  mount: 'INSERT INTO mount (root_id, path) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  file: `INSERT INTO file (id, root_id, mount, handle_type, handle, dev, inode, generation, mode,
+      uid, gid, size, mtime_ns, nlink)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (root_id, mount, handle_type, handle) DO NOTHING`,
+  sameFile:
+    'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
   addName: `INSERT INTO name (file_id, path, since_batch) SELECT @fileId, @path, @batch
     WHERE NOT EXISTS (SELECT 1 FROM name
       WHERE file_id = @fileId AND path = @path AND until_batch IS NULL)`,
@@ -184,6 +188,7 @@ export class Writer {
     for (const note of batch.notes ?? []) this.#clients.note(note);
     for (const name of batch.clientNames ?? []) this.#clients.name(name);
     for (const file of files) this.#file(file, number);
+    for (const { rootId, path } of batch.mounts ?? []) this.#sql.mount.run(rootId, path);
     for (const change of batch.names ?? []) this.#name(change, number);
     this.#accesses(batch.accesses ?? [], number);
     this.#missing.write(
@@ -221,10 +226,11 @@ export class Writer {
   }
 
   #file(file: NewFile, batch: number): void {
-    const { handle } = file;
+    const { handle, mount = ROOT_MOUNT } = file;
     const { changes } = this.#sql.file.run(
       file.id,
       file.rootId,
+      mount,
       handle?.type ?? null,
       handle?.bytes ?? null,
       file.dev,
@@ -239,7 +245,7 @@ export class Writer {
       file.nlink,
     );
     if (changes === 0) {
-      const first = this.#sql.sameFile.get(file.rootId, handle?.type, handle?.bytes);
+      const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
       this.#aliases.set(file.id, (first as { id: number }).id);
     }
     for (const path of file.names) this.#name({ fileId: file.id, path, change: 'added' }, batch);

@@ -63,6 +63,30 @@ test('the export table gives the fsid as it stands in the handle', () => {
   );
 });
 
+test('every kind of fsid that a kernel can make', () => {
+  // mk_fsid() in fs/nfsd/nfsfh.h: device 8:1, inode 2, a UUID of 00 01 02 ..., its folds; fsid=77.
+  const kinds: readonly (readonly [number, string, string])[] = [
+    [0, '0100080000000002', '0008000102000000'],
+    [1, '0000004d', '4d000000'],
+    [2, '080000000100000000000002', '000000080000000102000000'],
+    [3, '0000080100000002', '0108000002000000'],
+    [4, '0000000200000000', '0200000000000000'],
+    [5, '0808080808080808', '0808080808080808'],
+    [6, '03020100070605040b0a09080f0e0d0c', '000102030405060708090a0b0c0d0e0f'],
+    [
+      7,
+      '000000020000000003020100070605040b0a09080f0e0d0c',
+      '0200000000000000000102030405060708090a0b0c0d0e0f',
+    ],
+  ];
+  for (const [type, printed, bytes] of kinds) {
+    const [key] = parseExportTable(`* ${type} 0x${printed} /x\n`, { littleEndian: true });
+    assert.equal(key?.fsid.toString('hex'), bytes, `type ${type}`);
+    const handle = knfsdHandle({ fsidType: type, fsid: key.fsid, handle: null });
+    assert.equal(handle.toString('hex'), `01000${type}00${bytes}`);
+  }
+});
+
 test('a big-endian machine prints the fsid as it is', () => {
   const [key] = parseExportTable('* 1 0x0000002a /x\n', { littleEndian: false });
   assert.equal(key?.fsid.toString('hex'), '0000002a');

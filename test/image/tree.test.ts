@@ -201,4 +201,50 @@ describe('other file systems in a root', () => {
       rmSync(join(root, 'proc'), { recursive: true });
     }
   });
+
+  it('are entered where they are named', { skip: lacks('root', 'mount') }, async (t) => {
+    const folder = temporaryFolder(t);
+    const root = join(folder, 'root');
+    put(join(root, 'a/below'), 'hidden by the mount');
+    put(join(folder, 'secret'), 'outside');
+    const mount = (at: string): void => {
+      mkdirSync(join(root, at), { recursive: true });
+      run('mount', ['-t', 'tmpfs', 'tmpfs', join(root, at)]);
+    };
+    mount('a');
+    try {
+      put(join(root, 'a/d/file'), 'on the first');
+      symlinkSync('file', join(root, 'a/d/link'));
+      symlinkSync('../../secret', join(root, 'a/out'));
+      mount('a/d/m');
+      put(join(root, 'a/d/m/deep/er/file'), 'on the second');
+      mount('a/other');
+      put(join(root, 'a/other/file'), 'not named');
+      const mounts = ['a/d/m', 'a', 'gone', 'gone/too'].map(path);
+      const tree = NativeTree.open(root, { mounts });
+      assert.equal(tree.lstat(path('a'))?.foreign, false);
+      assert.equal(tree.lstat(path('a/d/m'))?.foreign, false);
+      assert.equal(tree.lstat(path('a/below')), null);
+      // To and fro, as the open directories on the way are kept.
+      for (const round of [1, 2]) {
+        assert.equal(
+          String(tree.read(path('a/d/m/deep/er/file'), 0, 99)),
+          'on the second',
+          `${round}`,
+        );
+        assert.equal(String(tree.read(path('a/d/file'), 0, 99)), 'on the first');
+        assert.deepEqual(tree.list(path('a/d')).map(String), ['file', 'link', 'm']);
+        assert.deepEqual(tree.list(path('a/d/m')).map(String), ['deep']);
+      }
+      assert.equal(tree.lstat(path('a/other'))?.foreign, true);
+      assert.equal(tree.lstat(path('a/other/file')), null);
+      // A link is never followed, so none leads out.
+      assert.equal(tree.lstat(path('a/out/x')), null);
+      const links = (await tree.symlinks()).map((link) => String(link.path));
+      assert.deepEqual(links, ['a/d/link', 'a/out']);
+      tree.close();
+    } finally {
+      run('umount', ['--recursive', join(root, 'a')]);
+    }
+  });
 });

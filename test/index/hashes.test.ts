@@ -74,7 +74,9 @@ describe('export keys', () => {
     assert.deepEqual(index.idsOfHash(rootHash), [0]);
 
     // The export begins above this root: its own root is none of ours, ours is a plain directory.
-    index.addExportKey(UUID, { type: root.type, bytes: Buffer.alloc(root.bytes.length, 9) });
+    index.addExportKey(UUID, {
+      root: { type: root.type, bytes: Buffer.alloc(root.bytes.length, 9) },
+    });
     assert.deepEqual(index.exportKeys(), [UUID]);
     assert.deepEqual(index.idsOfHash(rootHash), []);
     assert.deepEqual(index.idsOfHash(nfsHash(UUID, root.type, root.bytes)), [0]);
@@ -82,7 +84,7 @@ describe('export keys', () => {
     // A nested export: its root is a directory below this root.
     const nested = { fsidType: 7, fsid: Buffer.alloc(24, 3) };
     const sub = idOf(index, 'sub');
-    index.addExportKey(nested, index.handleOf(sub));
+    index.addExportKey(nested, { root: index.handleOf(sub) });
     assert.deepEqual(index.idsOfHash(nfsHash(nested, 0, Buffer.alloc(0))), [sub]);
     index.close();
   });

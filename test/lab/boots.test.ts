@@ -30,14 +30,18 @@ interface Scenario {
 describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   const server = new LabServer();
   const product = new Product(server);
-  const failures = new Map<string, unknown>();
+  const failures = new Map<string, Error>();
   let sessions: readonly Session[] = [];
   let lastAddress = 20;
 
   const newClient = (name: string, hostname = name): LabClient =>
     new LabClient({ server, name, hostname, address: `10.77.0.${(lastAddress += 1)}` });
 
-  async function boot(client: LabClient, version: NfsVersion, file = 'etc/hostname'): Promise<void> {
+  async function boot(
+    client: LabClient,
+    version: NfsVersion,
+    file = 'etc/hostname',
+  ): Promise<void> {
     await client.mount({ version });
     await client.read(file);
   }
@@ -201,7 +205,9 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     const mount = async (client: LabClient): Promise<string> => {
       const folder = `${client.folder}/root`;
       const options = `ro,vers=4.2,proto=tcp,addr=127.0.0.1,clientaddr=${client.address}`;
-      await client.must(`mkdir -p root && mount -i -t nfs -o ${options} 127.0.0.1:/sarge ${folder}`);
+      await client.must(
+        `mkdir -p root && mount -i -t nfs -o ${options} 127.0.0.1:/sarge ${folder}`,
+      );
       await client.must(`cat ${folder}/etc/hostname`);
       return folder;
     };
@@ -266,7 +272,12 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   };
 
   const clockless = (): Scenario => {
-    const victim = new BriefVictim({ server, version: '4.2', port: 0, clock: '1970-01-01T00:00:00' });
+    const victim = new BriefVictim({
+      server,
+      version: '4.2',
+      port: 0,
+      clock: '1970-01-01T00:00:00',
+    });
     return {
       name: 'a machine whose clock begins at 1970 at each boot has a session for each',
       address: victim.address,
@@ -301,7 +312,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       try {
         await work();
       } catch (error) {
-        failures.set(name, error);
+        failures.set(name, error as Error);
       }
     };
     const [cuts = [], ...others] = groups;

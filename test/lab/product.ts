@@ -90,13 +90,13 @@ export class Product {
     return (await this.sessions()).filter((session) => session.client === client);
   }
 
-  async files({ session }: Session): Promise<SessionFile[]> {
+  async files({ session }: Pick<Session, 'session'>): Promise<SessionFile[]> {
     const { files } = (await this.#json(`files ${session}`)) as { files: SessionFile[] };
     return files;
   }
 
   /** The list, a NUL after each path. */
-  async list({ session }: Session): Promise<Buffer> {
+  async list({ session }: Pick<Session, 'session'>): Promise<Buffer> {
     const { code, output, stderr } = await this.#server.run(`trace list -0 ${session}`, {
       timeoutMs: TIMEOUT_MS,
     });
@@ -104,7 +104,7 @@ export class Product {
     return output;
   }
 
-  async export({ session }: Session, name: string): Promise<Exported> {
+  async export({ session }: Pick<Session, 'session'>, name: string): Promise<Exported> {
     const output = (await this.#json(`export ${session} -o ${GUEST_SHARE}/${name}`)) as Exported;
     return { ...output, file: path.join(this.#server.share, name) };
   }

@@ -92,10 +92,10 @@ describe('watch', { skip: lacks(...GANESHA_NEEDS, 'python') }, () => {
     const pty = watch(120, 30);
     await pty.shows(/session-1/);
     pty.resize(30, 8);
-    await pty.shows(/^client +files/m);
+    await pty.shows(/^CLIENT +FILES/m);
     assert.ok(pty.lines.length <= 8 && pty.lines.every((line) => line.length <= 30), pty.screen);
     pty.resize(120, 40);
-    await pty.shows(/^client +session +files/m);
+    await pty.shows(/^CLIENT +SESSION +FILES/m);
     pty.press('\u001b[Aq');
     pty.press('x');
     await delay(300);

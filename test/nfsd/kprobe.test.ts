@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
+import { signsHandles } from '../../src/capture/signed-exports.ts';
 import type { NfsBatch } from '../../src/common/batches.ts';
 import { interpret, kernelFormats, record, sockaddr4 } from './kernel-records.ts';
 
@@ -101,6 +102,20 @@ test('a check without a call is a loss, but for calls that were under way at the
   const [early, late] = run([check(1, START + 10)], [check(1, LATER)]);
   assert.deepEqual([rowsOf(early), lossesOf(early)], [[], []]);
   assert.deepEqual([rowsOf(late), lossesOf(late)], [[' file verify 1'], ['trace-join 1']]);
+});
+
+test('the hash of a handle without a signature is beside its own, once', () => {
+  const signed = Buffer.concat([FILE, Buffer.from('SIPHASH!')]);
+  const [batch] = run([call(1, LATER, A, 5), check(1, LATER, signed), check(1, LATER, signed)]);
+  assert.deepEqual(batch?.unsigned, new Map([[crc32(signed), HASH]]));
+  assert.equal(batch.rows[0]?.hash, crc32(signed));
+});
+
+test('an export that signs is seen by its options', () => {
+  const line = (options: string): string =>
+    `#path domain(flags)\n/nfsroots/sarge\t*(${options},sec=1)\n# /other\t*(sign_fh)\n`;
+  assert.equal(signsHandles(line('ro,sign_fh,no_subtree_check')), true);
+  assert.equal(signsHandles(line('ro,no_subtree_check')), false);
 });
 
 test('names: a batch keeps so many, the rest is counted by client', () => {

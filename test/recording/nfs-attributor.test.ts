@@ -16,6 +16,7 @@ import { BatchBuilder } from '../../src/recording/batch-builder.ts';
 import { ClientFilter } from '../../src/recording/client-filter.ts';
 import { ExportTable } from '../../src/recording/export-table.ts';
 import { NfsAttributor } from '../../src/recording/nfs-attributor.ts';
+import { MountTable, readMountinfo } from '../../src/recording/mounts.ts';
 import { RootRecording } from '../../src/recording/root-recording.ts';
 import { WitnessBench } from '../../src/recording/witness-bench.ts';
 import { lacks } from '../capabilities.ts';
@@ -64,7 +65,10 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     const filter = new ClientFilter(clients);
     const identity = { rootId: ROOT_ID, recordingId: 70, clients: filter };
     root.begin({ ...identity, label: null, startedUs: 0 }, []);
-    root.useExport(EXPORT, null);
+    const place = new MountTable(readMountinfo()).placeOf(root.path);
+    assert.ok(place !== null);
+    const rootHandle = { type: 1, bytes: Buffer.alloc(8) };
+    root.useExports([{ key: EXPORT, place, rootHandle, subtreeCheck: false }]);
     const roots = new Map([[ROOT_ID, root]]);
     exports = new ExportTable({ roots });
     let file = 0;
@@ -379,5 +383,44 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
       { sessionId: 41, count: 1 },
       { sessionId: 42, count: 5 },
     ]);
+  });
+
+  test('a signed handle is that of its part before the signature; so are reads of later batches', async () => {
+    const [signed, folder] = [0x51617ed, 0x51617ee];
+    const attributed = async (
+      rows: NfsRow[],
+      unsigned: ReadonlyMap<number, number>,
+    ): Promise<BatchBuilder> => {
+      const into = new BatchBuilder();
+      const lookups = [
+        {
+          ...{ epoch: 0, client: CLIENT, directory: folder, name: Buffer.from('nope') },
+          ...{ count: 1, firstUs: T0, lastUs: T0, order: 3 },
+        },
+      ];
+      const batch = { rows, markers: [], losses: [], lookups, unsigned, untilUs: T0 };
+      const options = { effects: [], toWall: (us: number) => us, whole: true };
+      await attributor.attribute(batch, { builder: into, ...options });
+      return into;
+    };
+    const known = new Map([
+      [signed, await hashOf('one')],
+      [folder, await hashOf('')],
+      [0x77, 0x78],
+    ]);
+    const first = await attributed([await read('one', { hash: signed })], known);
+    assert.equal(first.files[0]?.names[0]?.toString(), 'one');
+    assert.deepEqual(
+      first.missing.map(({ name }) => name.toString()),
+      ['nope'],
+    );
+    const second = await attributed([await read('one', { hash: signed })], new Map());
+    assert.equal(second.accesses()[0]?.fileId, first.files[0].id);
+    assert.deepEqual([...first.losses, ...second.losses], []);
+    const third = await attributed([await read('one', { hash: 0x77 })], new Map());
+    assert.deepEqual(
+      third.losses.map(({ where }) => where),
+      ['unresolved-handle'],
+    );
   });
 });

@@ -67,6 +67,8 @@ describe('a flush that fails half-way', () => {
       followNames: () => undefined,
       nameChanges: () => [],
       takeLeftOut: () => 0,
+      newMounts: () => [],
+      watchedSinceUs: () => 0,
       fileOf: (object: number, nextId: () => number, files: NewFile[]) => {
         if (object === BROKEN) throw new Error('it broke');
         const id = nextId();
@@ -85,7 +87,10 @@ describe('a flush that fails half-way', () => {
       drainTrace: (): NfsBatch => ({ ...batch, rows: trace, markers: [] }),
       drainFiles: () => ({ ...batch, events }),
     } as unknown as Sensors;
-    const exports = { isOutside: () => false, refresh: () => false } as unknown as ExportTable;
+    const exports = {
+      isOutside: () => false,
+      refresh: () => Promise.resolve(false),
+    } as unknown as ExportTable;
     pipe = new Pipe({
       store,
       sensors,

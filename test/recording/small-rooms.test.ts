@@ -15,7 +15,8 @@ import {
   peersInTable,
 } from '../../src/recording/connected-clients.ts';
 import { batchOfEffects, noticesOfEffects } from '../../src/recording/effects.ts';
-import { isWithin, parseEtab } from '../../src/recording/exports.ts';
+import { parseClientDomains, parseEtab, parseKernelExports } from '../../src/recording/exports.ts';
+import { isWithin } from '../../src/recording/paths.ts';
 import { clientOf } from '../../src/recording/file-attributor.ts';
 import type { IngestBatch } from '../../src/store/types.ts';
 
@@ -131,15 +132,53 @@ describe('exports', () => {
     assert.ok(!within('/a', '/a/b'));
   });
 
-  test('etab: escapes undone, one directory a line', () => {
+  test('etab: escapes undone, one directory and its options a line', () => {
     const etab = Buffer.from(
       '/nfsroots/with\\040blank\t10.0.0.0/24(rw,sync)\n/nfsroots/\\377\\134x\t*(ro)\n',
     );
     assert.deepEqual(parseEtab(etab), [
-      Buffer.from('/nfsroots/with blank'),
-      Buffer.from('/nfsroots/\xff\\x', 'latin1'),
+      {
+        path: Buffer.from('/nfsroots/with blank'),
+        domain: '10.0.0.0/24',
+        options: new Set(['rw', 'sync']),
+      },
+      {
+        path: Buffer.from('/nfsroots/\xff\\x', 'latin1'),
+        domain: '*',
+        options: new Set(['ro']),
+      },
     ]);
     assert.deepEqual(parseEtab(Buffer.alloc(0)), []);
+  });
+
+  test('the kernel’s table of options: comments are no exports', () => {
+    const content = Buffer.from(
+      '#path domain(flags)\n' +
+        '/with\\040blank\t10.0.0.7,*(ro,insecure,no_subtree_check,uuid=5a3f:9c:0:1)\n' +
+        '# /gone\t*()\n/checked\t*(rw,fsid=0)\n',
+    );
+    assert.deepEqual(
+      parseKernelExports(content).map(({ path, domain, options }) => [
+        String(path),
+        domain,
+        options.has('no_subtree_check'),
+      ]),
+      [
+        ['/with blank', '10.0.0.7,*', true],
+        ['/checked', '*', false],
+      ],
+    );
+  });
+
+  test('which domain a client is in: addresses as we write them', () => {
+    const content = Buffer.from(
+      '#class IP domain\nnfsd 10.0.0.7 10.0.0.7,*\n' +
+        'nfsd fd00:0000:0000:0000:0000:0000:0000:0007 *\nnfsd 10.0.0.9 -no-domain-\nother 1.2.3.4 x\n',
+    );
+    const domains = parseClientDomains(content);
+    assert.equal(domains.get('10.0.0.7'), '10.0.0.7,*');
+    assert.equal(domains.get('fd00::7'), '*');
+    assert.equal(domains.get('1.2.3.4'), undefined);
   });
 });
 

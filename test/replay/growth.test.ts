@@ -30,6 +30,7 @@ function handle(number: number): FileHandle {
 }
 
 const ROOT = handle(0);
+const NONE = Buffer.alloc(0);
 
 function toldIndex(mostObjects?: number): HandleIndex {
   const index = new HandleIndex({
@@ -216,7 +217,6 @@ test('a flood of made-up handles, addresses and files: memory stays, the losses 
     kind: 'tree',
     moment: 'begin',
     path: Buffer.from('/flooded'),
-    device: 1,
     objects: [{ handle: ROOT, directory: true, paths: [Buffer.alloc(0)], stat: null }],
   };
   const store = Store.open({ path: join(folder, 'trace.db') });
@@ -228,8 +228,13 @@ test('a flood of made-up handles, addresses and files: memory stays, the losses 
     onNotice: () => undefined,
     replay: {
       sensors: new Flood({ trace: [], files: [], tier: 'exact' }),
-      root: () => ({ index: new ReplayedIndex({ begin: tree, end: tree }), device: 1 }),
-      exports: { inUse: () => [], look: () => null, openIndex: () => null },
+      root: () => new ReplayedIndex({ begin: tree, end: tree }),
+      exports: {
+        tables: () => ({ handles: NONE, options: NONE, etab: NONE }),
+        domains: () => new Map(),
+        rootHandle: () => null,
+        openIndex: () => null,
+      },
     },
   });
   try {

@@ -4,7 +4,7 @@
  * and a database in a folder of its own.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { endianness, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ReplaySensors, type Piece } from '../../src/capture/replay-source.ts';
 import { ReplayedIndex } from '../../src/capture/replayed-index.ts';
@@ -84,11 +84,13 @@ export async function play(recorded: Recorded, plan: Plan): Promise<Played> {
     onNotice: () => undefined,
     replay: {
       sensors,
-      root: () => ({ index: new ReplayedIndex(recorded), device: recorded.begin.device }),
+      root: () => new ReplayedIndex(recorded),
       exports: {
-        inUse: () => recorded.exports.map(({ key }) => key),
-        look: (key) => recorded.exports.find((known) => known.key.path.equals(key.path)) ?? null,
-        openIndex: (key) => {
+        tables: () => ({ handles: tableOf(recorded), options: NONE, etab: NONE }),
+        domains: () => new Map(),
+        rootHandle: (path) =>
+          recorded.exports.find(({ key }) => key.path.equals(path))?.rootHandle ?? null,
+        openIndex: ({ key }) => {
           const tree = recorded.outside.find(({ path }) => path.equals(key.path));
           if (tree === undefined) return null;
           const index = new ReplayedIndex({ begin: tree, end: tree });
@@ -116,6 +118,18 @@ export async function play(recorded: Recorded, plan: Plan): Promise<Played> {
     useClock(null);
     rmSync(folder, { recursive: true });
   }
+}
+
+const NONE = Buffer.alloc(0);
+
+/** As /proc/net/rpc/nfsd.fh/content prints it: 32-bit words of this machine's order. */
+function tableOf({ exports }: Recorded): Buffer {
+  const lines = exports.map(({ key: { domain, fsidType, fsid, path } }) => {
+    const words = Buffer.from(fsid);
+    if (endianness() === 'LE') words.swap32();
+    return `${domain} ${fsidType} 0x${words.toString('hex')} ${path.toString('latin1')}\n`;
+  });
+  return Buffer.from(lines.join(''), 'latin1');
 }
 
 function outcome(store: Store): Played {

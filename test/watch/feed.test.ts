@@ -34,6 +34,7 @@ test('begins with the first look, ends ten seconds after the last', (t) => {
         };
       },
       endTally: () => calls.push('end'),
+      called: () => ({ label: null, name: null }),
     },
   });
   const { status } = body();

@@ -8,6 +8,8 @@ export function session(id: number, fields: Partial<WatchedSession> = {}): Watch
   return {
     session: `session-${id}`,
     client: `10.0.0.${id}`,
+    client_label: null,
+    client_name: null,
     recording: 7,
     partial: false,
     opened: '2026-01-31T12:00:03.000Z',
@@ -34,10 +36,6 @@ export function body(fields: Partial<WatchBody> = {}): WatchBody {
       nfsd: { state: 'running', events: 81_237, lost: 0 },
       fanotify: { events: 2210, filtered: 140_022, lost: 0 },
       unresolved: 0,
-      warnings: [],
-      sessions_open: sessions.length,
-      clients: [],
-      dropped: { accesses: 0, evidence: 0, identities: 0, boots: 0 },
       recordings: [
         {
           root: { path: '/nfsroots/sarge' },
@@ -48,6 +46,9 @@ export function body(fields: Partial<WatchBody> = {}): WatchBody {
           since: '2026-01-31T12:00:00.000Z',
         },
       ],
+      warnings: [],
+      sessions_open: sessions.length,
+      dropped: { accesses: 0, evidence: 0, identities: 0, boots: 0 },
       last_commit: AT,
       failure: null,
       uncommitted: 0,

@@ -26,7 +26,7 @@ lost 3 in open sessions
 new files a second, the last 5 min, at most 189
                                                                       █▅▂▁▁▁▁▁
 
-client    session    files  new/s  calls  bytes  image  lost  last
+CLIENT    SESSION    FILES  NEW/S  CALLS  BYTES  IMAGE  LOST  LAST
 10.0.0.7  session-7    554     12   8107  49 MB  49 MB     0   now
 10.0.0.8  session-8    554     12   8107  49 MB  49 MB     3   now
 
@@ -40,7 +40,7 @@ client    session    files  new/s  calls  bytes  image  lost  last
 
 
 
-q leaves. image: sizes of the files so far, without what an image adds to them`,
+q leaves. IMAGE: sizes of the files so far, without what an image adds to them`,
     );
   });
 
@@ -53,7 +53,7 @@ clients 1  sessions 1  files 554
 new 12/s  events 1200/s
 bytes 49 MB  1.0 MB/s
 nothing lost
-client    files  new/s  image
+CLIENT    FILES  NEW/S  IMAGE
 10.0.0.7    554     12  49 MB`,
     );
   });
@@ -154,6 +154,23 @@ describe('views', () => {
   test('rates are a second, however long it was', () => {
     const before = firstView(body({ seen: { files: 0, accesses: 0, bytes: 0, loss: 0 } }));
     assert.equal(nextView(before, body(), 4000).rates.files, 25);
+  });
+
+  test('labels and names of clients, and what was dropped beyond the bounds', () => {
+    const { status } = body();
+    const shown = text(
+      view({
+        sessions: [
+          session(7, { client_label: 'rack1-07', client_name: 'a' }),
+          session(8, { client_name: 'sarge.\u001b[2J' }),
+        ],
+        status: { ...status, dropped: { accesses: 3, evidence: 0, identities: 4, boots: 0 } },
+      }),
+      size(100, 24),
+    );
+    assert.match(shown, /^rack1-07 \(10\.0\.0\.7\) +session-7 /m);
+    assert.match(shown, /^sarge\.\\x1b\[2J \(10\.0\.0\.8\) +session-8 /m);
+    assert.match(shown, /^7 dropped beyond the bounds$/m);
   });
 
   test('nothing reaches the database', () => {

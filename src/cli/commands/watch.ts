@@ -11,6 +11,9 @@ import type { View } from '../watch/view.ts';
 /** For a place without a size of its own. */
 const MOST_SESSIONS = 1000;
 
+/** Until all sessions from before are counted, which takes some looks if they are many. */
+const MOST_LOOKS = 30;
+
 export const registerWatch: Register = (program, context) => {
   program
     .command('watch')
@@ -53,6 +56,7 @@ async function lineByLine(
 ): Promise<void> {
   const ending = new AbortController();
   let troubled = false;
+  let looked = 0;
   for await (const view of looks({ client, most: () => MOST_SESSIONS, signal: ending.signal })) {
     if (view.trouble !== null) {
       if (!troubled) output.warn(`${view.trouble.text}; waiting for it`);
@@ -60,6 +64,8 @@ async function lineByLine(
       continue;
     }
     troubled = false;
+    looked += 1;
+    if (once && view.body.uncounted > 0 && looked < MOST_LOOKS) continue;
     if (output.json) output.bytes(Buffer.from(`${JSON.stringify(shapeOf(view))}\n`));
     else if (once) {
       const columns = output.isTerminal ? process.stdout.columns : Infinity;

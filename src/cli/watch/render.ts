@@ -50,7 +50,7 @@ export function render(view: View, screen: Size): Line[] {
 }
 
 const BLANK: Line = { text: '', style: 'plain' };
-const FOOT = 'q leaves. image: sizes of the files so far, without what an image adds to them';
+const FOOT = 'q leaves. IMAGE: sizes of the files so far, without what an image adds to them';
 
 function title({ body }: View, columns: number): Line[] {
   const { tier, nfsd, pid, version } = body.status;
@@ -111,6 +111,8 @@ function counts({ body, rates }: View, columns: number): Line[] {
     ...(lost > 0 ? [`lost ${lost} events since the daemon began`] : []),
     ...(status.unresolved > 0 ? [`${status.unresolved} handles without a name`] : []),
   ];
+  const dropped = Object.values(status.dropped).reduce((sum, count) => sum + count, 0);
+  if (dropped > 0) missed.push(`${dropped} dropped beyond the bounds`);
   const style = missed.length > 0 ? 'fail' : 'plain';
   return [
     ...flow(going, columns).map((text): Line => ({ text, style: 'plain' })),

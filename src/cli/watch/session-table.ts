@@ -23,27 +23,28 @@ const GAP = 2;
 
 const COLUMNS: readonly Column[] = [
   {
-    title: 'client',
+    title: 'CLIENT',
     side: 'left',
     most: 39,
     rank: 0,
-    cell: ({ client }) => (client === '' ? 'unknown' : safe(client)),
+    cell: ({ client, client_label: label, client_name: name }) =>
+      safe(label === null && name === null ? client : `${label ?? name ?? ''} (${client})`),
   },
-  { title: 'session', side: 'left', most: 16, rank: 4, cell: ({ session }) => session },
-  { title: 'root', side: 'left', most: 30, rank: 8, cell: rootCell },
-  { title: 'files', side: 'right', most: 12, rank: 1, cell: ({ files }) => String(files) },
-  { title: 'new/s', side: 'right', most: 8, rank: 3, cell: newCell },
-  { title: 'calls', side: 'right', most: 12, rank: 7, cell: ({ accesses }) => String(accesses) },
-  { title: 'bytes', side: 'right', most: 8, rank: 6, cell: ({ bytes }) => size(bytes) },
+  { title: 'SESSION', side: 'left', most: 16, rank: 4, cell: ({ session }) => session },
+  { title: 'ROOT', side: 'left', most: 30, rank: 8, cell: rootCell },
+  { title: 'FILES', side: 'right', most: 12, rank: 1, cell: ({ files }) => String(files) },
+  { title: 'NEW/S', side: 'right', most: 8, rank: 3, cell: newCell },
+  { title: 'CALLS', side: 'right', most: 12, rank: 7, cell: ({ accesses }) => String(accesses) },
+  { title: 'BYTES', side: 'right', most: 8, rank: 6, cell: ({ bytes }) => size(bytes) },
   {
-    title: 'image',
+    title: 'IMAGE',
     side: 'right',
     most: 8,
     rank: 2,
     cell: ({ image_bytes: image }) => size(image),
   },
-  { title: 'lost', side: 'right', most: 8, rank: 5, cell: ({ loss }) => String(loss) },
-  { title: 'last', side: 'right', most: 7, rank: 9, cell: lastCell },
+  { title: 'LOST', side: 'right', most: 8, rank: 5, cell: ({ loss }) => String(loss) },
+  { title: 'LAST', side: 'right', most: 7, rank: 9, cell: lastCell },
 ];
 
 /** At most `rows` lines, the title's among them. */
@@ -55,7 +56,7 @@ export function sessionTable(
   if (open === 0) return [{ text: 'no client has touched a recorded root', style: 'dim' }];
   const room = rows - 1;
   const shown = sessions.slice(0, open > room ? Math.max(0, room - 1) : room);
-  const chosen = COLUMNS.filter(({ title }) => title !== 'root' || status.recordings.length > 1);
+  const chosen = COLUMNS.filter(({ title }) => title !== 'ROOT' || status.recordings.length > 1);
   const table = chosen.map((column) => {
     const values = shown.map((session) => column.cell(session, view));
     const widest = [column.title, ...values].reduce((most, text) => Math.max(most, cells(text)), 0);

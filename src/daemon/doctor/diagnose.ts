@@ -6,13 +6,13 @@
 import { probeNfsd } from '../../capture/nfsd-probe.ts';
 import { bytesOf, compareBytes } from '../../common/bytes.ts';
 import { TIERS, type Tier } from '../../common/words.ts';
+import { MountTable, readMountinfo } from '../../recording/mounts.ts';
 import { examineDatabase, type Examination } from '../../store/examine.ts';
 import type { StatusBody } from '../api.ts';
 import { clockFindings } from './clock.ts';
 import { exportFindings, readExports } from './exports.ts';
 import { unseen, type Finding } from './finding.ts';
 import { machineFindings } from './machine.ts';
-import { readMounts } from './mounts.ts';
 import { judge, lookAtRoot, type RootVerdict } from './roots.ts';
 import { askDaemon, daemonFinding, type Running } from './running.ts';
 import { serverFindings } from './server.ts';
@@ -50,6 +50,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const probe = probeNfsd();
   const mounts = readMounts();
   const exports = readExports();
+  const signedWork = probe.kprobe.ok;
   const running = await askDaemon(options.ask);
   const bytes = databaseSize(database);
   const examination =
@@ -62,21 +63,27 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
         : exports.facts.map(({ path }) => path)
       : [options.root];
   const looked = roots.map((root) =>
-    lookAtRoot(root, { recorded: recorded.some((one) => one.equals(root)), mounts }),
+    lookAtRoot(root, {
+      recorded: recorded.some((one) => one.equals(root)),
+      mounts,
+      exports: exports.facts,
+    }),
   );
   const files = looked.length === 0 || looked.some(({ usable }) => usable);
   const machine = machineFindings();
   const capable = machine.every(({ state }) => state !== 'fail');
   const tiers = tierReports(probe, capable && files);
   const best = capable ? (tiers.find(({ available }) => available)?.tier ?? null) : null;
-  const judged = looked.map((facts) => judge(facts, { tiers, exports: exports.facts, wanted }));
+  const judged = looked.map((facts) =>
+    judge(facts, { tiers, exports: exports.facts, wanted, signedWork }),
+  );
   const findings = [
     ...machine,
     ...(await clockFindings(examination?.found?.lastCommitUs ?? null)),
     ...traceFindings(probe),
     ...tierFindings(tiers),
     ...serverFindings(probe),
-    ...exportFindings(exports, options.root === null ? null : [options.root]),
+    ...exportFindings(exports, { only: options.root === null ? null : [options.root], signedWork }),
     ...looked.flatMap((facts, index) => [
       ...facts.findings,
       ...(judged[index] === undefined ? [] : [judged[index].finding]),
@@ -114,4 +121,13 @@ function recordedRoots(running: Running, examination: Examination | null): Buffe
 
 function toRecordOf(examination: Examination | null): number | null {
   return examination?.found?.roots?.length ?? null;
+}
+
+/** Null where it can't be read, in some containers. */
+function readMounts(): MountTable | null {
+  try {
+    return new MountTable(readMountinfo());
+  } catch {
+    return null;
+  }
 }

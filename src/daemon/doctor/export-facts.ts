@@ -1,9 +1,13 @@
 /**
  * What the server's own tables say of each export: who may mount it, under which options, and how
- * its handles name it. Owns the reading of those tables' lines; pure, given their bytes.
+ * its handles name it. Owns what is made of them; pure, given their bytes.
  */
-import { decodeKernelEscapes, parseExportTable } from '../../attribution/handle.ts';
+import { parseExportTable } from '../../attribution/handle.ts';
 import { compareBytes } from '../../common/bytes.ts';
+import { parseEtab, parseKernelExports, type ExportedDirectory } from '../../recording/exports.ts';
+
+const SLASH = 0x2f;
+const NOTHING = Buffer.alloc(0);
 
 export interface ExportFacts {
   readonly path: Buffer;
@@ -24,19 +28,14 @@ export interface ExportTables {
   readonly handles: Buffer | null;
 }
 
-interface Line {
-  readonly path: Buffer;
-  readonly domain: string;
-  readonly options: readonly string[];
-}
-
 /** Each exported directory once, in bytewise order. The server's pseudo root is none. */
 export function exportFacts(tables: ExportTables): ExportFacts[] {
-  const lines = [...linesOf(tables.etab), ...linesOf(tables.exports)].filter(
-    ({ options }) => !options.includes('v4root'),
-  );
+  const lines = [
+    ...parseEtab(tables.etab ?? NOTHING),
+    ...parseKernelExports(tables.exports ?? NOTHING),
+  ].filter((line) => isWhole(line) && !line.options.has('v4root'));
   const keys = tables.handles === null ? [] : parseExportTable(tables.handles);
-  const byPath = new Map<string, Line[]>();
+  const byPath = new Map<string, ExportedDirectory[]>();
   for (const line of lines) {
     const name = line.path.toString('latin1');
     const same = byPath.get(name);
@@ -50,37 +49,21 @@ export function exportFacts(tables: ExportTables): ExportFacts[] {
       return {
         path,
         domains: [...new Set(same.map(({ domain }) => domain))].sort(),
-        options: new Set(same.flatMap(({ options }) => options)),
+        options: new Set(same.flatMap(({ options }) => [...options, ...unsaid(options)])),
         fsidTypes: [...new Set(types)].sort((a, b) => a - b),
       };
     })
     .sort((a, b) => compareBytes(a.path, b.path));
 }
 
-/** Lines of `path<TAB>domain(option,option)`; those that are not valid now begin with `#`. */
-function linesOf(table: Buffer | null): Line[] {
-  if (table === null) return [];
-  return table
-    .toString('latin1')
-    .split('\n')
-    .flatMap((line) => {
-      const tab = line.indexOf('\t');
-      const bracket = line.indexOf('(', tab);
-      if (!line.startsWith('/') || tab < 0 || bracket < 0) return [];
-      const field = (text: string): Buffer => decodeKernelEscapes(Buffer.from(text, 'latin1'));
-      const options = line.slice(bracket + 1, line.lastIndexOf(')')).split(',');
-      return {
-        path: field(line.slice(0, tab)),
-        domain: field(line.slice(tab + 1, bracket)).toString('utf8'),
-        // The kernel's table says it only by what is missing.
-        options: [
-          ...(options.includes('no_subtree_check') || options.includes('subtree_check')
-            ? []
-            : ['subtree_check']),
-          ...options.map((option) => field(option).toString('utf8')),
-        ],
-      };
-    });
+/** The kernel's table says it only by what is missing. */
+function unsaid(options: ReadonlySet<string>): string[] {
+  return options.has('no_subtree_check') ? [] : ['subtree_check'];
+}
+
+/** Whole lines only: anything else in such a table is nothing that a server could export. */
+function isWhole({ path, domain }: ExportedDirectory): boolean {
+  return path[0] === SLASH && domain !== '';
 }
 
 /** By `enum fsid_source` and key_len() of fs/nfsd/nfsfh.h. */

@@ -39,8 +39,13 @@ export function readExports(): Exports {
 /** @param only directories to tell of; null: every export */
 export function exportFindings(
   { facts, denied }: Exports,
-  only: readonly Buffer[] | null,
+  options: {
+    readonly only: readonly Buffer[] | null;
+    /** Do signed handles resolve (by the kprobe)? */
+    readonly signedWork: boolean;
+  },
 ): Finding[] {
+  const { only, signedWork } = options;
   const hidden = denied.length === 0 ? [] : [unseen('exports', denied.join(' and '))];
   if (facts.length === 0 && hidden.length === 0)
     return [warn('exports', 'nothing is exported', 'write /etc/exports and run exportfs -ra')];
@@ -48,22 +53,22 @@ export function exportFindings(
   return [
     ...hidden,
     ...(facts.length > 0 ? [ok('exports', `${facts.length} directories`)] : []),
-    ...chosen.map(one),
+    ...chosen.map((facts) => one(facts, signedWork)),
   ];
 }
 
-function one(facts: ExportFacts): Finding {
+function one(facts: ExportFacts, signedWork: boolean): Finding {
   const { path, domains, options, fsidTypes } = facts;
   const who =
     domains.length > MOST_DOMAINS
       ? `${domains.slice(0, MOST_DOMAINS).join(' ')} and ${domains.length - MOST_DOMAINS} more`
       : domains.join(' ');
   const text = [`for ${who}`, fsidText(facts), ...told(options)].join('; ');
-  if (isSigned(facts))
+  if (isSigned(facts) && !signedWork)
     return warn(
       'export',
-      `${text}: the hash of a signed handle cannot be computed`,
-      'export it without sign_fh, or record with a kernel where the raw handle can be seen (kprobe)',
+      `${text}: without a kprobe event signed handles do not resolve`,
+      'see kprobe, or export it without sign_fh',
       path,
     );
   if (fsidTypes.some(isByDevice))
@@ -92,5 +97,7 @@ function fsidText({ options, fsidTypes }: ExportFacts): string {
 }
 
 function told(options: ReadonlySet<string>): string[] {
-  return ['subtree_check', 'crossmnt', 'nohide', 'pnfs'].filter((option) => options.has(option));
+  return ['subtree_check', 'crossmnt', 'nohide', 'pnfs', 'sign_fh'].filter((option) =>
+    options.has(option),
+  );
 }

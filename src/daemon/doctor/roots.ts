@@ -7,11 +7,11 @@ import { TraceError } from '../../common/errors.ts';
 import { TIERS, type Tier } from '../../common/words.ts';
 import { HandleIndex } from '../../fanotify-ts/handle-index.ts';
 import { FanotifyGroup } from '../../fanotify-ts/index.ts';
-import { isWithin } from '../../recording/exports.ts';
+import type { Mount, MountTable } from '../../recording/mounts.ts';
+import { isWithin } from '../../recording/paths.ts';
 import type { ExportFacts } from './export-facts.ts';
 import { isSigned } from './exports.ts';
 import { fail, isDenial, ok, unseen, warn, type Finding } from './finding.ts';
-import { mountOf, mountsBelow, type Mount } from './mounts.ts';
 import type { TierReport } from './trace.ts';
 
 const ROOT_ID = 0;
@@ -35,19 +35,24 @@ export interface RootVerdict {
 
 export function lookAtRoot(
   root: Buffer,
-  options: { readonly recorded: boolean; readonly mounts: readonly Mount[] },
+  options: {
+    readonly recorded: boolean;
+    /** Null where it cannot be read. */
+    readonly mounts: MountTable | null;
+    readonly exports: readonly ExportFacts[];
+  },
 ): RootFacts {
-  const { recorded, mounts } = options;
+  const { recorded, mounts, exports } = options;
   const gone = missing(root);
   if (gone !== null) return { root, recorded, findings: [gone], usable: false };
   const tried = [handles(root), events(root)];
   const usable = tried.every(({ state }) => state === 'ok');
-  const mount = mountOf(root, mounts);
+  const mount = mounts?.placeOf(root)?.mount;
   const findings = [
     ...(mount === undefined ? [] : [fileSystem(root, mount)]),
     ...tried,
     ...(mount === undefined ? [] : [accessTimes(root, mount)]),
-    ...below(root, mounts),
+    ...below(root, mounts?.visibleBelow(root) ?? [], exports),
   ];
   return { root, recorded, findings, usable };
 }
@@ -66,9 +71,10 @@ function missing(root: Buffer): Finding | null {
   }
 }
 
-function fileSystem(root: Buffer, { type, source, point, part }: Mount): Finding {
-  const whole = part.equals(Buffer.from('/')) ? '' : `, ${part.toString()} of it`;
-  return ok('file system', `${type} on ${source}${whole}, mounted on ${point.toString()}`, root);
+function fileSystem(root: Buffer, { type, source, at, top }: Mount): Finding {
+  const part = top.equals(Buffer.from('/')) ? '' : `, ${top.toString()} of it`;
+  const text = `${type} on ${source.toString()}${part}, mounted on ${at.toString()}`;
+  return ok('file system', text, root);
 }
 
 /** name_to_handle_at(2), as the walk of a root does it. */
@@ -101,7 +107,7 @@ function attempt(check: string, good: string, root: Buffer, work: () => void): F
 }
 
 /** After a loss, access times are all that can tell what was read meanwhile. */
-function accessTimes(root: Buffer, { options, point }: Mount): Finding {
+function accessTimes(root: Buffer, { options, at }: Mount): Finding {
   const lacks = options.has('ro') ? 'ro' : options.has('noatime') ? 'noatime' : null;
   if (lacks !== null)
     return warn(
@@ -109,7 +115,7 @@ function accessTimes(root: Buffer, { options, point }: Mount): Finding {
       `mounted with ${lacks}: after a loss they cannot tell what was read`,
       lacks === 'ro'
         ? 'mount it writable on the server; the export may stay read-only'
-        : `mount -o remount,strictatime ${point.toString()}`,
+        : `mount -o remount,strictatime ${at.toString()}`,
       root,
     );
   return options.has('relatime')
@@ -117,21 +123,31 @@ function accessTimes(root: Buffer, { options, point }: Mount): Finding {
     : ok('access times', 'kept at each read', root);
 }
 
-function below(root: Buffer, mounts: readonly Mount[]): Finding[] {
-  const found = mountsBelow(root, mounts);
-  if (found.length === 0) return [];
-  const names = found
-    .slice(0, MOST_MOUNTS)
-    .map(({ point, type }) => `${point.toString()} (${type})`);
-  const more = found.length - names.length;
+/** Recorded with the root is what clients reach through it, as the export table of a recording has it. */
+function below(root: Buffer, mounts: readonly Mount[], exports: readonly ExportFacts[]): Finding[] {
+  if (mounts.length === 0) return [];
+  const reached = ({ at, type }: Mount): boolean =>
+    type !== 'autofs' &&
+    exports.some(
+      ({ path, options }) => at.equals(path) || (isWithin(at, path) && options.has('crossmnt')),
+    );
+  const others = mounts.filter((mount) => !reached(mount));
+  if (others.length === 0)
+    return [ok('mounts below', `${named(mounts)}: exported, and recorded with it`, root)];
   return [
     warn(
       'mounts below',
-      `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}: what is there is not this root's`,
-      'record each that clients use as a root of its own',
+      `${named(others)}: not exported with it, so not recorded`,
+      'if clients use it: crossmnt on the export of the root, or an export of its own',
       root,
     ),
   ];
+}
+
+function named(mounts: readonly Mount[]): string {
+  const names = mounts.slice(0, MOST_MOUNTS).map(({ at, type }) => `${at.toString()} (${type})`);
+  const more = mounts.length - names.length;
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** The tier of each root, and a finding that says why it is not a better one. */
@@ -141,9 +157,11 @@ export function judge(
     readonly tiers: readonly TierReport[];
     readonly exports: readonly ExportFacts[];
     readonly wanted: Tier;
+    /** Do signed handles resolve (by the kprobe)? */
+    readonly signedWork: boolean;
   },
 ): { readonly verdict: RootVerdict; readonly finding: Finding } {
-  const { tiers, exports, wanted } = options;
+  const { tiers, exports, wanted, signedWork } = options;
   const what = recorded ? 'recorded' : 'not recorded now';
   const verdict = (tier: Tier | null): RootVerdict => ({ root, recorded, tier });
   if (!usable)
@@ -152,7 +170,7 @@ export function judge(
       finding: fail('tier', `${what}; it cannot be recorded here`, 'see its other lines', root),
     };
   const best = tiers.find(({ available }) => available)?.tier ?? null;
-  const hindrance = exportHindrance(root, exports);
+  const hindrance = exportHindrance(root, exports, signedWork);
   const tier = hindrance === null ? best : 'sole-client';
   const text = `${what}; ${tier ?? 'no tier'}`;
   if (tier !== null && TIERS.indexOf(tier) <= TIERS.indexOf(wanted))
@@ -178,6 +196,7 @@ export function judge(
 function exportHindrance(
   root: Buffer,
   exports: readonly ExportFacts[],
+  signedWork: boolean,
 ): { readonly why: string; readonly hint: string } | null {
   const mine = exports.filter(({ path }) => isWithin(root, path) || isWithin(path, root));
   if (mine.length === 0)
@@ -185,10 +204,10 @@ function exportHindrance(
       why: "the kernel's NFS server does not export it",
       hint: 'add it to /etc/exports and run exportfs -ra; with a server of user space this is the best',
     };
-  if (mine.every(isSigned))
+  if (!signedWork && mine.every(isSigned))
     return {
-      why: 'its handles are signed (sign_fh)',
-      hint: 'export it without sign_fh',
+      why: 'its handles are signed (sign_fh), and there is no kprobe event',
+      hint: 'see kprobe, or export it without sign_fh',
     };
   return null;
 }

@@ -1,10 +1,10 @@
 /** The state folder: room for the database, the kind of its file system, and the database itself. */
-import { statfsSync, statSync } from 'node:fs';
+import { realpathSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { APPLICATION_ID } from '../../store/open-database.ts';
+import type { MountTable } from '../../recording/mounts.ts';
 import type { Examination } from '../../store/examine.ts';
 import { fail, isDenial, megabytes, ok, unseen, warn, type Finding } from './finding.ts';
-import { mountOf, type Mount } from './mounts.ts';
 
 const LEAST_FREE_BYTES = 256 * 1024 * 1024;
 const LEAST_FREE_INODES = 1000;
@@ -12,7 +12,7 @@ const LEAST_FREE_INODES = 1000;
 const REMOTE = new Set(['nfs', 'nfs4', 'cifs', 'smb3', '9p', 'ceph', 'fuse.sshfs', 'glusterfs']);
 const GONE_AT_REBOOT = new Set(['tmpfs', 'ramfs']);
 
-export function diskFindings(stateDir: string, mounts: readonly Mount[]): Finding[] {
+export function diskFindings(stateDir: string, mounts: MountTable | null): Finding[] {
   const place = nearest(stateDir);
   if (place === null) return [unseen('disk', stateDir)];
   const later = place === stateDir ? '' : ' (it will be made at the first start)';
@@ -25,7 +25,8 @@ export function diskFindings(stateDir: string, mounts: readonly Mount[]): Findin
   const room = short
     ? warn('disk', text, 'make room: recording stops writing when the disk is full')
     : ok('disk', text);
-  const type = mountOf(Buffer.from(place), mounts)?.type ?? 'unknown';
+  const type =
+    mounts?.placeOf(realpathSync.native(place, { encoding: 'buffer' }))?.mount.type ?? 'unknown';
   if (REMOTE.has(type))
     return [
       room,
@@ -87,7 +88,7 @@ export function databaseFinding(
   if (found === null)
     return warn(
       'database',
-      `${size}: it could not be read within ${limitMs / 1000} s`,
+      `${size}: it could not be read in half a minute`,
       'the disk is slow, or hangs',
     );
   const { schema, newest, applicationId } = found;

@@ -17,7 +17,7 @@ export interface TierReport {
 }
 
 export function traceFindings(probe: NfsdProbe): Finding[] {
-  return [tracefs(probe), perf(probe), ...events(probe)];
+  return [tracefs(probe), perf(probe), ...events(probe), ...kprobe(probe)];
 }
 
 function tracefs({ tracefs: folder, perf: { reason = '' } }: NfsdProbe): Finding {
@@ -38,17 +38,31 @@ function perf({ perf: found, tracefs: folder }: NfsdProbe): Finding {
       );
 }
 
-function events({ moduleLoaded, events: found, tracefs: folder }: NfsdProbe): Finding[] {
+/** One of each line does; the first is the better one. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  nfsd_read_io_done: 'nfsd_read_start',
+  nfsd_read_start: 'nfsd_read_io_done',
+  nfsd_write_io_done: 'nfsd_write_start',
+  nfsd_write_start: 'nfsd_write_io_done',
+};
+const BY_KPROBE = new Set(['nfsd_fh_verify', 'nfsd_fh_verify_err']);
+
+function events({ moduleLoaded, events: found, tracefs: folder, checks }: NfsdProbe): Finding[] {
   if (!moduleLoaded || folder === null) return [];
-  return Object.entries(found).map(([name, there]) =>
-    there
-      ? ok(`event ${name}`, 'there')
-      : warn(`event ${name}`, 'this kernel does not have it', hintOf(name)),
-  );
+  return Object.entries(found).map(([name, there]) => {
+    const check = `event ${name}`;
+    if (there) return ok(check, 'there');
+    const other = INSTEAD[name];
+    if (other !== undefined && found[other] === true)
+      return ok(check, `not in this kernel; ${other} does as well`);
+    if (BY_KPROBE.has(name) && checks === 'kprobe')
+      return ok(check, 'not in this kernel; a kprobe event does as well');
+    return warn(check, 'not in this kernel', hintOf(name));
+  });
 }
 
 function hintOf(event: string): string {
-  return SINCE.get(event) ?? 'a kernel from 6.1 on has all that the tier `exact` needs';
+  return SINCE.get(event) ?? 'Linux 5.10 and later have it: is this NFS server another one?';
 }
 
 const SINCE: ReadonlyMap<string, string> = new Map([
@@ -56,14 +70,33 @@ const SINCE: ReadonlyMap<string, string> = new Map([
     'nfsd_vfs_lookup',
     'Linux 6.16 and later have it; without it, names that do not exist are not recorded',
   ],
-  ['nfsd_fh_verify', 'Linux 6.0 and later have it, and some older ones by their distribution'],
-  ['nfsd_fh_verify_err', 'Linux 6.0 and later have it, and some older ones by their distribution'],
+  ['nfsd_fh_verify', 'Linux 6.0 and later have it; else a kprobe event does as well'],
+  ['nfsd_fh_verify_err', 'Linux 6.0 and later have it; without it, refused calls count as used'],
 ]);
+
+/** What can stand in for nfsd_fh_verify. */
+function kprobe({ tracefs: folder, kprobe: found, checks }: NfsdProbe): Finding[] {
+  if (folder === null) return [];
+  if (found.ok)
+    return [
+      ok('kprobe', `an event on fh_verify ${checks === 'kprobe' ? 'is used' : 'could be had'}`),
+    ];
+  const why = found.reason ?? 'refused';
+  return [
+    checks === 'tracepoint'
+      ? ok('kprobe', `not to be had (${why}), and not needed`)
+      : warn('kprobe', `no event on fh_verify can be created: ${why}`, howToProbe(why)),
+  ];
+}
+
+function howToProbe(why: string): string {
+  return /CONFIG_KPROBE/.test(why)
+    ? 'a kernel with CONFIG_KPROBE_EVENTS'
+    : 'as root: trace prepare';
+}
 
 /** Every tier, best first. @param files can file events be watched on any root? */
 export function tierReports(probe: NfsdProbe, files: boolean): TierReport[] {
-  const best = probe.tier === null ? TIERS.length : TIERS.indexOf(probe.tier);
-  const reached = (tier: Tier): boolean => TIERS.indexOf(tier) >= best;
   return TIERS.map((tier): TierReport => {
     if (tier === 'sole-client')
       return files
@@ -74,44 +107,38 @@ export function tierReports(probe: NfsdProbe, files: boolean): TierReport[] {
             why: 'no file events can be watched',
             hint: 'see capabilities and the roots',
           };
-    if (reached(tier) && probe.perf.ok)
-      return { tier, available: true, why: WAYS[tier], hint: null };
-    return { tier, available: false, ...obstacle(probe, tier) };
+    const reached = probe.tier !== null && TIERS.indexOf(tier) >= TIERS.indexOf(probe.tier);
+    return reached && probe.perf.ok
+      ? { tier, available: true, why: wayTo(tier, probe), hint: null }
+      : { tier, available: false, ...obstacle(tier, probe) };
   });
 }
 
-const WAYS: Readonly<Record<Tier, string>> = {
-  'exact+names': 'by the tracepoint nfsd_vfs_lookup',
-  exact: 'by the tracepoint nfsd_fh_verify',
-  reads: 'by the tracepoints of reads and svc_process',
-  'sole-client': 'by file events',
-};
+function wayTo(tier: Tier, { checks }: NfsdProbe): string {
+  const handles =
+    checks === 'kprobe' ? 'a kprobe event on fh_verify' : 'the tracepoint nfsd_fh_verify';
+  if (tier === 'exact+names') return `by ${handles} and nfsd_vfs_lookup`;
+  return tier === 'exact' ? `by ${handles}` : 'by the tracepoints of reads and svc_process';
+}
 
 /** The first thing in the way. */
-function obstacle(probe: NfsdProbe, tier: Tier): { readonly why: string; readonly hint: string } {
+function obstacle(tier: Tier, probe: NfsdProbe): { readonly why: string; readonly hint: string } {
   if (probe.tracefs === null)
     return { why: probe.perf.reason ?? 'tracefs is not mounted', hint: 'see tracefs' };
   if (!probe.perf.ok) return { why: 'perf_event_open does not work', hint: 'see perf' };
   if (!probe.moduleLoaded)
-    return {
-      why: "not known before the kernel's NFS server is loaded",
-      hint: howToLoad(),
-    };
-  const lacking = NEEDS[tier].filter((event) => probe.events[event] !== true);
-  const [first] = lacking;
-  return first === undefined
-    ? { why: 'this version does not use what the kernel has', hint: 'see docs/nfsd-trace.md' }
-    : { why: `this kernel lacks ${lacking.join(' and ')}`, hint: hintOf(first) };
+    return { why: "not known before the kernel's NFS server is loaded", hint: howToLoad() };
+  const lacks = probe.better.find((better) => better.tier === tier)?.lacks;
+  return {
+    why: lacks === undefined ? 'this kernel shows nothing of its NFS server' : `it lacks ${lacks}`,
+    hint:
+      tier === 'exact' && !probe.kprobe.ok
+        ? `${howToProbe(probe.kprobe.reason ?? '')}, or a newer kernel`
+        : 'a newer kernel',
+  };
 }
 
-const NEEDS: Readonly<Record<Tier, readonly string[]>> = {
-  'exact+names': ['nfsd_fh_verify', 'nfsd_vfs_lookup'],
-  exact: ['nfsd_fh_verify'],
-  reads: ['svc_process', 'nfsd_read_start'],
-  'sole-client': [],
-};
-
-/** A tier that is there is told if it is the best; the ones above it always. */
+/** The tiers above the best that is there, each with what keeps it away, and that one. */
 export function tierFindings(reports: readonly TierReport[]): Finding[] {
   const best = reports.findIndex(({ available }) => available);
   return reports

@@ -3,8 +3,8 @@
     raw_nfs4.py < clients.json
 
 Each of a list of {"from", "server", "owner", "verifier", "paths"} (owner and verifier as hex)
-introduces itself, reads the beginning of each path (from the pseudo root on) and vanishes without a
-word. "from" may be absent, "paths" empty. Owns the wire format of the few operations that this
+introduces itself and reads the beginning of each path (from the pseudo root on); in the end all
+vanish without a word. "from" may be absent, "paths" empty. Owns the wire format of the few operations that this
 takes (RFC 8881, RFC 5531); the kernel's client lets nobody choose its verifier.
 """
 
@@ -14,7 +14,7 @@ import struct
 import sys
 
 PROGRAM, VERSION, COMPOUND = 100003, 4, 1
-EXCHANGE_ID, CREATE_SESSION, SEQUENCE, RECLAIM_COMPLETE = 42, 43, 53, 58
+EXCHANGE_ID, CREATE_SESSION, SEQUENCE = 42, 43, 53
 PUTROOTFH, LOOKUP, READ = 24, 15, 25
 
 
@@ -66,7 +66,6 @@ class Client:
         asked = u32(CREATE_SESSION) + self.client + u32(sequence, 0) + channel * 2 + u32(0, 1, 0)
         self.session = self.compound(asked)[8:24]
         self.sequence = 0
-        self.compound(self.next(), u32(RECLAIM_COMPLETE, 0))
 
     def next(self):
         self.sequence += 1
@@ -78,9 +77,10 @@ class Client:
         self.compound(self.next(), u32(PUTROOTFH), *steps, read)
 
 
+clients = []
 for wanted in json.load(sys.stdin):
     client = Client(wanted["server"], wanted.get("from"))
     client.introduce(bytes.fromhex(wanted["owner"]), bytes.fromhex(wanted["verifier"]))
     for path in wanted["paths"]:
         client.read(path)
-    client.socket.close()
+    clients.append(client)

@@ -1,0 +1,112 @@
+#!/bin/sh
+# Runs in the lab's server: file systems of every kind in loop devices and memory, exported in every
+# way, and two clients c3 and c4 in network namespaces. Owns what test/lab/exports.test.ts reads.
+set -e
+
+# disk KIND NAME: a new file system; prints its device.
+disk() {
+	case $1 in
+	ext4) truncate -s 8M "/img/$2" && mkfs.ext4 -q -F -O ^has_journal -N 128 "/img/$2" >&2 ;;
+	xfs) truncate -s 300M "/img/$2" && mkfs.xfs -q -f "/img/$2" >&2 ;;
+	btrfs) truncate -s 128M "/img/$2" && mkfs.btrfs -q -f "/img/$2" >/dev/null 2>&1 ;;
+	esac
+	losetup -f --show "/img/$2"
+}
+# fill DIR: two directories, files, a hard link in both, a symbolic link.
+fill() {
+	mkdir -p "$1/d1" "$1/d2"
+	for file in d1/a d1/b d2/c d2/unused; do echo "$1 $file" >"$1/$file"; done
+	ln "$1/d1/a" "$1/d2/a2"
+	ln -s d1/b "$1/link"
+}
+# on KIND DIR: a new file system mounted there and filled.
+on() {
+	mkdir -p "$2"
+	if [ "$1" = tmpfs ]; then
+		mount -t tmpfs none "$2"
+	else
+		mount "$(disk "$1" "$(echo "$2" | tr / -)")" "$2"
+	fi
+	fill "$2"
+}
+
+# Sourced for its functions.
+[ "${0##*/}" = exports-setup.sh ] || return 0
+
+modprobe loop
+mkdir -p /img
+cd /nfsroots
+on ext4 fsid
+on ext4 uuid
+on tmpfs memory
+on ext4 check
+on xfs below
+fill below/in
+on xfs checkbelow
+fill checkbelow/in
+on btrfs top
+btrfs subvolume create top/sub >/dev/null
+fill top/sub
+# A subvolume alone: the top level is mounted nowhere.
+mkdir -p /top subvol
+device=$(disk btrfs subvol)
+mount "$device" /top
+btrfs subvolume create /top/sub >/dev/null
+fill /top/sub
+mount -o subvol=sub "$device" subvol
+umount /top
+# Several file systems below one root.
+on ext4 cross
+on xfs cross/xfs
+on tmpfs cross/tmpfs
+on btrfs cross/btrfs
+on ext4 cross/btrfs/deep
+mkdir cross/bind cross/late
+mount --bind cross/d1 cross/bind
+# One file system, several roots; one a part of another.
+on ext4 shared
+for dir in one two two/inner twice first second; do fill shared/$dir; done
+# Directories that are mounted elsewhere and exported there.
+ln shared/first/d1/a shared/second/d1/of-first
+mkdir bound twice first second
+mount --bind fsid/d1 bound
+for dir in twice first second; do mount --bind shared/$dir $dir; done
+# Out of the reach of the pseudo root's crossmnt.
+mkdir -p /srv/plain
+on ext4 /srv/plain
+on ext4 /srv/plain/own
+on tmpfs /srv/plain/hidden
+
+cat >/etc/exports <<EXPORTS
+/nfsroots *(fsid=0,crossmnt,ro,no_root_squash,no_subtree_check,insecure)
+/nfsroots/fsid *(fsid=11,rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/uuid *(rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/memory *(fsid=12,rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/check *(rw,no_root_squash,subtree_check,insecure)
+/nfsroots/below/in *(rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/checkbelow/in *(rw,no_root_squash,subtree_check,insecure)
+/nfsroots/top *(rw,no_root_squash,subtree_check,insecure)
+/nfsroots/subvol *(rw,no_root_squash,subtree_check,insecure)
+/nfsroots/cross *(rw,crossmnt,no_root_squash,no_subtree_check,insecure)
+/nfsroots/shared/one *(rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/shared/two *(rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/bound *(fsid=13,rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/twice 10.77.0.31(fsid=21,rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/twice 10.77.0.32(fsid=22,rw,no_root_squash,subtree_check,insecure)
+/nfsroots/first 10.77.0.31(fsid=30,rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/second 10.77.0.32(fsid=30,rw,no_root_squash,no_subtree_check,insecure)
+/srv/plain *(rw,no_root_squash,no_subtree_check,insecure)
+/srv/plain/own *(rw,nohide,no_root_squash,no_subtree_check,insecure)
+EXPORTS
+exportfs -ra
+
+number=31
+for client in c3 c4; do
+	ip netns add $client
+	ip link add v-$client type veth peer name eth0 netns $client
+	ip link set v-$client master br0 up
+	ip -n $client addr add 10.77.0.$number/24 dev eth0
+	ip -n $client link set eth0 up
+	ip -n $client link set lo up
+	number=$((number + 1))
+done
