@@ -245,6 +245,28 @@ Napi::Value IndexBinding::StatOf(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// accessedIn(first, count, sinceNs, untilNs): ids and access times, in pairs, of the objects with
+// ids from `first` on, directories left out, whose access time lies between the two.
+Napi::Value IndexBinding::AccessedIn(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint32_t first = info[0].As<Napi::Number>().Uint32Value();
+  const uint32_t count = info[1].As<Napi::Number>().Uint32Value();
+  bool lossless;
+  const int64_t since = info[2].As<Napi::BigInt>().Int64Value(&lossless);
+  const int64_t until = info[3].As<Napi::BigInt>().Int64Value(&lossless);
+  Napi::Array found = Napi::Array::New(env);
+  for (uint32_t id = first; id - first < count && id < index_->tree().size(); id++) {
+    if (!index_->tree().InUse(id) || index_->tree().KindOf(id) == Kind::kDirectory) continue;
+    struct statx status;
+    if (!index_->Stat(id, &status) || S_ISDIR(status.stx_mode)) continue;
+    const int64_t accessed = Nanoseconds(status.stx_atime);
+    if (accessed < since || accessed > until) continue;
+    found.Set(found.Length(), Napi::Number::New(env, id));
+    found.Set(found.Length(), Napi::BigInt::New(env, accessed));
+  }
+  return found;
+}
+
 Napi::Value IndexBinding::Learn(const Napi::CallbackInfo& info) {
   HandleView parent;
   HandleView object;
@@ -297,6 +319,7 @@ void IndexBinding::Init(Napi::Env env, Napi::Object exports) {
                            InstanceMethod("childOf", &IndexBinding::ChildOf),
                            InstanceMethod("isDirectory", &IndexBinding::IsDirectory),
                            InstanceMethod("statOf", &IndexBinding::StatOf),
+                           InstanceMethod("accessedIn", &IndexBinding::AccessedIn),
                            InstanceMethod("learn", &IndexBinding::Learn),
                            InstanceMethod("forget", &IndexBinding::Forget),
                            InstanceMethod("refreshDirectory", &IndexBinding::RefreshDirectory),

@@ -51,6 +51,7 @@ class IndexBinding : public Napi::ObjectWrap<IndexBinding> {
   Napi::Value ChildOf(const Napi::CallbackInfo& info);
   Napi::Value IsDirectory(const Napi::CallbackInfo& info);
   Napi::Value StatOf(const Napi::CallbackInfo& info);
+  Napi::Value AccessedIn(const Napi::CallbackInfo& info);
   Napi::Value Learn(const Napi::CallbackInfo& info);
   Napi::Value Forget(const Napi::CallbackInfo& info);
   Napi::Value RefreshDirectory(const Napi::CallbackInfo& info);

@@ -158,8 +158,8 @@ class NfsdTrace : public Napi::ObjectWrap<NfsdTrace> {
 // probeNfsdEvents(tracefs, plan) -> { events: {name: boolean}, tier, byProbe, live }
 Napi::Value ProbeEvents(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  EventPlan plan = PlanEvents(TracefsLoader(info[0].As<Napi::String>().Utf8Value()),
-                              PlanOptionsOf(info[1]));
+  EventPlan plan =
+      PlanEvents(TracefsLoader(info[0].As<Napi::String>().Utf8Value()), PlanOptionsOf(info[1]));
   Napi::Object events = Napi::Object::New(env);
   for (const auto& [name, there] : plan.found) events.Set(name, there);
   Napi::Object out = Napi::Object::New(env);

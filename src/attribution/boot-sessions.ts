@@ -75,6 +75,10 @@ export class BootSessions {
     for (const session of options.open ?? []) this.#live.put(session, true);
   }
 
+  set quietUs(quietUs: number) {
+    this.#live.quietUs = quietUs;
+  }
+
   get open(): OpenSession[] {
     return this.#live.open;
   }

@@ -21,7 +21,8 @@ export interface Live {
 const MOST_QUIETED = 16_384;
 
 export class LiveSessions {
-  readonly #quietUs: number;
+  /** Silence after which a session is closed. */
+  quietUs: number;
   readonly #most: number;
   /** client → root id → its open session. */
   readonly #live = new Map<string, Map<number, Live>>();
@@ -30,7 +31,7 @@ export class LiveSessions {
   #size = 0;
 
   constructor(options: { readonly quietUs: number; readonly most: number }) {
-    this.#quietUs = options.quietUs;
+    this.quietUs = options.quietUs;
     this.#most = options.most;
   }
 
@@ -56,7 +57,7 @@ export class LiveSessions {
 
   /** Has the client a session that quiet time has not ended by now? */
   isActive(client: string, nowUs: number): boolean {
-    return this.of(client).some(({ session }) => nowUs - session.lastUs < this.#quietUs);
+    return this.of(client).some(({ session }) => nowUs - session.lastUs < this.quietUs);
   }
 
   put(session: OpenSession, initRead: boolean): Live {
@@ -92,8 +93,8 @@ export class LiveSessions {
     const effects: SessionEffect[] = [];
     for (const live of this.of(client)) {
       const { id, rootId, lastUs } = live.session;
-      if (nowUs - lastUs < this.#quietUs) continue;
-      this.close(live, 'quiet', lastUs + this.#quietUs, effects);
+      if (nowUs - lastUs < this.quietUs) continue;
+      this.close(live, 'quiet', lastUs + this.quietUs, effects);
       this.#quieted.set(keyOf(client, rootId), id);
     }
     return effects;

@@ -9,12 +9,17 @@ export class FanotifySource {
   readonly #group: FanotifyGroup;
   #sequence = 0;
 
-  constructor(options: { readonly serverNames: readonly string[] }) {
+  /** @param options.limitedQueue the kernel's bounded queue: what it drops is a loss */
+  constructor(options: {
+    readonly serverNames: readonly string[];
+    readonly limitedQueue?: boolean | undefined;
+  }) {
     this.#group = new FanotifyGroup({
       paths: [],
       serverNames: options.serverNames,
       // Local programs' reads are nobody's boot; creations and renames come from everyone.
       keep: ['nfsd', 'server', 'traced'],
+      queueLimited: options.limitedQueue ?? false,
     });
   }
 
@@ -37,12 +42,12 @@ export class FanotifySource {
   }
 
   /** Resolves when everything that happened before the call will be in the next drain. */
-  sync(): Promise<void> {
-    return this.#group.sync();
+  sync(timeoutMs?: number): Promise<void> {
+    return this.#group.sync(timeoutMs === undefined ? {} : { timeoutMs });
   }
 
-  async stop(): Promise<FileBatch> {
-    return this.#group.stop();
+  async stop(timeoutMs?: number): Promise<FileBatch> {
+    return this.#group.stop(timeoutMs === undefined ? {} : { timeoutMs });
   }
 
   status(): FanotifyStats {

@@ -62,8 +62,8 @@ export function whyNoProbe(tracefs: string): string | null {
 }
 
 /**
- * Creates the event; that it is there already is as good. Before the nfsd module is loaded, the
- * kernel keeps it for then.
+ * Creates the event; that it is there already is as good. The nfsd module must be loaded: 5.10
+ * refuses `$argN` of a function that is not there yet.
  * @throws TraceError `no-kprobe`
  */
 export function createProbe(tracefs: string, name: string): void {
@@ -102,7 +102,12 @@ export function removeProbe(tracefs: string, name: string): 'removed' | 'absent'
 
 /** How often the kernel could not run the probe or its partner since they were created. */
 export function missedBy(tracefs: string, name: string): number {
-  const profile = readFileSync(`${tracefs}/kprobe_profile`, 'latin1');
+  let profile: string;
+  try {
+    profile = readFileSync(`${tracefs}/kprobe_profile`, 'latin1');
+  } catch {
+    return 0;
+  }
   return [...profile.matchAll(/^\s*(\S+)\s+\d+\s+(\d+)\s*$/gm)].reduce(
     (sum, [, event, misses]) =>
       event === name || event === `${name}_ret` ? sum + Number(misses) : sum,
@@ -154,6 +159,8 @@ function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOENT':
       return 'the kernel has no kprobe events (CONFIG_KPROBE_EVENTS), or nfsd no fh_verify';
+    case 'EINVAL':
+      return 'the kernel refuses it; the nfsd module must be loaded';
     case 'EACCES':
     case 'EPERM':
       return 'only root may, and not on a locked-down kernel';

@@ -70,6 +70,9 @@ export class NfsdSource {
   /** What a trace that was replaced by another one had left. */
   #rest: NfsBatch | null = null;
   #replacing: Promise<void> | null = null;
+  /** Looks for the module while there is none: only then can the kprobe be created. */
+  #waiting: NodeJS.Timeout | undefined;
+  #probeTried = false;
   #nextLookUs = 0;
   #missed = 0;
   #missedUs = 0;
@@ -128,6 +131,7 @@ export class NfsdSource {
       this.#removeOwnProbe();
       throw error;
     }
+    this.#waiting = setInterval(() => this.#settle(), WAITING_MS).unref();
   }
 
   /** What was counted since the last drain. Empty before start. */
@@ -142,7 +146,7 @@ export class NfsdSource {
       return { ...rest, sequence: this.#sequence };
     }
     const batch = this.#decode(this.#native.drain());
-    this.#settle(this.#native.status());
+    this.#settle();
     const missed = this.#missedCalls(batch.untilUs);
     const losses = missed.length === 0 ? batch.losses : [...batch.losses, ...missed];
     return { ...batch, losses, sequence: this.#sequence };
@@ -160,6 +164,7 @@ export class NfsdSource {
 
   /** Ends the trace after its last record; the rest. A second call gives an empty batch. */
   async stop(): Promise<NfsBatch> {
+    clearInterval(this.#waiting);
     await this.#replacing;
     this.#stopping ??= this.#native?.stop() ?? Promise.resolve();
     await this.#stopping;
@@ -230,17 +235,17 @@ export class NfsdSource {
     this.#ownProbe = null;
   }
 
-  /** Now that the server runs: is the probe not needed, or the only thing that helps? */
-  #settle({ state, byProbe, zeroHashes }: NfsdStatus): void {
-    if (state !== 'running' || byProbe) return;
+  /** Now that the server runs: is the kprobe needed, and not read yet? */
+  #settle(): void {
+    const status = this.status();
+    if (status.state !== 'running') return;
+    clearInterval(this.#waiting);
+    if (status.byProbe || this.#replacing !== null) return;
     const { best, noHashes, preferProbe } = this.#plan;
-    if (zeroHashes > 0 && !noHashes) {
-      this.#replace({ noHashes: true });
-    } else if (best !== 'reads' && !preferProbe && this.#isDue() && handlesAreSigned()) {
-      this.#replace({ preferProbe: true });
-    } else {
-      this.#removeOwnProbe();
-    }
+    if (status.zeroHashes > 0 && !noHashes) this.#replace({ noHashes: true });
+    if (best === 'reads' || this.#probeTried) return;
+    if (preferProbe || status.tier === 'reads') this.#replace({});
+    else if (this.#isDue() && handlesAreSigned()) this.#replace({ preferProbe: true });
   }
 
   /**
@@ -251,9 +256,17 @@ export class NfsdSource {
    */
   #replace(change: Partial<NativePlan>): void {
     const old = this.#native;
+    this.#probeTried = true;
     this.#plan = { ...this.#plan, ...change, probe: this.#plan.probe || this.#probe() };
     if (old === null || (this.#plan.probe === '' && !this.#plan.noHashes)) return;
-    this.#native = this.#open();
+    try {
+      this.#native = this.#open();
+    } catch (error) {
+      // The old one goes on.
+      if (!(error instanceof TraceError)) throw error;
+      this.#removeOwnProbe();
+      return;
+    }
     this.#replacing = old.stop().then(() => {
       this.#rest = this.#decode(old.drain());
       this.#replacing = null;
@@ -280,10 +293,11 @@ export class NfsdSource {
 }
 
 const LOOK_GAP_US = 5_000_000;
+const WAITING_MS = 100;
 const EMPTY: NfsBatch = { rows: [], markers: [], losses: [], lookups: [], untilUs: 0 };
 
-/** Must a kprobe event be there before the trace is opened? */
+/** Must a kprobe event be there before the trace is opened? Without the module there can be none. */
 function wantsProbe({ moduleLoaded, events }: NfsdProbe, plan: NativePlan): boolean {
-  if (plan.best === 'reads') return false;
-  return plan.preferProbe || !moduleLoaded || events['nfsd_fh_verify'] !== true;
+  if (plan.best === 'reads' || !moduleLoaded) return false;
+  return plan.preferProbe || events['nfsd_fh_verify'] !== true;
 }

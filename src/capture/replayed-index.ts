@@ -97,6 +97,11 @@ export class ReplayedIndex {
     return this.#now.objects.get(keyOf(this.#index.handleOf(id)))?.stat ?? null;
   }
 
+  /** Nobody knows when the files were read. */
+  accessedBetween(): ReturnType<HandleIndex['accessedBetween']> {
+    return Promise.resolve([]);
+  }
+
   addExportKey(key: ExportKey, options?: Parameters<HandleIndex['addExportKey']>[1]): void {
     this.#index.addExportKey(key, options);
   }

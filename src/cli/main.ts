@@ -35,6 +35,8 @@ function prepare(command: Command, visible: boolean): void {
     const option = new Option(flags, text);
     command.addOption(visible ? option : option.hideHelp());
   }
+  if (!visible)
+    command.addHelpText('after', '\nThe options of trace itself may stand here too: trace --help');
   command
     .showSuggestionAfterError()
     .configureOutput({

@@ -31,5 +31,8 @@ export function operationsOf(bits: number): Operation[] {
 export const TIERS = ['exact+names', 'exact', 'reads', 'sole-client'] as const;
 export type Tier = (typeof TIERS)[number];
 
-/** How an access is known. */
-export type Evidence = 'nfsd' | 'fanotify' | 'sole-client' | 'local' | 'import';
+/**
+ * How an access is known. `atime` is the weakest: an access time that lies in a loss, of a file that
+ * nothing else accounts for.
+ */
+export type Evidence = 'nfsd' | 'fanotify' | 'sole-client' | 'local' | 'import' | 'atime';

@@ -14,6 +14,7 @@ export const startRequest = z.strictObject({
   root: path,
   label: z.string().max(200).nullable(),
   clients: z.array(z.string().max(100)).max(1000),
+  onLoss: z.enum(['warn', 'fail']).default('warn'),
 });
 
 export const stopRequest = z.strictObject({ root: path.nullable() });
@@ -58,6 +59,8 @@ export interface RecordingBody {
   /** Its first listing is under way: the number of objects and warnings come with its end. */
   readonly walking: boolean;
   readonly since: string;
+  /** Why it does not record now: the root is not there. null while it does. */
+  readonly waiting: string | null;
 }
 
 export type WarningBodies = readonly { readonly message: string; readonly hint: string }[];
@@ -69,9 +72,17 @@ export interface StartBody {
 }
 
 export interface StopBody {
-  readonly stopped: readonly { readonly root: JsonPath; readonly sessions: readonly string[] }[];
+  readonly stopped: readonly StoppedBody[];
   /** What the listings of the roots could not take in. */
   readonly warnings: WarningBodies;
+}
+
+export interface StoppedBody {
+  readonly root: JsonPath;
+  readonly sessions: readonly string[];
+  readonly losses: readonly { readonly where: string; readonly count: number }[];
+  /** It lost something, and was started with `--on-loss fail`. */
+  readonly failed: boolean;
 }
 
 export interface StatusBody {

@@ -28,6 +28,13 @@ const schema = z.strictObject({
   preferKprobe: z.boolean().default(false),
   /** Ask for the names of clients' addresses. */
   reverseLookup: z.boolean().default(false),
+  /**
+   * The kernel's queue for file events: `unlimited`, or `limited` to the kernel's own
+   * (fs.fanotify.max_queued_events); what does not fit there is counted as loss.
+   */
+  fileQueue: z.enum(['unlimited', 'limited']).default('unlimited'),
+  /** Memory for what the database does not take, MiB; what is over is counted as loss. */
+  pendingMb: z.number().int().min(1).max(65_536).default(64),
   /** Names (`comm`) of NFS servers of user space. */
   serverNames: z.array(z.string().min(1).max(15)).default(['ganesha.nfsd', 'unfsd']),
   /** TCP ports of NFS servers of user space, to see which clients are connected. */

@@ -39,6 +39,7 @@ export class ControlClient {
     readonly root: Buffer;
     readonly label: string | null;
     readonly clients: readonly string[];
+    readonly onLoss?: string;
   }): Promise<StartBody> {
     return this.#json('POST', '/v1/start', { ...body, root: body.root.toString('base64') });
   }

@@ -28,7 +28,7 @@ import {
 } from './api.ts';
 
 /** How long a stopping daemon waits for answers under way, such as an image. */
-const GRACE_MS = 5000;
+const GRACE_MS = 2000;
 /** How long an answer of the live feed may wait for its reader. */
 const STUCK_MS = 10_000;
 

@@ -17,6 +17,9 @@ export const DEFAULT_PLACES: Places = {
   socket: '/run/nfsroot-trace/control.sock',
 };
 
+/** The configuration of a daemon that is given none, if it is there. */
+export const DEFAULT_CONFIG = '/etc/nfsroot-trace.json';
+
 /** The places that the environment names; the usual ones where it names none. */
 export function placesOf(env: NodeJS.ProcessEnv): Places {
   return {

@@ -87,11 +87,12 @@ export class Service implements ControlService {
     readonly root: Buffer;
     readonly label: string | null;
     readonly clients: readonly string[];
+    readonly onLoss: 'warn' | 'fail';
   }): Promise<StartBody> {
     const { recorder } = this.#options;
-    const { label, clients } = request;
+    const { label, clients, onLoss } = request;
     const path = checkStart(request);
-    const recording = await recorder.startRoot({ path, label, clients });
+    const recording = await recorder.startRoot({ path, label, clients, onLoss });
     return {
       recording: bodyOf(recording),
       tier: recorder.status().tier,
@@ -114,8 +115,15 @@ export class Service implements ControlService {
     const warnings: Warning[] = [];
     for (const { rootId, path } of chosen) {
       warnings.push(...(await recorder.walked(rootId)).flatMap(walkWarnings));
-      const sessions = await recorder.stopRoot(rootId);
-      stopped.push({ root: jsonPath(path), sessions: sessions.map(nameOf) });
+      const ended = await recorder.stopRoot(rootId);
+      if (ended === null) continue;
+      const { sessions, losses, onLoss } = ended;
+      stopped.push({
+        root: jsonPath(path),
+        sessions: sessions.map(nameOf),
+        losses: losses.map(({ where, count }) => ({ where, count })),
+        failed: onLoss === 'fail' && losses.length > 0,
+      });
     }
     return { stopped, warnings };
   }
@@ -234,7 +242,7 @@ function walkWarnings({
 }
 
 function bodyOf(recording: RecordingStatus): RecordingBody {
-  const { path, recordingId, label, objects, walking, startedUs } = recording;
+  const { path, recordingId, label, objects, walking, startedUs, waiting } = recording;
   return {
     root: jsonPath(path),
     recording: recordingId,
@@ -242,6 +250,7 @@ function bodyOf(recording: RecordingStatus): RecordingBody {
     objects,
     walking,
     since: rfc3339(startedUs),
+    waiting,
   };
 }
 

@@ -24,7 +24,10 @@ export interface FanotifyOptions {
   readonly keep?: readonly PidClass[];
   /** Most distinct records held between two drains; what is over is a loss. Default 262144. */
   readonly tableLimit?: number;
-  /** @internal Fault injection: the kernel's bounded queue, so that it can overflow. */
+  /**
+   * The kernel's bounded queue (fs.fanotify.max_queued_events): what it drops is a loss. Default:
+   * one without a bound, in which a reader that stands still lets the kernel's memory fill.
+   */
   readonly queueLimited?: boolean;
 }
 

@@ -10,6 +10,7 @@ import {
   type FileHandle,
   lstat,
   open,
+  readdir,
   realpath,
   rename,
   stat,
@@ -77,7 +78,9 @@ async function replace<T>(
   write: (file: FileHandle) => Promise<T>,
 ): Promise<T> {
   const directory = dirname(path);
-  const temporary = join(directory, `.nfsroot-trace-${randomBytes(8).toString('hex')}.partial`);
+  await sweep(directory);
+  const name = `.nfsroot-trace-${process.pid}-${randomBytes(8).toString('hex')}.partial`;
+  const temporary = join(directory, name);
   const handle = await opened(path, () => open(temporary, 'wx', 0o600));
   let result: T;
   try {
@@ -97,6 +100,32 @@ async function replace<T>(
   }
   await syncDirectory(directory);
   return result;
+}
+
+const PARTIAL = /^\.nfsroot-trace-(\d+)-[0-9a-f]{16}\.partial$/;
+/** A writer on another machine, whose processes are not ours to ask, writes all the time. */
+const ABANDONED_MS = 60_000;
+
+/** Removes what exports that were killed have left there. */
+async function sweep(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    const [, pid] = PARTIAL.exec(name) ?? [];
+    if (pid === undefined || isRunning(Number(pid))) continue;
+    const path = join(directory, name);
+    const found = await lstat(path).catch(() => null);
+    if (found?.isFile() !== true || Date.now() - found.mtimeMs < ABANDONED_MS) continue;
+    await unlink(path).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 /** Makes the new name last through a power cut; file systems that cannot do it are let be. */

@@ -13,7 +13,7 @@ import type {
 
 export class BatchBuilder {
   readonly files: NewFile[] = [];
-  readonly losses: LossUpdate[] = [];
+  losses: LossUpdate[] = [];
   readonly missing: MissingLookup[] = [];
   readonly missingDropped: MissingDropped[] = [];
   /** By evidence, session, file. */
@@ -64,6 +64,11 @@ export class BatchBuilder {
     if (before === undefined) this.losses.push(loss);
     else this.losses[this.losses.indexOf(before)] = loss;
     this.#refused.set(recordingId, loss);
+  }
+
+  /** Has the session touched the file in this flush? */
+  has(sessionId: number, fileId: number): boolean {
+    return [...this.#accesses.values()].some((ofSession) => ofSession.get(sessionId)?.has(fileId));
   }
 
   accesses(): AccessUpdate[] {

@@ -37,6 +37,11 @@ export class ClientFilter {
     );
   }
 
+  /** Is it about every client? */
+  get all(): boolean {
+    return this.#rules.length === 0;
+  }
+
   /** The one address that the operator named, if it is exactly one; else null. */
   get single(): string | null {
     const [only] = this.#rules;

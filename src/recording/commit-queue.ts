@@ -1,127 +1,169 @@
 /**
  * The last hop: batches wait here until the store has taken them, so that a full disk loses
- * nothing while memory lasts. Owns the bound and the count of what it had to drop.
+ * nothing while memory lasts. Owns the bound, the search for a row that the store refuses, and the
+ * count of everything that had to go.
  */
 import { TraceError } from '../common/errors.ts';
 import type { Store } from '../store/store.ts';
-import type { IngestBatch } from '../store/types.ts';
+import type { IngestBatch, LossUpdate, MissingDropped } from '../store/types.ts';
+import { bytesOfBatch, halvesOfBatch, rowsOfBatch } from './batch-parts.ts';
 
-/** About a quarter of an hour of flushes, a second each. */
-const LONGEST = 1000;
-/** Accesses that may wait: about 100 MB. Clients decide how many come in one flush. */
-const MOST_ACCESSES = 500_000;
-/** Files, names and sessions, which cannot be dropped since later batches refer to them. */
-const MOST_KEPT = 200_000;
+const DEFAULT_BYTES = 64 * 1024 * 1024;
+const SHOWN_REFUSALS = 3;
+
+export interface CommitQueueOptions {
+  readonly store: Pick<Store, 'ingest'>;
+  /** Memory for what the store does not take; what is over is dropped and counted. */
+  readonly limitBytes?: number | undefined;
+}
+
+interface Waiting {
+  readonly batch: IngestBatch;
+  readonly bytes: number;
+}
 
 export class CommitQueue {
   readonly #store: Pick<Store, 'ingest'>;
-  readonly #waiting: IngestBatch[] = [];
-  readonly #mostAccesses: number;
-  #accesses = 0;
-  #kept = 0;
-  #dropped: { count: number; readonly fromUs: number } | null = null;
+  readonly #limit: number;
+  readonly #waiting: Waiting[] = [];
+  #bytes = 0;
+  /** By place and session: what was dropped, or set aside, and is not told yet. */
+  readonly #losses = new Map<string, LossUpdate>();
 
-  constructor(store: Pick<Store, 'ingest'>, mostAccesses = MOST_ACCESSES) {
+  constructor({ store, limitBytes = DEFAULT_BYTES }: CommitQueueOptions) {
     this.#store = store;
-    this.#mostAccesses = mostAccesses;
+    this.#limit = limitBytes;
   }
 
+  /** Batches that the store has not taken. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** Nothing more may be taken from the sensors, which count what they then cannot keep. */
+  /** Must what comes now be dropped, because what waits cannot be made less any more? */
   get full(): boolean {
-    return this.#kept > MOST_KEPT;
+    return this.#bytes > this.#limit;
+  }
+
+  /** What had to go since the last call. */
+  takeLosses(): LossUpdate[] {
+    const losses = [...this.#losses.values()];
+    this.#losses.clear();
+    return losses;
+  }
+
+  /** What was drained but cannot be kept, being over the bound. */
+  noteDropped(count: number, fromUs: number, toUs: number): void {
+    if (count > 0) this.#note({ where: 'writer', count, fromUs, toUs, sessionId: null });
   }
 
   /**
-   * Commits everything that waits, oldest first; throws what the store throws. What the disk
-   * refuses waits; what the store itself cannot take is a bug, would block all that follows, and
-   * is counted as lost.
+   * Commits everything that waits, oldest first; throws what the store throws when it can take
+   * nothing now (disk full, locked, read-only): all of it waits. A row that the store refuses for
+   * itself would block all that follow: it is found, set aside alone, and counted.
    */
   commit(batch: IngestBatch): void {
-    this.#waiting.push(batch);
-    this.#accesses += accessesIn(batch);
-    this.#kept += keptIn(batch);
-    if (this.#waiting.length > LONGEST) this.#dropAccesses();
-    // The newest is not dropped unseen: the disk may take it.
-    while (this.#accesses > this.#mostAccesses && this.#waiting.length > 1 && this.#dropAccesses());
-    this.retry();
-    if (this.#dropped === null) return;
-    const { count, fromUs } = this.#dropped;
-    this.#store.ingest({
-      atUs: batch.atUs,
-      losses: [
-        { recordingId: null, sessionId: null, where: 'writer', count, fromUs, toUs: batch.atUs },
-      ],
-    });
-    this.#dropped = null;
-  }
-
-  /** Commits what waits; throws what the store throws. */
-  retry(): void {
+    this.#push(batch);
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       try {
-        this.#store.ingest(next);
+        this.#store.ingest(next.batch);
+        this.#remove(0);
       } catch (error) {
-        if (!(error instanceof TraceError)) {
-          this.#shift();
-          this.#drop(next);
-        }
-        throw error;
+        if (error instanceof TraceError) throw error;
+        this.#divide(next.batch, error as Error);
       }
-      this.#shift();
     }
   }
 
+  #push(batch: IngestBatch): void {
+    // Nothing to write, while others wait: only a reason to try again.
+    if (this.#waiting.length > 0 && rowsOfBatch(batch) === 0) return;
+    const bytes = bytesOfBatch(batch);
+    this.#waiting.push({ batch, bytes });
+    this.#bytes += bytes;
+    for (let at = 0; this.full && at < this.#waiting.length; at += 1) this.#dropAccesses(at);
+  }
+
+  #remove(at: number): void {
+    const [gone] = this.#waiting.splice(at, 1);
+    this.#bytes -= gone?.bytes ?? 0;
+  }
+
+  #divide(batch: IngestBatch, error: Error): void {
+    this.#remove(0);
+    if (rowsOfBatch(batch) <= 1) {
+      this.#setAside(batch, error);
+      return;
+    }
+    for (const half of halvesOfBatch(batch).reverse()) {
+      const bytes = bytesOfBatch(half);
+      this.#waiting.unshift({ batch: half, bytes });
+      this.#bytes += bytes;
+    }
+  }
+
+  #setAside(batch: IngestBatch, { message }: Error): void {
+    const [access] = batch.accesses ?? [];
+    const [loss] = batch.losses ?? [];
+    const { atUs } = batch;
+    this.#note({
+      where: loss?.where ?? 'refused-batch',
+      count: Math.max(1, loss?.count ?? 0),
+      fromUs: access?.firstUs ?? loss?.fromUs ?? atUs,
+      toUs: access?.lastUs ?? loss?.toUs ?? atUs,
+      // A loss that the store refused belongs to a session that it does not know.
+      sessionId: access?.sessionId ?? null,
+      detail: `the store refused ${kindOf(batch)}: ${message}`,
+    });
+  }
+
   /** Sessions, files and names are kept: later batches refer to them. */
-  #dropAccesses(): boolean {
-    const index = this.#waiting.findIndex((waiting) => accessesIn(waiting) > 0);
-    const batch = this.#waiting[index];
-    if (batch === undefined) return false;
-    this.#drop(batch);
-    this.#accesses -= accessesIn(batch);
-    const { missing = [], missingDropped = [] } = batch;
-    this.#kept += missing.length;
-    this.#waiting[index] = {
-      ...batch,
+  #dropAccesses(at: number): void {
+    const found = this.#waiting[at];
+    const { accesses = [], missing = [], missingDropped = [] } = found?.batch ?? {};
+    if (found === undefined || accesses.length + missing.length === 0) return;
+    for (const { sessionId, firstUs, lastUs } of accesses)
+      this.#note({ where: 'writer', count: 1, fromUs: firstUs, toUs: lastUs, sessionId });
+    const batch = {
+      ...found.batch,
       accesses: [],
       missing: [],
-      missingDropped: [...missingDropped, ...missing],
+      // By session: of each name only its count is kept.
+      missingDropped: countsBySession([...missingDropped, ...missing]),
     };
-    return true;
+    const bytes = bytesOfBatch(batch);
+    this.#waiting[at] = { batch, bytes };
+    this.#bytes += bytes - found.bytes;
   }
 
-  #shift(): void {
-    const batch = this.#waiting.shift();
-    if (batch === undefined) return;
-    this.#accesses -= accessesIn(batch);
-    this.#kept -= keptIn(batch);
-  }
-
-  #drop({ accesses = [], atUs }: IngestBatch): void {
-    this.#dropped ??= { count: 0, fromUs: atUs };
-    this.#dropped.count += Math.max(1, accesses.length);
+  #note(loss: Omit<LossUpdate, 'recordingId'>): void {
+    const key = `${loss.where} ${loss.sessionId ?? ''}`;
+    const before = this.#losses.get(key);
+    const details = (before?.detail ?? '').split('\n').filter((line) => line !== '');
+    const { detail } = loss;
+    if (detail !== undefined && detail !== null && !details.includes(detail)) details.push(detail);
+    this.#losses.set(key, {
+      ...loss,
+      recordingId: null,
+      count: loss.count + (before?.count ?? 0),
+      fromUs: Math.min(loss.fromUs, before?.fromUs ?? Infinity),
+      toUs: Math.max(loss.toUs, before?.toUs ?? -Infinity),
+      detail: details.length === 0 ? null : details.slice(0, SHOWN_REFUSALS).join('\n'),
+    });
   }
 }
 
-/** What can be dropped. */
-function accessesIn({ accesses = [], missing = [] }: IngestBatch): number {
-  return accesses.length + missing.length;
+function countsBySession(dropped: readonly MissingDropped[]): MissingDropped[] {
+  const counts = new Map<number, number>();
+  for (const { sessionId, count } of dropped)
+    counts.set(sessionId, (counts.get(sessionId) ?? 0) + count);
+  return [...counts].map(([sessionId, count]) => ({ sessionId, count }));
 }
 
-/** What cannot. */
-function keptIn({
-  opened,
-  closed,
-  revised,
-  identities,
-  files,
-  names,
-  losses,
-  missingDropped,
-}: IngestBatch): number {
-  const lists = [opened, closed, revised, identities, files, names, losses, missingDropped];
-  return lists.reduce((sum, list) => sum + (list?.length ?? 0), 0);
+function kindOf({ opened, files, names, accesses, losses }: IngestBatch): string {
+  if ((accesses?.length ?? 0) > 0) return 'an access';
+  if ((files?.length ?? 0) > 0) return 'a file';
+  if ((names?.length ?? 0) > 0) return 'a name';
+  if ((opened?.length ?? 0) > 0) return 'a session';
+  return (losses?.length ?? 0) > 0 ? 'a loss' : 'a change';
 }

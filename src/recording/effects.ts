@@ -4,7 +4,7 @@
  */
 import type { SessionEffect } from '../attribution/boot-sessions.ts';
 import type { Tier } from '../common/words.ts';
-import type { IngestBatch, PendingChange } from '../store/types.ts';
+import type { IngestBatch, LossUpdate, PendingChange } from '../store/types.ts';
 
 /** Something a person should know. */
 export interface Notice {
@@ -107,4 +107,26 @@ export function noticesOfEffects(effects: readonly SessionEffect[]): Notice[] {
         return [];
     }
   });
+}
+
+export function noticeOfStep(us: number): Notice {
+  const seconds = (us / 1_000_000).toFixed(1);
+  return { level: 'warn', text: `the clock was set by ${seconds} s; open sessions move along` };
+}
+
+export function stallOf(count: number, fromUs: number, toUs: number): LossUpdate {
+  return {
+    recordingId: null,
+    sessionId: null,
+    where: 'daemon-stall',
+    count,
+    fromUs,
+    toUs,
+    detail: 'the daemon stood still; the client of these file events is only known as of the end',
+  };
+}
+
+export function noticeOfLoss({ where, count, detail }: LossUpdate): Notice {
+  const about = detail === undefined || detail === null ? '' : `: ${detail}`;
+  return { level: 'warn', text: `loss (${where}, ${count})${about}` };
 }

@@ -4,7 +4,7 @@
  * that a call elsewhere is told from a call that was lost.
  * Must not know sessions.
  */
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
@@ -12,6 +12,7 @@ import { handleHash, parseExportTable, type ExportKey } from '../attribution/han
 import { HandleIndex } from '../fanotify-ts/handle-index.ts';
 import {
   clientDomains,
+  keyByOptions,
   parseEtab,
   parseKernelExports,
   readExportTables,
@@ -175,11 +176,13 @@ export class ExportTable {
   }
 
   #readExports(tables: ExportTables, mounts: MountTable): void {
-    const options = new Map(
-      parseKernelExports(tables.options).map((one) => [idOf(one.domain, one.path), one.options]),
-    );
-    for (const key of parseExportTable(tables.handles)) {
-      const id = idOf(key.domain, key.fsid, key.fsidType);
+    const exported = parseKernelExports(tables.options);
+    const options = new Map(exported.map((one) => [idOf(one.domain, one.path), one.options]));
+    const listed = parseExportTable(tables.handles);
+    const ids = new Set(listed.map(keyIdOf));
+    const unlisted = keysByOptions(exported, mounts).filter((key) => !ids.has(keyIdOf(key)));
+    for (const key of [...listed, ...unlisted]) {
+      const id = keyIdOf(key);
       const known = this.#exports.get(id);
       const place = mounts.placeOf(key.path);
       if (place === null) continue;
@@ -246,6 +249,33 @@ export class ExportTable {
       found.index = null;
     }
   }
+}
+
+/** The keys of exports that the kernel may not have listed yet. */
+function keysByOptions(exported: readonly ExportedDirectory[], mounts: MountTable): ExportKey[] {
+  const found = new Map<string, { readonly top: boolean; readonly inode: bigint } | null>();
+  return exported.flatMap((one) => {
+    const path = one.path.toString('latin1');
+    let directory = found.get(path);
+    if (directory === undefined) found.set(path, (directory = look(one.path, mounts)));
+    return directory === null ? [] : (keyByOptions(one, directory) ?? []);
+  });
+}
+
+/** Null for a directory that is not there any more. */
+function look(path: Buffer, mounts: MountTable): { top: boolean; inode: bigint } | null {
+  const place = mounts.placeOf(path);
+  if (place === null) return null;
+  try {
+    return { top: place.inner.length === 1, inode: statSync(path, { bigint: true }).ino };
+  } catch {
+    // Its key comes from the kernel's list, if a client can use it.
+    return null;
+  }
+}
+
+function keyIdOf({ domain, fsid, fsidType }: ExportKey): string {
+  return idOf(domain, fsid, fsidType);
 }
 
 function idOf(domain: string, bytes: Buffer, type = -1): string {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { decodeKernelEscapes } from '../attribution/handle.ts';
+import { decodeKernelEscapes, type ExportKey } from '../attribution/handle.ts';
 import { unescapeOctal } from './paths.ts';
 
 const FH_TABLE = '/proc/net/rpc/nfsd.fh/content';
@@ -91,6 +91,35 @@ export function parseClientDomains(content: Buffer): Map<string, string> {
     domains.set(short, decodeKernelEscapes(Buffer.from(domain, 'latin1')).toString('utf8'));
   }
   return domains;
+}
+
+/**
+ * The key of an export by its options (set_version_and_fsid_type() in fs/nfsd/nfsfh.c); null if it
+ * has neither fsid nor UUID. The kernel lists it by itself only once a client has come back with a
+ * handle, but the call that gave the handle out is traced already.
+ * @param top is the directory the top of its file system?
+ * @param inode of the directory
+ */
+export function keyByOptions(
+  { path, domain, options }: ExportedDirectory,
+  { top, inode }: { readonly top: boolean; readonly inode: bigint },
+): ExportKey | null {
+  const valueOf = (name: string): string | undefined =>
+    [...options].find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
+  const number = valueOf('fsid');
+  if (number !== undefined && /^\d+$/.test(number))
+    return { domain, path, fsidType: 1, fsid: inHostOrder(BigInt(number), 4) };
+  const uuid = Buffer.from((valueOf('uuid') ?? '').replaceAll(':', ''), 'hex');
+  if (uuid.length !== 16) return null;
+  return top
+    ? { domain, path, fsidType: 6, fsid: uuid }
+    : { domain, path, fsidType: 7, fsid: Buffer.concat([inHostOrder(inode, 8), uuid]) };
+}
+
+function inHostOrder(value: bigint, bytes: 4 | 8): Buffer {
+  return bytes === 4
+    ? Buffer.from(new Uint32Array([Number(value & 0xffffffffn)]).buffer)
+    : Buffer.from(new BigUint64Array([value]).buffer);
 }
 
 function lines(table: Buffer): string[] {

@@ -30,22 +30,21 @@ export interface FileAttributorOptions {
   readonly sessions: BootSessions;
   readonly witnesses: WitnessBench;
   readonly nextFileId: () => number;
-  readonly serverPorts: readonly number[];
+  readonly serverPorts: () => readonly number[];
 }
 
 export class FileAttributor {
   readonly #options: FileAttributorOptions;
-  readonly #ports: ReadonlySet<number>;
   #order = 0;
 
   constructor(options: FileAttributorOptions) {
     this.#options = options;
-    this.#ports = new Set(options.serverPorts);
   }
 
   /**
    * @param options.traced the kernel server's trace is (or will be) the record of its clients
    * @param options.effects gets what the session machine did, also when this throws
+   * @returns how many events were given to a client because it was connected
    */
   attribute(
     batch: FileBatch,
@@ -55,8 +54,9 @@ export class FileAttributor {
       readonly effects: SessionEffect[];
       readonly toWall: (us: number) => number;
     },
-  ): void {
+  ): number {
     const { effects } = options;
+    let named = 0;
     let connected: readonly string[] | null = null;
     for (const event of batch.events) {
       if (event.pidClass !== 'nfsd' && event.pidClass !== 'server') continue;
@@ -70,12 +70,14 @@ export class FileAttributor {
         }
         const bits = operationsOfMask(event.mask, root.isDirectory(object));
         if (bits === 0) continue;
-        connected ??= connectedClients(this.#ports);
+        connected ??= connectedClients(new Set(this.#options.serverPorts()));
         const client = clientOf(connected, root.options.clients);
         if (client === null) continue;
         effects.push(...this.#sight({ root, object, event, bits, client, batch }, options));
+        named += event.count;
       }
     }
+    return named;
   }
 
   /** -1 if the event is not about this root, or nobody can say what it is about: a loss. */

@@ -185,10 +185,11 @@ export class NfsAttributor {
   }
 
   /** For every root that has the file, as file events come for every root: not all are its key's. */
-  #witness({ firstUs }: NfsRow, hits: readonly Hit[]): void {
+  #witness({ firstUs, bytes }: NfsRow, hits: readonly Hit[]): void {
     const { roots, witnesses } = this.#options;
     const note = (root: RootRecording, object: number): void =>
-      witnesses.trace(root, object, firstUs < root.watchedSinceUs(object));
+      // A READ that moves nothing may make a file event: nfsd makes one for an empty file (6.1).
+      witnesses.trace(root, object, bytes === 0 || firstUs < root.watchedSinceUs(object));
     for (const { root, object } of hits) note(root, object);
     if (roots.size < 2) return;
     for (const other of roots.values()) {
@@ -246,8 +247,7 @@ export class NfsAttributor {
   ): boolean {
     const all = this.#hits(row.hash);
     if (all.length === 0) return false;
-    // A READ at the end of a file moves nothing and makes no file event.
-    if (row.kind === 'read' && row.bytes > 0) this.#witness(row, all);
+    if (row.kind === 'read') this.#witness(row, all);
     const hits = this.#reached(row, all);
     for (const { root, object } of hits) {
       const { rootId, recordingId, clients } = root.options;

@@ -6,19 +6,28 @@
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { LossUpdate, NameChange } from '../store/types.ts';
+import type { NameChange } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientNames } from './client-names.ts';
 import { ClockSteps } from './clock-steps.ts';
 import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
 import { CommitQueue } from './commit-queue.ts';
-import { batchOfEffects, noticesOfEffects, type Notice } from './effects.ts';
+import {
+  batchOfEffects,
+  noticeOfLoss,
+  noticeOfStep,
+  noticesOfEffects,
+  stallOf,
+  type Notice,
+} from './effects.ts';
 import type { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
 import { Nfs4Renewals } from './nfs4-renewals.ts';
+import { Rescan } from './rescan.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { SensorSet } from './sensors.ts';
+import { SessionSpans } from './session-spans.ts';
 import { WitnessBench } from './witness-bench.ts';
 
 /** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
@@ -36,14 +45,23 @@ export interface PipeOptions {
   readonly reverseLookup?: boolean;
   /** TCP ports of NFS servers of user space. */
   readonly serverPorts: readonly number[];
+  /** Time between two flushes as it should be, microseconds. */
+  readonly flushUs?: number | undefined;
+  /** Memory for what the store does not take. */
+  readonly pendingBytes?: number | undefined;
   /** Called with what a person should know: a loss, a collision, a session that opened. */
   readonly onNotice: (notice: Notice) => void;
 }
+
+/** A flush that is later than this finds events whose clients may have gone meanwhile. */
+const STALL_US = 10_000_000;
 
 export class Pipe {
   readonly sessions: BootSessions;
   readonly #options: PipeOptions;
   readonly #witnesses = new WitnessBench();
+  readonly #spans: SessionSpans;
+  readonly #rescan: Rescan;
   readonly #queue: CommitQueue;
   readonly #nfsAttributor: NfsAttributor;
   readonly #fileAttributor: FileAttributor;
@@ -62,11 +80,19 @@ export class Pipe {
   #nextFileId: number;
   #lastCommitUs = wallNowUs();
   #failure: string | null = null;
+  /** When the sensors were drained last, monotonic. */
+  #drainedUs = nowUs();
+  /** Did a client ever show in file events alone: of a server of user space? */
+  #byFileEvents = false;
+  #flushUs: number;
+  #serverPorts: readonly number[];
 
   constructor(options: PipeOptions) {
     this.#options = options;
     const { store, sensors, roots, exports } = options;
-    this.#queue = new CommitQueue(store);
+    this.#flushUs = options.flushUs ?? 0;
+    this.#serverPorts = options.serverPorts;
+    this.#queue = new CommitQueue({ store, limitBytes: options.pendingBytes });
     const next = store.nextIds();
     this.#nextFileId = next.file;
     this.#names = options.reverseLookup === true ? new ClientNames() : null;
@@ -80,11 +106,13 @@ export class Pipe {
         clock: this.#steps.row,
       });
     const toMonotonic = monotonicOf();
+    const open = store.openSessions();
+    this.#spans = new SessionSpans(open);
     this.sessions = new BootSessions({
       nextSessionId: next.session,
       quietUs: options.quietUs,
       identities: store.identities(),
-      open: store.openSessions().map((session) => ({
+      open: open.map((session) => ({
         ...session,
         openedUs: toMonotonic(session.openedUs),
         lastUs: toMonotonic(session.lastUs),
@@ -105,7 +133,25 @@ export class Pipe {
         this.#takeFileEvents();
       },
     });
-    this.#fileAttributor = new FileAttributor({ ...shared, serverPorts: options.serverPorts });
+    const serverPorts = (): readonly number[] => this.#serverPorts;
+    this.#fileAttributor = new FileAttributor({ ...shared, serverPorts });
+    this.#rescan = new Rescan({
+      ...shared,
+      serverPorts,
+      spans: this.#spans,
+      filesOf: (session) => new Set(store.fileIdsOf(session)),
+    });
+  }
+
+  /** Takes over what may change while recording runs. */
+  reconfigure(options: {
+    readonly quietUs: number;
+    readonly serverPorts: readonly number[];
+    readonly flushUs: number;
+  }): void {
+    this.sessions.quietUs = options.quietUs;
+    this.#serverPorts = options.serverPorts;
+    this.#flushUs = options.flushUs;
   }
 
   /** Calls whose file handle nothing explained. */
@@ -135,16 +181,18 @@ export class Pipe {
 
   forget(root: RootRecording): void {
     this.#witnesses.forget(root);
+    this.#rescan.forget(root);
   }
 
   /**
    * @param whole first drain the kernel's own queues. Twice, so that reads which fall between the
    *   drains of the two witnesses are judged too.
+   * @param withinMs how long each drain of the kernel's queues may take
    */
-  async flush(whole: boolean): Promise<void> {
+  async flush(whole: boolean, withinMs?: number): Promise<void> {
     try {
-      await this.#flushOnce(whole || this.#witnesses.suspicious);
-      if (whole) await this.#flushOnce(true);
+      await this.#flushOnce(whole || this.#witnesses.suspicious, withinMs);
+      if (whole) await this.#flushOnce(true, withinMs);
       this.#failure = null;
     } catch (error) {
       this.#failure = (error as Error).message;
@@ -152,34 +200,61 @@ export class Pipe {
     }
   }
 
-  async #flushOnce(drained: boolean): Promise<void> {
-    // What the store does not take must not pile up here: the sensors have their own bounds.
-    if (this.#queue.full) this.#queue.retry();
+  async #flushOnce(drained: boolean, withinMs?: number): Promise<void> {
     // First, since a file system that was unmounted cannot be brought up to date.
     await this.#options.exports.refresh();
-    if (drained) await this.#options.sensors.sync();
+    if (drained) await this.#options.sensors.sync(withinMs);
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
     const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
     const builder = new BatchBuilder();
     const effects: SessionEffect[] = [];
     const toWall = wallTranslation();
+    let failure: Error | null = null;
     try {
-      await this.#attribute(trace, { builder, effects, toWall, drained });
+      if (this.#queue.full) this.#drop(trace, toWall);
+      else await this.#attribute(trace, { builder, effects, toWall, drained });
     } catch (error) {
       // The sensors have given it away, and the session machine has seen a part of it: that part
       // is written, so that the store knows what the machine knows, and the rest is a loss.
-      this.#takeAbandoned(trace, { builder, toWall }, error as Error);
-      this.#addLosses(builder, trace, toWall);
-      this.commit(effects, builder);
-      throw error;
+      failure = error as Error;
+      this.#takeAbandoned(trace, { builder, toWall }, failure);
     }
     this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
-    if (!this.#options.sensors.traced) this.#witnesses.discard();
-    else if (drained || !this.#witnesses.suspicious)
+    const { traced } = this.#options.sensors;
+    if (!traced) this.#witnesses.discard();
+    else if (failure === null && (drained || !this.#witnesses.suspicious))
       builder.losses.push(...this.#witnesses.judge());
+    await this.commitWithRescan(effects, builder, drained);
+    if (failure !== null) throw failure;
+  }
+
+  /** Writes losses after a look at what they may have hidden. */
+  async commitWithRescan(
+    effects: readonly SessionEffect[],
+    builder: BatchBuilder,
+    whole: boolean,
+  ): Promise<void> {
+    builder.losses.push(...this.#queue.takeLosses());
+    this.#follow(effects);
+    // File events are the record of some client if any was ever known by them.
+    const traced = this.#options.sensors.tier !== 'sole-client' && !this.#byFileEvents;
+    await this.#rescan.apply(builder, { whole, traced });
     this.commit(effects, builder);
+  }
+
+  #follow(effects: readonly SessionEffect[]): void {
+    const atUs = wallNowUs();
+    this.#spans.follow({ atUs, ...batchOfEffects(effects, wallTranslation(), () => 'exact') });
+  }
+
+  /** The store has taken nothing for so long that memory is full: what comes is only counted. */
+  #drop(trace: NfsBatch, toWall: (us: number) => number): void {
+    this.#takeFileEvents();
+    const { count, fromUs } = this.#contents(trace, toWall);
+    this.#events = [];
+    this.#queue.noteDropped(count, fromUs, wallNowUs());
   }
 
   /** Everything that was drained, and what it makes the session machine do. */
@@ -198,12 +273,17 @@ export class Pipe {
     },
   ): Promise<void> {
     this.#takeFileEvents();
+    const lastUs = this.#drainedUs;
+    this.#drainedUs = nowUs();
     await this.#nfsAttributor.attribute(trace, { builder, effects, toWall, whole: drained });
     const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
     const { traced } = this.#options.sensors;
     const before = effects.length;
     try {
-      this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
+      const named = this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
+      if (named > 0) this.#byFileEvents = true;
+      if (named > 0 && this.#drainedUs - lastUs > this.#flushUs + STALL_US)
+        builder.losses.push(stallOf(named, toWall(lastUs), toWall(this.#drainedUs)));
     } finally {
       for (const effect of effects.slice(before))
         if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
@@ -244,13 +324,7 @@ export class Pipe {
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     error: Error,
   ): void {
-    const sum = (counts: readonly { readonly count: number }[]): number =>
-      counts.reduce((total, { count }) => total + count, 0);
-    const count = sum(rows) + sum(this.#events) + markers.length;
-    const firsts = [...rows.map(({ firstUs }) => firstUs), ...markers.map(({ atUs }) => atUs)];
-    // Events of files have no time; they came since the last commit.
-    const earliest = (least: number, us: number): number => Math.min(least, toWall(us));
-    const fromUs = firsts.reduce(earliest, this.#lastCommitUs);
+    const { count, fromUs } = this.#contents({ rows, markers }, toWall);
     this.#events = [];
     if (count === 0) return;
     builder.losses.push({
@@ -262,6 +336,22 @@ export class Pipe {
       toUs: wallNowUs(),
       detail: error.message,
     });
+  }
+
+  /** How much was drained, and since when it may be. */
+  #contents(
+    { rows, markers }: Pick<NfsBatch, 'rows' | 'markers'>,
+    toWall: (us: number) => number,
+  ): { readonly count: number; readonly fromUs: number } {
+    const sum = (counts: readonly { readonly count: number }[]): number =>
+      counts.reduce((total, { count }) => total + count, 0);
+    const firsts = [...rows.map(({ firstUs }) => firstUs), ...markers.map(({ atUs }) => atUs)];
+    // Events of files have no time; they came since the last drain.
+    const earliest = (least: number, us: number): number => Math.min(least, toWall(us));
+    return {
+      count: sum(rows) + sum(this.#events) + markers.length,
+      fromUs: firsts.reduce(earliest, toWall(this.#drainedUs)),
+    };
   }
 
   #addLosses(builder: BatchBuilder, trace: NfsBatch, toWall: (us: number) => number): void {
@@ -306,6 +396,8 @@ export class Pipe {
     const { losses, missing, missingDropped } = builder;
     const clientNames = this.#names?.take() ?? [];
     const shiftUs = this.#steps.take();
+    this.#spans.shift(shiftUs);
+    this.#follow(effects);
     const idle =
       this.#queue.waiting === 0 &&
       shiftUs === 0 &&
@@ -337,14 +429,4 @@ export class Pipe {
     for (const notice of noticesOfEffects(effects)) onNotice(notice);
     for (const loss of losses) onNotice(noticeOfLoss(loss));
   }
-}
-
-function noticeOfStep(us: number): Notice {
-  const seconds = (us / 1_000_000).toFixed(1);
-  return { level: 'warn', text: `the clock was set by ${seconds} s; open sessions move along` };
-}
-
-function noticeOfLoss({ where, count, detail }: LossUpdate): Notice {
-  const about = detail === undefined || detail === null ? '' : `: ${detail}`;
-  return { level: 'warn', text: `loss (${where}, ${count})${about}` };
 }

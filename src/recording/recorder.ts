@@ -4,18 +4,33 @@
  * command line or images.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { OpenSession, SessionDrops, SessionEffect } from '../attribution/boot-sessions.ts';
 import { TraceError } from '../common/errors.ts';
-import type { RecordingRow } from '../store/types.ts';
+import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
 import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
-import type { Notice } from './effects.ts';
 import { ExportTable, type ExportReader } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
 import { RootRecording } from './root-recording.ts';
+import { walksUnderWay } from './volumes.ts';
+import {
+  closedIn,
+  describe,
+  describeAbsent,
+  noticeOfTier,
+  type RecorderStatus,
+  type RecordingStatus,
+  type StartRequest,
+  type StoppedRecording,
+} from './recorder-types.ts';
+import { Sensors, type SensorSet, type SensorsOptions } from './sensors.ts';
 import type { RootIndex } from './volume.ts';
-import { Sensors, type SensorSet, type SensorsOptions, type SensorsStatus } from './sensors.ts';
+
+export type * from './recorder-types.ts';
+
+/** At the end the kernel's queues get this long to be drained, and the store is asked so often. */
+const LAST_SYNC_MS = 1500;
+const RETRY_MS = 200;
 
 /**
  * How long the answer to a start waits for the root's listing, so that most answers tell what it
@@ -36,57 +51,19 @@ export interface ReplayParts {
   readonly root: (path: Buffer) => RootIndex | undefined;
 }
 
-export interface StartRequest {
-  readonly path: Buffer;
-  readonly label: string | null;
-  readonly clients: readonly string[];
-}
-
-export interface RecordingStatus {
-  readonly rootId: number;
-  readonly recordingId: number;
-  readonly path: Buffer;
-  readonly label: string | null;
-  readonly objects: number;
-  /** Its first listing is under way: what clients do is taken, and gets its names afterwards. */
-  readonly walking: boolean;
-  readonly startedUs: number;
-  /** Directories that the last walk could not list: handles from there have no name. */
-  readonly unreadable: number;
-  /** Mounts below the root that are not recorded. */
-  readonly mountsBelow: number;
-  /** Objects that share the hash of their NFS handle with another. */
-  readonly collisions: number;
-  /** Objects and names that there was no room for. */
-  readonly refused: number;
-}
-
-export interface RecorderStatus extends SensorsStatus {
-  readonly recordings: readonly RecordingStatus[];
-  /** Calls whose file handle nothing explained. */
-  readonly unresolved: number;
-  /** Calls on exports that are not recorded. */
-  readonly outside: number;
-  /** Wall clock, microseconds. */
-  readonly lastCommitUs: number;
-  /** Why the last flush failed; null if it did not. */
-  readonly failure: string | null;
-  /** Flushes that the store has not taken yet. */
-  readonly uncommitted: number;
-  /** Sessions that are open now. */
-  readonly open: readonly OpenSession[];
-  /** What bounds on clients made us drop, since start. */
-  readonly drops: SessionDrops;
-}
-
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #roots = new Map<number, RootRecording>();
+  readonly #absent = new AbsentRoots();
   readonly #sensors: SensorSet;
   readonly #exports: ExportTable;
   readonly #pipe: Pipe;
   /** One piece of work at a time; later callers wait for their turn. */
   #tail: Promise<unknown> = Promise.resolve();
+  /** When every root was last seen in its place, wall clock. */
+  #placedUs = wallNowUs();
+  /** When the work under way began, monotonic; null if there is none. */
+  #busySince: number | null = null;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -116,7 +93,10 @@ export class Recorder {
       await this.#exclusively(async () => {
         // Read once: the first root's gap is a commit of its own.
         const lastUs = store.lastIngestUs();
-        for (const recording of store.activeRecordings()) await this.#resume(recording, lastUs);
+        for (const recording of store.activeRecordings()) {
+          const fromUs = Math.max(lastUs ?? 0, recording.startedUs);
+          await this.#resume({ recording, fromUs, where: 'daemon-restart', why: '' });
+        }
       });
     } catch (error) {
       await this.#sensors.stop();
@@ -142,14 +122,14 @@ export class Recorder {
 
   #begin(request: StartRequest): RootRecording {
     const { store } = this.#options;
-    for (const root of this.#roots.values())
-      if (root.path.equals(request.path))
-        throw new TraceError({
-          code: 'already-recorded',
-          message: `${request.path.toString()} is already being recorded`,
-          hint: 'see `trace status`; `trace stop --root DIR` ends it',
-          exit: 'busy',
-        });
+    const { onLoss = 'warn' } = request;
+    if (this.rootIdOf(request.path) !== undefined)
+      throw new TraceError({
+        code: 'already-recorded',
+        message: `${request.path.toString()} is already being recorded`,
+        hint: 'see `trace status`; `trace stop --root DIR` ends it',
+        exit: 'busy',
+      });
     const clients = new ClientFilter(request.clients);
     // Nothing is written before the root has been opened: a refused start leaves no trace.
     const root = this.#newRoot(request.path);
@@ -162,9 +142,10 @@ export class Recorder {
         label: request.label,
         clients: [...request.clients],
         tier: this.#sensors.tier,
+        onLoss,
         atUs: startedUs,
       });
-      root.begin({ rootId, recordingId, clients, label: request.label, startedUs }, []);
+      root.begin({ rootId, recordingId, clients, label: request.label, onLoss, startedUs }, []);
     } catch (error) {
       root.close();
       throw error;
@@ -192,26 +173,54 @@ export class Recorder {
     });
   }
 
-  /** Ends the recording of one root after draining every queue; the sessions that this ended. */
-  stopRoot(rootId: number): Promise<number[]> {
+  /** Ends the recording of one root after draining every queue; null if it is not recorded. */
+  stopRoot(rootId: number): Promise<StoppedRecording | null> {
     return this.#exclusively(async () => {
       await this.#pipe.flush(true);
+      const { store } = this.#options;
       const root = this.#roots.get(rootId);
-      if (root === undefined) return [];
+      const absent = this.#absent.get(rootId);
+      const identity = root?.options ?? absent?.recording;
+      if (identity === undefined) return null;
+      const recordingId = root?.options.recordingId ?? absent?.recording.id ?? 0;
       const effects = this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop');
-      this.#pipe.commit(effects);
-      this.#options.store.stopRecording(root.options.recordingId, wallNowUs());
-      this.#drop(root);
-      return closedIn(effects);
+      const builder = new BatchBuilder();
+      if (absent !== undefined) builder.losses.push(this.#absent.lossOf(absent));
+      this.#pipe.commit(effects, builder);
+      store.stopRecording(recordingId, wallNowUs());
+      if (root !== undefined) this.#drop(root);
+      this.#absent.delete(rootId);
+      return {
+        recordingId,
+        sessions: closedIn(effects),
+        onLoss: identity.onLoss,
+        losses: store.lossesOfRecording(recordingId),
+      };
     });
   }
 
-  /** Takes what the sensors have and commits it. */
+  /** Takes what the sensors have and commits it; looks after roots that come and go. */
   flush(): Promise<void> {
     return this.#exclusively(async () => {
+      await this.#followRoots();
       await this.#pipe.flush(false);
       if (this.#options.tap !== undefined) this.#exports.record(this.#options.tap);
     });
+  }
+
+  /** Resolves when both sensors have proven that their threads read; rejects if one does not. */
+  probe(withinMs: number): Promise<void> {
+    return this.#sensors.sync(withinMs);
+  }
+
+  /** How long the work under way has taken; walks of a root, which may be large, left out. */
+  get busyMs(): number {
+    return this.#busySince === null || walksUnderWay() > 0 ? 0 : (nowUs() - this.#busySince) / 1000;
+  }
+
+  /** Takes over what may change while recording runs. */
+  reconfigure(options: Parameters<Pipe['reconfigure']>[0]): void {
+    this.#pipe.reconfigure(options);
   }
 
   /** Closes a client's sessions by hand; its next access opens a new one. Gives their ids. */
@@ -235,7 +244,10 @@ export class Recorder {
   status(): RecorderStatus {
     return {
       ...this.#sensors.status(),
-      recordings: [...this.#roots.values()].map(describe),
+      recordings: [
+        ...[...this.#roots.values()].map(describe),
+        ...this.#absent.all().map(describeAbsent),
+      ],
       unresolved: this.#pipe.unresolved,
       outside: this.#pipe.outside,
       lastCommitUs: this.#pipe.lastCommitUs,
@@ -247,20 +259,26 @@ export class Recorder {
   }
 
   rootIdOf(path: Buffer): number | undefined {
-    return [...this.#roots.values()].find((root) => root.path.equals(path))?.options.rootId;
+    const root = [...this.#roots.values()].find((one) => one.path.equals(path));
+    const absent = this.#absent.all().find(({ recording }) => recording.root.equals(path));
+    return root?.options.rootId ?? absent?.recording.rootId;
   }
 
-  /** Last flush, then the sensors stop. Recordings stay active in the store and resume later. */
-  stop(): Promise<void> {
+  /**
+   * Last flush, then the sensors stop. Recordings stay active in the store and resume later.
+   * @param options.withinMs for how long a store that refuses is asked again
+   */
+  stop(options: { readonly withinMs: number } = { withinMs: 0 }): Promise<void> {
+    const end = nowUs() + options.withinMs * 1000;
     return this.#exclusively(async () => {
       try {
-        await this.#pipe.flush(true);
+        await this.#lastFlush(end);
       } finally {
         this.#endTap();
         for (const root of this.#roots.values()) root.close();
         this.#roots.clear();
         this.#exports.close();
-        await this.#sensors.stop();
+        await this.#sensors.stop(LAST_SYNC_MS);
       }
     });
   }
@@ -274,43 +292,99 @@ export class Recorder {
     tap.close();
   }
 
-  /** @param lastUs when the daemon before this one committed last */
-  async #resume(recording: RecordingRow, lastUs: number | null): Promise<void> {
-    const { store, onNotice } = this.#options;
-    const { rootId, id: recordingId, root: path, label, clients, startedUs } = recording;
-    /** The time without a daemon, up to now, as a loss. */
-    const gap = (): BatchBuilder => {
-      const builder = new BatchBuilder();
-      builder.losses.push({
-        recordingId,
-        sessionId: null,
-        fromUs: Math.max(lastUs ?? 0, startedUs),
-        toUs: wallNowUs(),
-        where: 'daemon-restart',
-        count: 1,
-        detail: 'no daemon was running; what clients did meanwhile is not known',
-      });
-      return builder;
-    };
+  async #lastFlush(endUs: number): Promise<void> {
+    for (;;)
+      try {
+        await this.#pipe.flush(true, LAST_SYNC_MS);
+        return;
+      } catch (error) {
+        if (!(error instanceof TraceError) || nowUs() >= endUs) throw error;
+        await delay(RETRY_MS);
+      }
+  }
+
+  /**
+   * Goes on with a recording, or, while its root is not there, waits for it: it may be mounted
+   * later than the daemon starts. The time without it is a loss.
+   */
+  async #resume(absent: AbsentRoot): Promise<void> {
+    const { onNotice } = this.#options;
+    const { recording } = absent;
+    const { rootId, id: recordingId, root: path, label, clients, onLoss, startedUs } = recording;
     const root = this.#newRoot(path);
+    const builder = new BatchBuilder();
     try {
       root.open();
+      builder.losses.push(this.#absent.lossOf(absent));
     } catch (error) {
-      // A root that is gone now must not keep the others from being recorded.
       if (!(error instanceof TraceError)) throw error;
-      onNotice({ level: 'warn', text: `recording of ${path.toString()} ended: ${error.message}` });
-      this.#pipe.commit(this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop'), gap());
-      store.stopRecording(recordingId, wallNowUs());
+      if (absent.why !== error.message)
+        onNotice({
+          level: 'warn',
+          text: `recording of ${path.toString()} waits: ${error.message}`,
+        });
+      // The gap of the daemon is told at once; the absence, when it is over.
+      if (absent.where === 'daemon-restart') this.#commitAbsence(absent);
+      this.#absent.put({ ...absent, where: 'root-absent', why: error.message });
       return;
     }
     const filter = new ClientFilter(clients);
-    root.begin({ rootId, recordingId, clients: filter, label, startedUs }, []);
+    root.begin({ rootId, recordingId, clients: filter, label, onLoss, startedUs }, []);
     this.#roots.set(rootId, root);
     await this.#walk(root);
-    this.#roots.set(rootId, root);
+    this.#absent.delete(rootId);
     this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
-    this.#pipe.commit([], gap());
+    await this.#pipe.commitWithRescan([], builder, true);
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
+  }
+
+  /** A root that was unmounted or replaced is let go of; one that came back is taken up again. */
+  async #followRoots(): Promise<void> {
+    const displaced = [...this.#roots.values()].filter((root) => !root.isInPlace());
+    // What was mounted on a root, or unmounted from it, is taken in as it is: see volumes.ts.
+    if (displaced.length > 0) await this.#exports.refresh();
+    for (const root of displaced)
+      if (root.isInPlace()) await this.#noteRemount(root.options.recordingId);
+    for (const root of [...this.#roots.values()]) {
+      if (root.isInPlace()) continue;
+      const { rootId } = root.options;
+      const recording = this.#options.store.activeRecordings().find((one) => one.rootId === rootId);
+      await this.#pipe.flush(false);
+      this.#drop(root);
+      if (recording === undefined) continue;
+      const why = 'the directory is not where it was: unmounted, moved or replaced';
+      this.#options.onNotice({
+        level: 'warn',
+        text: `recording of ${root.path.toString()} waits: ${why}`,
+      });
+      const absent = { recording, fromUs: this.#placedUs, where: 'root-absent', why } as const;
+      this.#absent.put(absent);
+      this.#commitAbsence(absent);
+    }
+    this.#placedUs = wallNowUs();
+    for (const absent of this.#absent.due(nowUs())) await this.#resume(absent);
+  }
+
+  /** Another file system is the root now: nobody watched it until this flush. */
+  async #noteRemount(recordingId: number): Promise<void> {
+    const builder = new BatchBuilder();
+    builder.losses.push({
+      recordingId,
+      sessionId: null,
+      where: 'root-absent',
+      count: 1,
+      fromUs: this.#placedUs,
+      toUs: wallNowUs(),
+      detail: 'another file system was mounted on the root, or the root unmounted',
+    });
+    await this.#pipe.commitWithRescan([], builder, true);
+  }
+
+  /** Written when it begins: if this daemon were killed, nobody would know of it. */
+  #commitAbsence(absent: AbsentRoot): void {
+    const builder = new BatchBuilder();
+    builder.losses.push(this.#absent.lossOf(absent));
+    this.#pipe.commit([], builder);
   }
 
   #newRoot(path: Buffer): RootRecording {
@@ -327,33 +401,15 @@ export class Recorder {
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(work);
+    const result = this.#tail.then(async () => {
+      this.#busySince = nowUs();
+      try {
+        return await work();
+      } finally {
+        this.#busySince = null;
+      }
+    });
     this.#tail = result.catch(() => undefined);
     return result;
   }
-}
-
-function describe(root: RootRecording): RecordingStatus {
-  const { rootId, recordingId, label, startedUs } = root.options;
-  return {
-    rootId,
-    recordingId,
-    path: root.path,
-    label,
-    objects: root.objects,
-    walking: root.summary === null,
-    startedUs,
-    unreadable: root.summary?.unreadable ?? 0,
-    mountsBelow: root.mountsBelow,
-    collisions: root.summary?.collisions ?? 0,
-    refused: root.refused,
-  };
-}
-
-function closedIn(effects: readonly SessionEffect[]): number[] {
-  return effects.flatMap((effect) => (effect.kind === 'closed' ? [effect.id] : []));
-}
-
-function noticeOfTier({ message, hint = '' }: TraceError): Notice {
-  return { level: 'warn', text: `${message}; tier sole-client. ${hint}` };
 }

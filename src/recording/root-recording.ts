@@ -6,12 +6,12 @@
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
 import type { ExportKey } from '../attribution/handle.ts';
-import type { KnownFile, NameChange, NewFile, RecordedMount } from '../store/types.ts';
+import type { KnownFile, NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
 import type { Mount, MountTable, Place } from './mounts.ts';
 import { isWithin } from './paths.ts';
 import type { RootIndex, Watcher } from './volume.ts';
-import { Volumes, type FileIdentity, type Refused } from './volumes.ts';
+import { Volumes, type AccessTime, type FileIdentity, type Refused } from './volumes.ts';
 
 /** Where an initramfs or a root file system keeps the first program, relative to the root. */
 const INIT_PATHS = new Set(
@@ -26,6 +26,7 @@ export interface RecordingIdentity {
   readonly recordingId: number;
   readonly clients: ClientFilter;
   readonly label: string | null;
+  readonly onLoss: OnLoss;
   /** Wall clock, microseconds. */
   readonly startedUs: number;
 }
@@ -175,16 +176,19 @@ export class RootRecording {
    */
   useExports(exports: readonly UsedExport[]): void {
     for (const { place, index } of this.#volumes.all) {
-      const meets = (used: UsedExport): boolean => overlap(used.place, place);
-      for (const old of index.exportKeys()) {
-        const now = exports.filter(({ key }) => sameKey(key, old));
-        if (now.length > 0 && !now.some(meets)) index.addExportKey(old, { root: NO_HANDLE });
-      }
+      // By key, which can be one for several clients' directories; null: all of them are elsewhere.
+      const here = new Map<string, UsedExport | null>();
       for (const used of exports) {
-        if (!meets(used)) continue;
-        const own = used.place.inner.equals(place.inner);
+        const before = here.get(keyId(used.key)) ?? null;
+        const meets = overlap(used.place, place);
+        here.set(keyId(used.key), meets ? both(before, used, place) : before);
+      }
+      for (const old of index.exportKeys())
+        if (here.get(keyId(old)) === null) index.addExportKey(old, { root: NO_HANDLE });
+      for (const used of here.values()) {
+        if (used === null) continue;
         index.addExportKey(used.key, {
-          ...(own ? {} : { root: used.rootHandle }),
+          ...(used.place.inner.equals(place.inner) ? {} : { root: used.rootHandle }),
           withParents: used.subtreeCheck,
         });
       }
@@ -227,6 +231,24 @@ export class RootRecording {
   /** The object that this root has of it, or -1. */
   find(identity: FileIdentity): number {
     return this.#volumes.find(identity);
+  }
+
+  /** Objects with an access time between two wall-clock times (µs), directories left out. */
+  accessedBetween(fromUs: number, toUs: number): Promise<AccessTime[]> {
+    return this.#volumes.accessedBetween({
+      sinceNs: BigInt(Math.floor(fromUs)) * 1000n,
+      untilNs: BigInt(Math.ceil(toUs)) * 1000n,
+    });
+  }
+
+  /** The object's number in the store, if it has one. */
+  knownFileOf(object: number): number | undefined {
+    return this.#fileIdOf.get(object);
+  }
+
+  /** Is its path a directory that is recorded? Not when it was removed, or cannot be watched. */
+  isInPlace(): boolean {
+    return this.#volumes.isInPlace();
   }
 
   isDirectory(object: number): boolean {
@@ -369,8 +391,15 @@ export class RootRecording {
 
 type KeyBytes = Pick<ExportKey, 'fsidType' | 'fsid'>;
 
-function sameKey(a: KeyBytes, b: KeyBytes): boolean {
-  return a.fsidType === b.fsidType && a.fsid.equals(b.fsid);
+function keyId({ fsidType, fsid }: KeyBytes): string {
+  return `${fsidType}:${fsid.toString('latin1')}`;
+}
+
+/** Of two exports with one key that of the volume's own top: the key's own handle is that one's. */
+function both(a: UsedExport | null, b: UsedExport, { inner }: Place): UsedExport {
+  if (a === null) return b;
+  const first = a.place.inner.equals(inner) ? a : b;
+  return { ...first, subtreeCheck: a.subtreeCheck || b.subtreeCheck };
 }
 
 function overlap(a: Place, b: Place): boolean {

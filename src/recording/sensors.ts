@@ -3,6 +3,7 @@
  * trace). Owns their start, their draining and the tier that they give together.
  * Must not know roots, sessions or the store.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BatchTap } from '../capture/batch-tap.ts';
 import { FanotifySource } from '../capture/fanotify-source.ts';
 import { NfsdSource } from '../capture/nfsd-source.ts';
@@ -19,7 +20,11 @@ export interface SensorsOptions {
   readonly preferKprobe?: boolean;
   /** Gets a copy of everything that is drained. */
   readonly tap?: BatchTap | undefined;
+  /** The kernel's bounded queue for file events. */
+  readonly limitedFileQueue?: boolean | undefined;
 }
+
+const SYNC_MS = 10_000;
 
 export interface SensorsStatus {
   readonly tier: Tier;
@@ -52,9 +57,16 @@ export class Sensors {
   readonly #traces: boolean;
   #untraced: TraceError | null = null;
 
-  constructor({ serverNames, traceRingBytes, bestTier, preferKprobe, tap }: SensorsOptions) {
+  constructor({
+    serverNames,
+    traceRingBytes,
+    bestTier,
+    preferKprobe,
+    limitedFileQueue,
+    tap,
+  }: SensorsOptions) {
     this.#tap = tap;
-    this.#files = new FanotifySource({ serverNames });
+    this.#files = new FanotifySource({ serverNames, limitedQueue: limitedFileQueue });
     this.#traces = bestTier !== 'sole-client';
     this.#nfsd = new NfsdSource({
       ...(traceRingBytes === undefined ? {} : { ringBytes: traceRingBytes }),
@@ -75,9 +87,9 @@ export class Sensors {
     }
   }
 
-  async stop(): Promise<void> {
+  async stop(withinMs = SYNC_MS): Promise<void> {
     await this.#nfsd.stop();
-    await this.#files.stop();
+    await this.#files.stop(withinMs);
   }
 
   /** The `fsid` of the events that come from there. */
@@ -89,9 +101,21 @@ export class Sensors {
     this.#files.unwatch(path);
   }
 
-  /** Resolves when everything that happened before the call is in the next drains. */
-  async sync(): Promise<void> {
-    await Promise.all([this.#files.sync(), this.#nfsd.sync()]);
+  /**
+   * Resolves when everything that happened before the call is in the next drains; that also proves
+   * that both reader threads work. Rejects after `withinMs`.
+   */
+  async sync(withinMs = SYNC_MS): Promise<void> {
+    const late = new AbortController();
+    const trace = this.#nfsd.sync();
+    try {
+      await Promise.all([
+        this.#files.sync(withinMs),
+        Promise.race([trace, tooLate(withinMs, late.signal)]),
+      ]);
+    } finally {
+      late.abort();
+    }
   }
 
   /** The same for the file side alone. */
@@ -129,4 +153,14 @@ export class Sensors {
       fanotify: this.#files.status(),
     };
   }
+}
+
+async function tooLate(withinMs: number, signal: AbortSignal): Promise<never> {
+  await delay(withinMs, undefined, { signal });
+  throw new TraceError({
+    code: 'trace-sync-timeout',
+    message: `the NFS server's trace could not be brought up to date within ${withinMs} ms`,
+    hint: 'the machine is overloaded; try again',
+    exit: 'busy',
+  });
 }

@@ -25,6 +25,7 @@ export type RootIndex = Pick<
   | 'isDirectory'
   | 'isLate'
   | 'statOf'
+  | 'accessedBetween'
   | 'learn'
   | 'refreshDirectory'
   | 'refreshNames'

@@ -3,6 +3,7 @@
  * two mounts of one file system show (a bind mount) is one object with the names of both.
  * Owns which volumes there are and follows what is mounted and what goes. Must not know exports.
  */
+import { statSync } from 'node:fs';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import type { IndexSummary, ObjectStat } from '../fanotify-ts/handle-index.ts';
@@ -13,6 +14,24 @@ import { Volume, type RootIndex, type Watcher } from './volume.ts';
 
 /** An index numbers its objects with 31 bits (native/index/name_tree.h). */
 const OBJECTS = 2 ** 31;
+
+const S_IFMT = 0o170000;
+const S_IFLNK = 0o120000;
+
+/** When an object was accessed last, wall-clock microseconds. */
+export interface AccessTime {
+  readonly object: number;
+  readonly atUs: number;
+  /** Is it a symbolic link? */
+  readonly link: boolean;
+}
+
+let walking = 0;
+
+/** Walks of file systems that have begun and not ended. */
+export function walksUnderWay(): number {
+  return walking;
+}
 
 /** Hears of a mount that cannot be recorded. */
 export type Refused = (mount: Mount, error: TraceError) => void;
@@ -107,7 +126,12 @@ export class Volumes {
   }
 
   async #walk(volume: Volume): Promise<void> {
-    this.#summaries.set(volume, await volume.index.walk());
+    walking += 1;
+    try {
+      this.#summaries.set(volume, await volume.index.walk());
+    } finally {
+      walking -= 1;
+    }
     this.#unwalked.delete(volume);
   }
 
@@ -229,6 +253,36 @@ export class Volumes {
       volume.index.pathsOf(id).map((path) => below(volume.prefix, path)),
     );
     return all.length < 2 ? paths : paths.sort(compareBytes);
+  }
+
+  /** Objects with an access time in a span, directories left out. */
+  async accessedBetween(span: {
+    readonly sinceNs: bigint;
+    readonly untilNs: bigint;
+  }): Promise<AccessTime[]> {
+    const found = new Map<number, AccessTime>();
+    for (const volume of this.#volumes)
+      for (const { id, accessedNs } of await volume.index.accessedBetween(span)) {
+        const object = this.#objectOf(volume, id);
+        const link = ((volume.index.statOf(id)?.mode ?? 0) & S_IFMT) === S_IFLNK;
+        found.set(object, { object, atUs: Number(accessedNs / 1000n), link });
+      }
+    return [...found.values()];
+  }
+
+  /** Does the root's path lead to the directory that is recorded? */
+  isInPlace(): boolean {
+    // A replayed tree is nowhere.
+    if (this.#index !== undefined) return true;
+    const own = this.#volumes.find(({ prefix }) => prefix.length === 0);
+    const stat = own?.index.statOf(0);
+    if (stat === undefined || stat === null) return false;
+    try {
+      const { dev, ino } = statSync(this.#root, { bigint: true });
+      return Number(dev) === stat.dev && ino === stat.inode;
+    } catch {
+      return false;
+    }
   }
 
   isGone(object: number): boolean {

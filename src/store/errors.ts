@@ -13,8 +13,13 @@ interface Story {
 const DAMAGED: Story = {
   code: 'database-damaged',
   says: 'is damaged or is not a SQLite database',
-  hint: 'move it away (trace starts a new one) or restore a copy',
+  hint: '`trace doctor --repair` salvages what can be read, and keeps the damaged file',
   exit: 'data',
+};
+const UNSOUND: Story = {
+  ...DAMAGED,
+  says: 'is damaged: it holds what no recorder writes',
+  hint: 'move it away (trace starts a new one) or restore a copy',
 };
 const UNREADABLE: Story = {
   code: 'database-unreadable',
@@ -49,6 +54,7 @@ const IO: Story = {
 
 /** By the primary part of SQLite's code, or the errno's name. */
 const STORIES: readonly (readonly [RegExp, Story])[] = [
+  [/^UNSOUND_ROW$/, UNSOUND],
   // SQLITE_ERROR: a statement of ours that cannot be prepared, as without one of the tables.
   [/^SQLITE_(CORRUPT|NOTADB|ERROR$)/, DAMAGED],
   [/^SQLITE_READONLY_DBMOVED/, MOVED],
@@ -60,6 +66,11 @@ const STORIES: readonly (readonly [RegExp, Story])[] = [
 
 /** A row that this program has never written: somebody else did, or the disk. */
 export class DamagedRow extends Error {
+  readonly code = 'UNSOUND_ROW';
+}
+
+/** A page that cannot be what SQLite has written. */
+export class DamagedPage extends Error {
   readonly code = 'SQLITE_CORRUPT';
 }
 

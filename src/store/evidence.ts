@@ -3,7 +3,14 @@
  */
 import type { Evidence } from '../common/words.ts';
 
-const EVIDENCE: readonly Evidence[] = ['nfsd', 'fanotify', 'sole-client', 'local', 'import'];
+const EVIDENCE: readonly Evidence[] = [
+  'nfsd',
+  'fanotify',
+  'sole-client',
+  'local',
+  'import',
+  'atime',
+];
 
 export function evidenceBit(evidence: Evidence): number {
   return 1 << EVIDENCE.indexOf(evidence);

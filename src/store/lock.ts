@@ -2,7 +2,7 @@
  * One daemon a database: two would give the same numbers to different sessions. Owns the lock,
  * which the kernel takes back when its holder ends, however it ends.
  */
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
@@ -20,7 +20,7 @@ export interface DatabaseLock {
 export function lockDatabase(path: string): DatabaseLock {
   try {
     // Beside the file itself, as SQLite's own log is, by whatever links it was reached.
-    const file = `${existsSync(path) ? realpathSync(path) : resolve(path)}.lock`;
+    const file = `${statSync(path, { throwIfNoEntry: false }) !== undefined ? realpathSync(path) : resolve(path)}.lock`;
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
     const db = new Sqlite(file, { timeout: 0 });
     try {

@@ -2,7 +2,7 @@
  * Brings a database to the newest schema: plain SQL files, forward only, a copy kept first.
  * Owns `user_version`; must not know what the tables mean.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Database } from 'better-sqlite3';
@@ -53,7 +53,7 @@ export function migrate(db: Database, migrations: readonly Migration[]): void {
 function keepCopy(db: Database, version: number): void {
   const copy = copyPath(db.name, version);
   const partial = `${copy}.partial`;
-  if (existsSync(partial)) rmSync(partial);
+  rmSync(partial, { force: true });
   db.prepare('VACUUM INTO ?').run(partial);
   renameSync(partial, copy);
 }

@@ -28,7 +28,7 @@ type Prepared<T> = { readonly [K in keyof T]: Statement };
 
 function prepare<T extends Readonly<Record<string, string>>>(db: Database, sql: T): Prepared<T> {
   const prepared = Object.entries(sql).map(([name, text]) => [name, db.prepare(text)]);
-  return Object.fromEntries(prepared) as unknown as Prepared<T>;
+  return Object.fromEntries(prepared) as Prepared<T>;
 }
 
 export class MissingWriter {

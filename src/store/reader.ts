@@ -16,6 +16,7 @@ import type {
   FileAccessRow,
   KnownFile,
   LossRow,
+  LossTotal,
   MarkRow,
   MissingPath,
   MissingTotal,
@@ -38,7 +39,7 @@ const SESSION = `SELECT s.id, r.root_id AS rootId, root.path AS root, s.recordin
     JOIN root ON root.id = r.root_id JOIN client c ON c.id = s.client_id`;
 
 const RECORDING = `SELECT r.id, r.root_id AS rootId, root.path AS root, r.label, r.clients, r.tier,
-    r.started_us AS startedUs, r.stopped_us AS stoppedUs,
+    r.on_loss AS onLoss, r.started_us AS startedUs, r.stopped_us AS stoppedUs,
     coalesce((SELECT max(last_us) FROM session WHERE recording_id = r.id), r.started_us) AS lastUs
   FROM recording r JOIN root ON root.id = r.root_id`;
 
@@ -75,6 +76,9 @@ const SQL = {
       a.first_batch AS firstBatch
     FROM session s JOIN access a ON a.session_id = s.id JOIN name n ON n.file_id = a.file_id
     WHERE s.id = @id AND (@operations IS NULL OR (a.operations & @operations) <> 0)`,
+  fileIds: 'SELECT file_id FROM access WHERE session_id = ?',
+  recordingLosses: `SELECT place AS "where", sum(count) AS count FROM loss
+    WHERE recording_id = ? AND origin_id IS NULL GROUP BY place ORDER BY place`,
   losses: `${LOSS} WHERE origin_id IS NULL ORDER BY id`,
   lossesOf: `${LOSS} WHERE session_id = ? ORDER BY from_us, id`,
   marks: `SELECT id, session_id AS sessionId, at_us AS atUs, text FROM mark WHERE session_id = ?
@@ -273,6 +277,14 @@ export class Reader {
         path: below(names.of(directoryId)[0], row.name),
       }))
       .sort((a, b) => compareFirstNames(a.path ?? undefined, b.path ?? undefined));
+  }
+
+  fileIdsOf(sessionId: number): number[] {
+    return this.#sql.fileIds.pluck().all(sessionId) as number[];
+  }
+
+  lossesOfRecording(recordingId: number): LossTotal[] {
+    return this.#sql.recordingLosses.all(recordingId) as LossTotal[];
   }
 
   losses(sessionId: number | null): LossRow[] {

@@ -18,10 +18,12 @@ import type {
   IngestBatch,
   KnownFile,
   LossRow,
+  LossTotal,
   MarkRow,
   MissingPath,
   MissingTotal,
   NextIds,
+  OnLoss,
   RecordingRow,
   RootRow,
   SessionRow,
@@ -93,6 +95,7 @@ export class Store {
     readonly label: string | null;
     readonly clients: readonly string[];
     readonly tier: Tier;
+    readonly onLoss?: OnLoss;
     readonly atUs: number;
   }): number {
     return this.#write((writer) => writer.startRecording(recording));
@@ -240,6 +243,16 @@ export class Store {
 
   missingTotal(sessionId: number): MissingTotal {
     return this.#try(() => this.#reader.missingTotal(sessionId));
+  }
+
+  /** Numbers of the files that a session touched. */
+  fileIdsOf(sessionId: number): number[] {
+    return this.#try(() => this.#reader.fileIdsOf(sessionId));
+  }
+
+  /** What a recording lost, by place; each loss once. */
+  lossesOfRecording(recordingId: number): LossTotal[] {
+    return this.#try(() => this.#reader.lossesOfRecording(recordingId));
   }
 
   /** A session's losses; without one, each loss once, however many sessions it hit. */

@@ -186,6 +186,9 @@ export interface RootRow {
   readonly path: Buffer;
 }
 
+/** What a loss makes of a recording: `fail` = its end is a failure. */
+export type OnLoss = 'warn' | 'fail';
+
 export interface RecordingRow {
   readonly id: number;
   readonly rootId: number;
@@ -193,6 +196,7 @@ export interface RecordingRow {
   readonly label: string | null;
   readonly clients: readonly string[];
   readonly tier: Tier;
+  readonly onLoss: OnLoss;
   readonly startedUs: number;
   readonly stoppedUs: number | null;
   /** Last access of any of its sessions; its start if there is none. */
@@ -264,6 +268,12 @@ export interface LossRow {
   readonly fromUs: number;
   readonly toUs: number;
   readonly detail: string | null;
+}
+
+/** What a recording lost at one place. */
+export interface LossTotal {
+  readonly where: string;
+  readonly count: number;
 }
 
 /** One object that a session touched; metadata as first seen. */

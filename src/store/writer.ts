@@ -14,6 +14,7 @@ import type {
   LossUpdate,
   NameChange,
   NewFile,
+  OnLoss,
   SessionClosed,
   SessionOpened,
 } from './types.ts';
@@ -32,8 +33,8 @@ const SQL = {
   lastIds: 'UPDATE state SET last_session = max(last_session, ?), last_file = max(last_file, ?)',
   root: 'INSERT INTO root (path) VALUES (?) ON CONFLICT DO NOTHING',
   rootId: 'SELECT id FROM root WHERE path = ?',
-  recording: `INSERT INTO recording (root_id, label, clients, tier, started_us)
-    VALUES (@rootId, @label, @clients, @tier, @atUs) RETURNING id`,
+  recording: `INSERT INTO recording (root_id, label, clients, tier, on_loss, started_us)
+    VALUES (@rootId, @label, @clients, @tier, @onLoss, @atUs) RETURNING id`,
   stopRecording: 'UPDATE recording SET stopped_us = ? WHERE id = ? AND stopped_us IS NULL',
   tier: 'UPDATE recording SET tier = ? WHERE id = ?',
   client: 'INSERT INTO client (address) VALUES (?) ON CONFLICT DO NOTHING',
@@ -77,7 +78,8 @@ const SQL = {
       created = created | excluded.created,
       last_batch = excluded.last_batch`,
   loss: `INSERT INTO loss (recording_id, session_id, place, count, from_us, to_us, detail, alone)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+    VALUES (coalesce(@recordingId, (SELECT recording_id FROM session WHERE id = @sessionId)),
+      @sessionId, @where, @count, @fromUs, @toUs, @detail, @alone) RETURNING id`,
   spreadLoss: `INSERT INTO loss (recording_id, session_id, origin_id, place, count, from_us, to_us, detail)
     SELECT recording_id, id, @origin, @where, @count, @fromUs, @toUs, @detail FROM session
     WHERE recording_id = @recordingId AND opened_us <= @toUs
@@ -130,9 +132,10 @@ export class Writer {
     readonly label: string | null;
     readonly clients: readonly string[];
     readonly tier: Tier;
+    readonly onLoss?: OnLoss;
     readonly atUs: number;
   }): number {
-    const row = { ...recording, clients: JSON.stringify(recording.clients) };
+    const row = { onLoss: 'warn', ...recording, clients: JSON.stringify(recording.clients) };
     return (this.#sql.recording.get(row) as { id: number }).id;
   }
 
@@ -301,7 +304,7 @@ export class Writer {
   #oneLoss(loss: LossUpdate): void {
     const { recordingId, sessionId, where, count, fromUs, toUs, alone = false } = loss;
     const detail = loss.detail ?? null;
-    const { id: origin } = this.#sql.loss.get(
+    const { id: origin } = this.#sql.loss.get({
       recordingId,
       sessionId,
       where,
@@ -309,8 +312,8 @@ export class Writer {
       fromUs,
       toUs,
       detail,
-      alone ? 1 : 0,
-    ) as { id: number };
+      alone: alone ? 1 : 0,
+    }) as { id: number };
     if (sessionId === null && recordingId !== null && !alone)
       this.#sql.spreadLoss.run({ origin, recordingId, where, count, fromUs, toUs, detail });
   }

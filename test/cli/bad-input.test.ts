@@ -171,7 +171,11 @@ describe('databases', () => {
     const bytes = readFileSync(path);
     bytes.fill(0xa5, 4096);
     writeFileSync(path, bytes);
-    await sandbox.fails(['sessions', '--db', path], { code: 65, message: /damaged/, hint: /copy/ });
+    await sandbox.fails(['sessions', '--db', path], {
+      code: 65,
+      message: /damaged/,
+      hint: /--repair/,
+    });
     writeFileSync(path, 'this is no database at all, not by any means');
     await sandbox.fails(['sessions', '--db', path], { code: 65, message: /not a SQLite/ });
   });
@@ -195,7 +199,7 @@ describe('databases', () => {
       const { text } = await sandbox.fails([...args, '--db', path], {
         code: 65,
         message: /damaged/,
-        hint: /copy/,
+        hint: /copy|--repair/,
       });
       assert.equal(text, '');
     });

@@ -144,12 +144,6 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     assert.equal(await daemon.stop(), 0, daemon.log());
   });
 
-  test('SIGHUP, as of a terminal that goes: the same', async () => {
-    const daemon = await sandbox.daemon();
-    daemon.child.kill('SIGHUP');
-    assert.equal(await daemon.stop(), 0, daemon.log());
-  });
-
   test('a log that takes nothing, as on a full disk: it lives', async () => {
     const prefix = ['sh', '-c', 'exec "$@" 2>/dev/full', 'sh'];
     const running = sandbox.run(['daemon'], { prefix });
@@ -207,7 +201,7 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     assert.deepEqual(await recorded(), [roots[0]]);
   });
 
-  test('a root that has gone while no daemon ran: the others go on', async () => {
+  test('a root that has gone while no daemon ran waits; the others go on', async () => {
     const passing = `${disk.path}/passing`;
     mkdirSync(passing);
     const first = await sandbox.daemon();
@@ -215,8 +209,13 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     await first.stop();
     await sandbox.execute(['rmdir', passing]);
     const second = await sandbox.daemon();
+    assert.deepEqual(await recorded(), [roots[0], passing]);
+    assert.match(second.log(), /recording of .*passing waits: /);
+    const { text, stderr } = await sandbox.ok(['status']);
+    assert.match(text, /passing +waits +since/);
+    assert.match(stderr, /^warning: .*passing is not recorded now: .*\nhint: .*trace stop/m);
+    await sandbox.ok(['stop', '--root', passing]);
     assert.deepEqual(await recorded(), [roots[0]]);
-    assert.match(second.log(), /recording of .*passing ended: /);
   });
 
   test('its log is where start says, and no line is lost', async () => {

@@ -4,11 +4,22 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { FileHandle } from '../../src/common/batches.ts';
 import { HandleIndex } from '../../src/fanotify-ts/handle-index.ts';
 import { handleHash } from '../../src/attribution/handle.ts';
+import { lacks } from '../capabilities.ts';
 import { cannotMake, idOf, indexOf, makeFileSystem, type FileSystemKind } from './file-systems.ts';
 
 const UUID = { fsidType: 6, fsid: Buffer.from('cf47aae3f0914fc1a1b2c3d4e5f60718', 'hex') };
@@ -108,6 +119,45 @@ for (const kind of ['ext4', 'xfs', 'btrfs'] as const)
       other.close();
     });
   });
+
+describe('files that are moved for ever', { skip: lacks('handles') }, () => {
+  it('do not make the index grow: directories that they have left are forgotten', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'parents-'));
+    const index = new HandleIndex({ root: Buffer.from(folder) });
+    index.open();
+    index.addExportKey(UUID, { withParents: true });
+    const made = (tag: number, number: number): FileHandle => {
+      const bytes = Buffer.alloc(8);
+      bytes.writeUInt32LE(number, 0);
+      bytes.writeUInt32LE(tag, 4);
+      return { type: 1, bytes };
+    };
+    const [directories, files] = [300, 300];
+    for (let d = 0; d < directories; d++)
+      index.learn({
+        parent: index.handleOf(0),
+        name: Buffer.from(`d${d}`),
+        object: made(1, d),
+        directory: true,
+      });
+    const hash = (file: number, directory: number): number =>
+      handleHash({ ...UUID, handle: withParent(made(2, file), made(1, directory)) });
+    for (let d = 0; d < directories; d++)
+      for (let f = 0; f < files; f++) {
+        const name = Buffer.from(`f${f}`);
+        index.learn({ parent: made(1, d), name, object: made(2, f), directory: false });
+        if (d > 0) index.forget({ parent: made(1, d - 1), name });
+      }
+    for (let f = 0; f < files; f++) {
+      const found = [index.idOfHandle(made(2, f))];
+      assert.deepEqual(index.idsOfHash(hash(f, directories - 1)), found);
+      assert.deepEqual(index.idsOfHash(hash(f, directories - 2)), found, 'left lately');
+      assert.deepEqual(index.idsOfHash(hash(f, 0)), [], 'left long ago');
+    }
+    index.close();
+    rmSync(folder, { recursive: true });
+  });
+});
 
 describe('handles with parents on tmpfs', { skip: cannotMake('tmpfs') }, () => {
   it('do not exist: they are the usual ones', async () => {

@@ -54,7 +54,7 @@ export function compare(
       file.operations.includes('readlink'),
       file.bytes,
     ].join();
-    const theirs = [object.reads > 0, object.readlinks > 0, object.bytesRead].join();
+    const theirs = [object.reads + object.opens > 0, object.readlinks > 0, object.bytes].join();
     if (ours !== theirs) result.different.push(`${name}: session ${ours}, reference ${theirs}`);
   }
   for (const file of unseen) result.extra.push(namesOf(file)[0] ?? '(no name)');

@@ -40,7 +40,8 @@ async function demonstrate(nfs: '3' | '4.2'): Promise<void> {
   const commands: string[] = [];
   /** Runs one command of the product in the server and shows it as it was typed. */
   const trace = async (command: string): Promise<void> => {
-    const output = await product.trace(command);
+    // What it says beside its results, too, in the order in which a person sees it.
+    const output = await server.must(`trace ${command} 2>&1`, { timeoutMs: 180_000 });
     process.stdout.write(
       `\n    # trace ${command}\n${output.trimEnd().replaceAll(/^(?=.)/gm, '    ')}\n\n`,
     );

@@ -74,10 +74,43 @@ function mount(client: Client, root: string): string {
     : `mkdir -p ${to}; mount -t nfs -o vers=4.2 10.77.0.1:/${root} ${to}`;
 }
 
+const LATE = folder('c4', 'cross/late');
+/** What is done on the server and by clients while the recordings run, after everything else. */
+const CHANGES: readonly string[] = [
+  // A mount that is exported by itself, below a root that is not exported across mounts.
+  as(
+    'c3',
+    `mkdir -p /m/plain; mount -t nfs -o vers=3,nolock 10.77.0.1:/srv/plain /m/plain; cd /m/plain; ${USE}; cd own; ${USE}; ls ../hidden`,
+  ),
+  as('c3', `${mount('c3', 'bound')}; cat ${folder('c3', 'bound')}/b`),
+  // The file moves while the client holds a handle that names its directory.
+  as(
+    'c3',
+    `exec 5<${folder('c3', 'check')}/d1/b; mv /nfsroots/check/d1/b /nfsroots/check/d2/moved; cat <&5`,
+  ),
+  'sed -i "s#^/nfsroots/uuid .*#/nfsroots/uuid *(fsid=77,rw,no_root_squash,no_subtree_check,insecure)#" /etc/exports',
+  'exportfs -ra',
+  as('c3', `cat ${folder('c3', 'uuid')}/d1/b`),
+  'exportfs -u "*:/nfsroots/uuid"; exportfs -ra',
+  as(
+    'c4',
+    `umount ${folder('c4', 'uuid')}; ${mount('c4', 'uuid')}; cat ${folder('c4', 'uuid')}/d2/unused`,
+  ),
+  // One file system is mounted where nothing was, and then another.
+  '. test/lab/guest/exports-setup.sh; cd /nfsroots',
+  'on ext4 cross/late',
+  as('c4', `cat ${LATE}/d1/a`),
+  as('c4', `umount ${LATE}`),
+  'exportfs -f; umount cross/late; on xfs cross/late; echo other > cross/late/d1/other',
+  as('c4', `cat ${LATE}/d1/other`),
+];
+
 describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   const server = new LabServer();
   const product = new Product(server);
   let sets: RecordedSets;
+  /** After {@link CHANGES}. */
+  let later: RecordedSets;
   let warnings: string;
 
   const use = (kind: Kind, client: Client): string =>
@@ -89,18 +122,15 @@ describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () 
         'cd /',
       ].join('; '),
     );
-  const settle = async (): Promise<void> => {
-    sets = await RecordedSets.copy(server);
-  };
   /** The newest session of a client on a root, which must have lost nothing. */
-  const session = (root: string, client: Client) => {
-    const found = sets.sessions(`/nfsroots/${root}`, ADDRESSES[client]).at(-1);
+  const session = (root: string, client: Client, of = sets) => {
+    const found = of.sessions(`/nfsroots/${root}`, ADDRESSES[client]).at(-1);
     assert.ok(found !== undefined, `a session of ${client} on ${root}`);
     assert.deepEqual([found.loss, found.tier.split('+')[0]], [0, 'exact']);
     return found;
   };
-  const reads = (root: string, client: Client, expected: readonly string[]): void => {
-    assert.deepEqual(sets.did(session(root, client), 'read', expected), [...expected].sort());
+  const reads = (root: string, client: Client, expected: readonly string[], of = sets): void => {
+    assert.deepEqual(of.did(session(root, client, of), 'read', expected), [...expected].sort());
   };
 
   before(async () => {
@@ -120,11 +150,13 @@ describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () 
     });
     for (const client of CLIENTS) {
       const kinds = KINDS.filter(({ root, only = client }) => root !== INNER && only === client);
-      await server.must(kinds.map((kind) => use(kind, client)).join('\n'), {
+      await server.must(['set -e', ...kinds.map((kind) => use(kind, client))].join('\n'), {
         timeoutMs: PATIENCE_MS,
       });
     }
     sets = await RecordedSets.copy(server);
+    await server.must(['set -e', ...CHANGES].join('\n'), { timeoutMs: PATIENCE_MS });
+    later = await RecordedSets.copy(server);
   });
   after(() => server.stop());
 
@@ -162,75 +194,36 @@ describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () 
     assert.ok(names.includes('bind/a'), 'd1/a has that name too');
   });
 
-  test('a mount below a root that is exported by itself is recorded, any other is reported', async () => {
-    assert.match(warnings, /"1 other file systems are mounted below the root and not exported/);
-    await server.must(
-      as(
-        'c3',
-        `mkdir -p /m/plain; mount -t nfs -o vers=3,nolock 10.77.0.1:/srv/plain /m/plain; cd /m/plain; ${USE}; cd own; ${USE}; ls ../hidden`,
-      ),
-    );
-    await settle();
-    const [found] = sets.sessions('/srv/plain', ADDRESSES.c3);
+  test('a mount below a root that is exported by itself is recorded, any other is reported', () => {
+    assert.match(warnings, /"1 other file systems are mounted below \/srv\/plain/);
+    const [found] = later.sessions('/srv/plain', ADDRESSES.c3);
     assert.ok(found !== undefined);
     assert.equal(found.loss, 0);
     const expected = [...readIn(''), ...readIn('own')];
-    assert.deepEqual(sets.did(found, 'read', expected), expected.sort());
+    assert.deepEqual(later.did(found, 'read', expected), expected.sort());
   });
 
-  test('the same directory by two exports', async () => {
-    await server.must(as('c3', `${mount('c3', 'bound')}; cat ${folder('c3', 'bound')}/b`));
-    await settle();
-    reads('bound', 'c3', ['a', 'b']);
-    reads('fsid', 'c3', [...readIn(''), 'd1/b']);
+  test('the same directory by two exports', () => {
+    reads('bound', 'c3', ['b'], later);
+    reads('fsid', 'c3', [...readIn(''), 'd1/b'], later);
   });
 
-  test('with subtree_check a handle stays good when its file moves', async () => {
-    await server.must(
-      as(
-        'c3',
-        `exec 5<${folder('c3', 'check')}/d1/b; mv /nfsroots/check/d1/b /nfsroots/check/d2/moved; cat <&5`,
-      ),
-    );
-    await settle();
-    reads('check', 'c3', [...readIn(''), 'd2/moved']);
+  test('with subtree_check a handle stays good when its file moves', () => {
+    reads('check', 'c3', [...readIn(''), 'd2/moved'], later);
   });
 
-  test('an fsid that changes, an export that goes and comes back', async () => {
-    const line = '/nfsroots/uuid *(fsid=77,rw,no_root_squash,no_subtree_check,insecure)';
-    await server.must(
-      [
-        `sed -i "s#^/nfsroots/uuid .*#${line}#" /etc/exports; exportfs -ra`,
-        as('c3', `cat ${folder('c3', 'uuid')}/d1/b`),
-        'exportfs -u "*:/nfsroots/uuid"; exportfs -ra',
-        as(
-          'c4',
-          `umount ${folder('c4', 'uuid')}; ${mount('c4', 'uuid')}; cat ${folder('c4', 'uuid')}/d2/unused`,
-        ),
-      ].join('\n'),
-    );
-    await settle();
-    reads('uuid', 'c3', [...readIn(''), 'd1/b']);
-    reads('uuid', 'c4', [...readIn(''), 'd2/unused']);
+  test('an fsid that changes, an export that goes and comes back', () => {
+    reads('uuid', 'c3', [...readIn(''), 'd1/b'], later);
+    reads('uuid', 'c4', [...readIn(''), 'd2/unused'], later);
   });
 
-  test('a file system that is mounted, and another in its place, while recording', async () => {
-    const late = folder('c4', 'cross/late');
-    await server.must(
-      [
-        '. test/lab/guest/exports-setup.sh; cd /nfsroots',
-        'on ext4 cross/late',
-        as('c4', `cat ${late}/d1/a`),
-        as('c4', `umount ${late}`),
-        'exportfs -f; umount cross/late; on xfs cross/late; echo other > cross/late/d1/other',
-        as('c4', `cat ${late}/d1/other`),
-      ].join('\n'),
-      { timeoutMs: PATIENCE_MS },
-    );
-    await settle();
+  test('a file system that is mounted, and another in its place, while recording', () => {
     const before = ['', 'xfs', 'tmpfs', 'btrfs', 'btrfs/deep'].flatMap(readIn);
-    reads('cross', 'c4', [...before, 'late/d1/a', 'late/d2/a2', 'late/d1/other']);
-    assert.deepEqual(sets.losses(), []);
-    assert.equal(sets.status.unresolved, 0);
+    reads('cross', 'c4', [...before, 'late/d1/a', 'late/d2/a2', 'late/d1/other'], later);
+  });
+
+  test('nothing is unresolved after the changes either', () => {
+    assert.deepEqual(later.losses(), []);
+    assert.equal(later.status.unresolved, 0);
   });
 });

@@ -95,6 +95,13 @@ export class Product {
     return files;
   }
 
+  /** Paths that the client looked for and that were not there; tier `exact+names` only. */
+  async missing({ session }: Session): Promise<string[]> {
+    const output = await this.#json(`files ${session} --missing`);
+    const { missing } = output as { missing: { readonly path: string | null }[] };
+    return missing.map(({ path: name }) => name ?? '');
+  }
+
   /** The list, a NUL after each path. */
   async list({ session }: Pick<Session, 'session'>): Promise<Buffer> {
     const { code, output, stderr } = await this.#server.run(`trace list -0 ${session}`, {

@@ -18,7 +18,7 @@ const NAMES = ['c1', 'c2'];
 
 /** Mounts in the client's network, does something in its root, unmounts. */
 function visit(name: string, version: '3' | '4.2', shell: string): string {
-  const where = version === '3' ? `${VICTIM_ROOT}` : VICTIM_ROOT.replace('/nfsroots', '');
+  const where = version === '3' ? VICTIM_ROOT : VICTIM_ROOT.replace('/nfsroots', '');
   const options = `ro,vers=${version}${version === '3' ? ',nolock' : ''}`;
   return [
     `mkdir -p /visit/${name}`,

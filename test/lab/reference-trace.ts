@@ -6,6 +6,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
+import { parseEvents, PROBE, PROBE_GROUP, type ReferenceEvent } from './reference-events.ts';
 import { GUEST_SHARE, VICTIM_ROOT, type LabServer } from './server.ts';
 
 /** What one client did to one object. */
@@ -14,17 +15,23 @@ export interface ReferenceObject {
   readonly hash: number;
   /** How often a handle of this hash was verified for this client. */
   verified: number;
-  /** Bytes that READs of it returned. */
-  bytesRead: number;
+  /** What READs and WRITEs of it moved. */
+  bytes: number;
   reads: number;
+  /** How often it was asked for leave to read it: an empty file is opened and never read. */
+  opens: number;
   readlinks: number;
 }
 
 /** By client address, then by hash. */
 export type ReferenceTrace = ReadonlyMap<string, ReadonlyMap<number, ReferenceObject>>;
 
-const INSTANCE = '/sys/kernel/tracing/instances/lab-reference';
-const EVENTS = ['sunrpc/svc_process', 'nfsd/nfsd_fh_verify', 'nfsd/nfsd_read_io_done'];
+const TRACEFS = '/sys/kernel/tracing';
+const INSTANCE = `${TRACEFS}/instances/lab-reference`;
+const EVENTS = ['sunrpc/svc_process', 'nfsd/nfsd_read_io_done', 'nfsd/nfsd_write_io_done'];
+const VERIFY = ['nfsd/nfsd_fh_verify', `${PROBE_GROUP}/fh_verify`];
+const NAME = 'reference-trace.txt';
+const FOLLOWED = `/run/${NAME}`;
 /** A boot is about 3 MB of binary records; the rest is head-room. */
 const BUFFER_KB_PER_CPU = 24_576;
 
@@ -35,87 +42,105 @@ export class ReferenceRecorder {
     this.#server = server;
   }
 
-  async start(): Promise<void> {
+  /**
+   * With `follow` the text is drained all the time, so that a long recording fits; it ends with
+   * {@link finish} then, not with {@link take}.
+   */
+  async start({ follow = false }: { readonly follow?: boolean } = {}): Promise<void> {
     const enable = EVENTS.map((event) => `echo 1 > ${INSTANCE}/events/${event}/enable`);
     await this.#server.must(
       [
         'set -e',
+        // Kernels without nfsd_fh_verify get a probe of the function itself.
+        `test -e ${TRACEFS}/events/nfsd/nfsd_fh_verify || echo '${PROBE}' >> ${TRACEFS}/kprobe_events`,
         `mkdir -p ${INSTANCE}`,
+        `for verify in ${VERIFY.join(' ')}; do`,
+        `  test ! -e ${INSTANCE}/events/$verify || echo 1 > ${INSTANCE}/events/$verify/enable`,
+        'done',
         `echo ${BUFFER_KB_PER_CPU} > ${INSTANCE}/buffer_size_kb`,
         `echo 0 > ${INSTANCE}/options/overwrite`,
+        // The default clock is each processor's own: a thread that moves would be out of order.
+        `echo mono > ${INSTANCE}/trace_clock`,
         ...enable,
         `echo 1 > ${INSTANCE}/tracing_on`,
+        ...(follow
+          ? [`setsid cat ${INSTANCE}/trace_pipe > ${FOLLOWED} & echo $! > ${FOLLOWED}.pid`]
+          : []),
       ].join('\n'),
     );
   }
 
-  /** What has been seen since the start or the last take, which is then forgotten. */
-  async take(): Promise<ReferenceTrace> {
-    const name = 'reference-trace.txt';
-    const outside = path.join(this.#server.share, name);
+  /** Every event since a start that follows. */
+  async finish(): Promise<ReferenceEvent[]> {
     const stats = await this.#server.must(
       [
         'set -e',
         `echo 0 > ${INSTANCE}/tracing_on`,
         `cat ${INSTANCE}/per_cpu/cpu*/stats`,
-        `cat ${INSTANCE}/trace > /run/${name}`,
+        'sleep 2',
+        `kill $(cat ${FOLLOWED}.pid)`,
+        `cp ${FOLLOWED} ${GUEST_SHARE}/${NAME}`,
+      ].join('\n'),
+    );
+    mustBeWhole(stats);
+    const outside = path.join(this.#server.share, NAME);
+    const text = await readFile(outside, 'latin1');
+    await rm(outside);
+    return parseEvents(text);
+  }
+
+  /** What has been seen since the start or the last take, which is then forgotten. */
+  async take(): Promise<ReferenceTrace> {
+    const outside = path.join(this.#server.share, NAME);
+    const stats = await this.#server.must(
+      [
+        'set -e',
+        `echo 0 > ${INSTANCE}/tracing_on`,
+        `cat ${INSTANCE}/per_cpu/cpu*/stats`,
+        `cat ${INSTANCE}/trace > /run/${NAME}`,
         `echo > ${INSTANCE}/trace`,
         `echo 1 > ${INSTANCE}/tracing_on`,
-        `cp /run/${name} ${GUEST_SHARE}/${name}`,
-        `rm /run/${name}`,
+        `cp /run/${NAME} ${GUEST_SHARE}/${NAME}`,
+        `rm /run/${NAME}`,
       ].join('\n'),
       { timeoutMs: 120_000 },
     );
-    for (const [line, count] of stats.matchAll(
-      /^(?:overrun|commit overrun|dropped events): (\d+)$/gm,
-    )) {
-      if (Number(count) !== 0) throw new Error(`the reference trace itself is not whole: ${line}`);
-    }
+    mustBeWhole(stats);
     const text = await readFile(outside, 'latin1');
     await rm(outside);
-    return parseReferenceTrace(text);
+    return summed(parseEvents(text));
   }
 
   async stop(): Promise<void> {
-    await this.#server.must(`rmdir ${INSTANCE}`);
+    await this.#server.must(
+      `rmdir ${INSTANCE}; ! grep -q ${PROBE_GROUP} ${TRACEFS}/kprobe_events || echo '-:${PROBE_GROUP}/fh_verify' >> ${TRACEFS}/kprobe_events`,
+    );
   }
 }
 
-/** Joins the lines of `trace` (one instance, text form of Linux 6.1). */
-export function parseReferenceTrace(text: string): ReferenceTrace {
+function mustBeWhole(stats: string): void {
+  for (const [line, count] of stats.matchAll(
+    /^(?:overrun|commit overrun|dropped events): (\d+)$/gm,
+  )) {
+    if (Number(count) !== 0) throw new Error(`the reference trace itself is not whole: ${line}`);
+  }
+}
+
+/** The events of each client's objects, taken together. */
+export function summed(events: readonly ReferenceEvent[]): ReferenceTrace {
   const clients = new Map<string, Map<number, ReferenceObject>>();
-  const calls = new Map<string, { xid: string; client: string }>();
-  for (const line of text.split('\n')) {
-    const head = /^\s*(?:nfsd|\S+)-(\d+)\s+\[\d+\].*?: (svc_process|nfsd_\w+): (.*)$/.exec(line);
-    if (head === null) continue;
-    const [, thread = '', event, rest = ''] = head;
-    const xid = /xid=0x([0-9a-f]+)/.exec(rest)?.[1] ?? '';
-    if (event === 'svc_process') {
-      const address = /addr=(\S+):\d+ /.exec(rest)?.[1];
-      if (address === undefined || !rest.includes('service=nfsd ')) calls.delete(thread);
-      else calls.set(thread, { xid, client: address });
-      continue;
-    }
-    const call = calls.get(thread);
-    if (call?.xid !== xid) throw new Error(`no call on thread ${thread} for: ${line}`);
-    const hash = Number.parseInt(/fh_hash=0x([0-9a-f]+)/.exec(rest)?.[1] ?? '', 16);
-    const objects = clients.get(call.client) ?? new Map<number, ReferenceObject>();
-    clients.set(call.client, objects);
+  for (const { client, hash, kind, bytes } of events) {
+    const objects = clients.get(client) ?? new Map<number, ReferenceObject>();
+    clients.set(client, objects);
     const object = objects.get(hash) ?? {
-      hash,
-      verified: 0,
-      bytesRead: 0,
-      reads: 0,
-      readlinks: 0,
+      ...{ hash, verified: 0, bytes: 0, reads: 0, opens: 0, readlinks: 0 },
     };
     objects.set(hash, object);
-    if (event === 'nfsd_fh_verify') {
-      object.verified++;
-      if (/type=LNK\b/.test(rest)) object.readlinks++;
-    } else {
-      object.reads++;
-      object.bytesRead += Number(/len=(\d+)/.exec(rest)?.[1] ?? 0);
-    }
+    if (kind === 'read') object.reads++;
+    else if (kind !== 'write') object.verified++;
+    if (kind === 'open') object.opens++;
+    if (kind === 'readlink') object.readlinks++;
+    object.bytes += bytes;
   }
   return clients;
 }

@@ -119,7 +119,7 @@ export class LabServer {
       name: 'server',
       kernel: artifacts.kernel,
       initrd: artifacts.serverInitramfs,
-      append: 'quiet',
+      append: 'quiet init_on_alloc=0 mitigations=off',
       memoryMb: this.#options.memoryMb ?? 1536,
       cpus: 2,
       devices: this.#devices(artifacts, repository),

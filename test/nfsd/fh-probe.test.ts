@@ -7,6 +7,7 @@ import { test, type TestContext } from 'node:test';
 import {
   createProbe,
   hasProbe,
+  missedBy,
   ownProbeName,
   PREPARED_PROBE,
   removeLeftovers,
@@ -75,6 +76,17 @@ test('a kernel without kprobe events says so, and there is nothing to remove', (
   assert.match(whyNoProbe(folder) ?? '', /CONFIG_KPROBE_EVENTS/);
   assert.throws(() => createProbe(folder, 'fhv'), { code: 'no-kprobe', exit: 'unavailable' });
   assert.equal(removeProbe(folder, 'fhv'), 'absent');
+});
+
+test('calls that the kernel could not probe are counted, its own and its partner’s', (t) => {
+  const { folder } = pretend(t, '5.10');
+  assert.equal(missedBy(folder, 'fhv'), 0);
+  const lines = ['fhv 812 2', 'fhv_ret 810 3', 'fhv_1_1 5 70', 'others_fhv 5 700'];
+  writeFileSync(
+    `${folder}/kprobe_profile`,
+    lines.map((line) => `  ${line.replaceAll(' ', '        ')}\n`).join(''),
+  );
+  assert.equal(missedBy(folder, 'fhv'), 5);
 });
 
 test('what a killed daemon left is removed; a living one’s and the prepared one are not', (t) => {

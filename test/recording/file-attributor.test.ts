@@ -28,7 +28,10 @@ describe('events of unknown objects', { skip: cannotMake('tmpfs') }, () => {
     root.open();
     await root.rewalk();
     const clients = new ClientFilter([]);
-    root.begin({ rootId: 1, recordingId: 1, clients, label: null, startedUs: 0 }, []);
+    root.begin(
+      { rootId: 1, recordingId: 1, clients, label: null, onLoss: 'warn', startedUs: 0 },
+      [],
+    );
     writeFileSync(`${disk.path}/late`, 'x');
     const index = await indexOf(disk.path);
     late = event(index.handleOf(idOf(index, 'late')), index.handleOf(idOf(index, '')));
@@ -56,7 +59,7 @@ describe('events of unknown objects', { skip: cannotMake('tmpfs') }, () => {
       sessions: new BootSessions({ nextSessionId: 1, quietUs: 1, identities: [], open: [] }),
       witnesses: new WitnessBench(),
       nextFileId: () => 1,
-      serverPorts: [],
+      serverPorts: () => [],
     }).attribute(
       { events: [seen], losses: [], untilUs: 0 },
       { traced: false, builder, effects: [], toWall: (us) => us },

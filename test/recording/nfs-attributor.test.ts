@@ -64,7 +64,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     await root.rewalk();
     const filter = new ClientFilter(clients);
     const identity = { rootId: ROOT_ID, recordingId: 70, clients: filter };
-    root.begin({ ...identity, label: null, startedUs: 0 }, []);
+    root.begin({ ...identity, label: null, onLoss: 'warn', startedUs: 0 }, []);
     const place = new MountTable(readMountinfo()).placeOf(root.path);
     assert.ok(place !== null);
     const rootHandle = { type: 1, bytes: Buffer.alloc(8) };
@@ -165,6 +165,17 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     assert.equal(builder.accesses()[0]?.count, 4);
     assert.equal(builder.accesses()[0]?.bytes, 200);
     assert.deepEqual(builder.losses, []);
+  });
+
+  test('a READ of an empty file needs no file event, and answers for one', async () => {
+    const [object = -1] = root.objectsOfHash(await hashOf('one'));
+    await attribute([await read('one', { bytes: 0 }), await read('two', { order: 2 })]);
+    witnesses.file(root, object);
+    witnesses.next(1);
+    assert.deepEqual(
+      witnesses.judge().map(({ where, detail }) => [where, detail]),
+      [['witness-fanotify', 'two']],
+    );
   });
 
   test('a refused call, and one without a client, used nothing', async () => {

@@ -15,7 +15,13 @@ import {
   peersInTable,
 } from '../../src/recording/connected-clients.ts';
 import { batchOfEffects, noticesOfEffects } from '../../src/recording/effects.ts';
-import { parseClientDomains, parseEtab, parseKernelExports } from '../../src/recording/exports.ts';
+import { parseExportTable } from '../../src/attribution/handle.ts';
+import {
+  keyByOptions,
+  parseClientDomains,
+  parseEtab,
+  parseKernelExports,
+} from '../../src/recording/exports.ts';
 import { isWithin } from '../../src/recording/paths.ts';
 import { clientOf } from '../../src/recording/file-attributor.ts';
 import type { IngestBatch } from '../../src/store/types.ts';
@@ -170,6 +176,24 @@ describe('exports', () => {
     );
   });
 
+  test('the key that the kernel makes of the options, before it lists it', () => {
+    // Both tables of one server (6.1): an ext4, a directory of another, fsid=21.
+    const content = Buffer.from(
+      '/nfsroots/below\t*,10.77.0.32(ro,uuid=b287108e:8c8f44f8:8e9f6248:2c9a282e,sec=1)\n' +
+        '/nfsroots/shared/one\t*,10.77.0.31(rw,uuid=3425c42b:911548d7:a42d496e:852199fa,sec=1)\n' +
+        '/nfsroots/twice\t*,10.77.0.31(rw,insecure,fsid=21,sec=1)\n/neither\t*(ro)\n',
+    );
+    const listed = Buffer.from(
+      '*,10.77.0.32 6 0x8e1087b2f8448f8c48629f8e2e289a2c /nfsroots/below\n' +
+        '*,10.77.0.31 7 0x00000802000000002bc42534d74815916e492da4fa992185 /nfsroots/shared/one\n' +
+        '*,10.77.0.31 1 0x00000015 /nfsroots/twice\n',
+    );
+    const keys = parseKernelExports(content).map((one) =>
+      keyByOptions(one, { top: String(one.path) === '/nfsroots/below', inode: 0x802n }),
+    );
+    assert.deepEqual(keys, [...parseExportTable(listed), null]);
+  });
+
   test('which domain a client is in: addresses as we write them', () => {
     const content = Buffer.from(
       '#class IP domain\nnfsd 10.0.0.7 10.0.0.7,*\n' +
@@ -308,7 +332,7 @@ describe('CommitQueue', () => {
 
   test('what the disk refused waits, in its order', () => {
     const store = new FailingStore();
-    const queue = new CommitQueue(store);
+    const queue = new CommitQueue({ store });
     store.refuse = full;
     for (const atUs of [1, 2]) assert.throws(() => queue.commit(batch(atUs)), full);
     assert.equal(queue.waiting, 2);
@@ -321,49 +345,72 @@ describe('CommitQueue', () => {
     assert.equal(queue.waiting, 0);
   });
 
-  test('what it had to drop is a loss; sessions and names are kept', () => {
+  test('what it had to drop is a loss of the sessions it was of; sessions and names are kept', () => {
     const store = new FailingStore();
-    const queue = new CommitQueue(store);
+    const queue = new CommitQueue({ store, limitBytes: 5000 });
     store.refuse = full;
-    for (let atUs = 1; atUs <= 1002; atUs += 1)
+    for (let atUs = 1; atUs <= 10; atUs += 1)
       assert.throws(() => queue.commit({ ...batch(atUs, 3), names: [] }));
+    assert.equal(queue.waiting, 10);
     store.refuse = null;
     queue.commit(batch(2000));
-    assert.equal(store.taken.length, 1002 + 1 + 1);
+    const losses = queue.takeLosses();
     assert.deepEqual(
-      store.taken.slice(0, 4).map(({ accesses }) => accesses?.length),
-      [0, 0, 0, 3],
+      losses.map(({ where, sessionId, fromUs }) => [where, sessionId, fromUs]),
+      [['writer', 1, 1]],
     );
-    assert.deepEqual(store.taken.at(-1), {
-      atUs: 2000,
-      losses: [
-        {
-          recordingId: null,
-          sessionId: null,
-          where: 'writer',
-          count: 9,
-          fromUs: 1,
-          toUs: 2000,
-        },
-      ],
-    });
+    const kept = store.taken.flatMap(({ accesses = [] }) => accesses).length;
+    assert.equal(kept + (losses[0]?.count ?? 0), 31);
+    assert.equal(store.taken.at(-1)?.accesses?.length, 1, 'the newest are kept');
+    assert.deepEqual(queue.takeLosses(), []);
   });
 
-  test('what the store cannot take does not block what follows, and is a loss', () => {
+  test('when even that is too much it says so, and counts what it is told', () => {
     const store = new FailingStore();
-    const queue = new CommitQueue(store);
-    store.refuse = new Error('FOREIGN KEY constraint failed');
-    assert.throws(() => queue.commit(batch(1, 2)), /FOREIGN KEY/);
-    store.refuse = null;
-    queue.commit(batch(5));
+    const queue = new CommitQueue({ store, limitBytes: 2000 });
+    store.refuse = full;
+    const names = Array.from({ length: 20 }, (_, fileId) => ({
+      fileId,
+      path: Buffer.from('x'),
+      change: 'added' as const,
+    }));
+    assert.throws(() => queue.commit({ atUs: 1, names }), full);
+    assert.equal(queue.full, true);
+    queue.noteDropped(5, 2, 3);
+    queue.noteDropped(5, 4, 6);
+    assert.throws(() => queue.commit({ atUs: 9 }), full);
+    assert.equal(queue.waiting, 1, 'an empty batch only asks again');
     assert.deepEqual(
-      store.taken.map(({ atUs, losses }) => [atUs, losses?.[0]?.count]),
-      [
-        [5, undefined],
-        [5, 2],
-      ],
+      queue.takeLosses().map(({ count, fromUs, toUs }) => [count, fromUs, toUs]),
+      [[10, 2, 6]],
     );
-    queue.commit(batch(6));
-    assert.equal(store.taken.length, 3, 'it is told once');
+    store.refuse = null;
+    queue.commit({ atUs: 10 });
+    assert.equal(queue.full, false);
+  });
+
+  test('a row that the store refuses is found, set aside alone, and counted', () => {
+    const bad = (fileId: number): boolean => fileId === 7 || fileId === 90;
+    const taken: number[] = [];
+    let transactions = 0;
+    const queue = new CommitQueue({
+      store: {
+        ingest: ({ accesses = [] }) => {
+          transactions += 1;
+          if (accesses.some(({ fileId }) => bad(fileId)))
+            throw new Error('FOREIGN KEY constraint failed');
+          taken.push(...accesses.map(({ fileId }) => fileId));
+        },
+      },
+    });
+    queue.commit(batch(1, 100));
+    assert.equal(taken.length, 98);
+    assert.ok(!taken.some(bad));
+    assert.ok(transactions < 40, `${transactions} transactions`);
+    const [loss] = queue.takeLosses();
+    assert.deepEqual([loss?.where, loss?.sessionId, loss?.count], ['refused-batch', 1, 2]);
+    assert.match(loss?.detail ?? '', /an access: FOREIGN KEY/);
+    queue.commit(batch(2, 3));
+    assert.equal(queue.waiting, 0);
   });
 });

@@ -15,10 +15,7 @@ import type { FileBatch, FileEvent, FileHandle, NfsBatch } from '../../src/commo
 import { FAN_CREATE, FAN_DELETE } from '../../src/fanotify-ts/masks.ts';
 import { HandleIndex } from '../../src/fanotify-ts/handle-index.ts';
 import { nowUs } from '../../src/recording/clock.ts';
-import { CommitQueue } from '../../src/recording/commit-queue.ts';
 import { Recorder } from '../../src/recording/recorder.ts';
-import { TraceError } from '../../src/common/errors.ts';
-import type { IngestBatch } from '../../src/store/types.ts';
 import { Store } from '../../src/store/store.ts';
 
 const MIB = 2 ** 20;
@@ -134,42 +131,6 @@ describe('the index', () => {
     assert.deepEqual([...index.takeChanged()], []);
     index.close();
   });
-});
-
-test('what the store refuses is kept within a bound, and the rest is counted', () => {
-  let refuses = true;
-  const taken: IngestBatch[] = [];
-  const queue = new CommitQueue(
-    {
-      ingest: (batch) => {
-        if (refuses) throw new TraceError({ code: 'database-io', message: 'full', exit: 'io' });
-        taken.push(batch);
-      },
-    },
-    1000,
-  );
-  const access = {
-    sessionId: 1,
-    operations: 1,
-    count: 1,
-    bytes: 0,
-    firstUs: 0,
-    lastUs: 0,
-    order: 0,
-    evidence: 'nfsd' as const,
-  };
-  for (let flush = 0; flush < 50; flush++)
-    assert.throws(() =>
-      queue.commit({
-        atUs: flush,
-        accesses: Array.from({ length: 100 }, (_, fileId) => ({ ...access, fileId })),
-      }),
-    );
-  refuses = false;
-  queue.commit({ atUs: 50 });
-  const kept = taken.reduce((sum, { accesses = [] }) => sum + accesses.length, 0);
-  const [loss] = taken.at(-1)?.losses ?? [];
-  assert.deepEqual([kept, loss?.where, loss?.count], [1000, 'writer', 4000]);
 });
 
 /** What one client, or many, can send in one flush's time. */

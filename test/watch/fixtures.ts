@@ -43,6 +43,7 @@ export function body(fields: Partial<WatchBody> = {}): WatchBody {
           label: 'new kernel',
           objects: 11_482,
           walking: false,
+          waiting: null,
           since: '2026-01-31T12:00:00.000Z',
         },
       ],

@@ -1,6 +1,7 @@
 /** `trace daemon`: the recorder in the foreground; systemd runs this. */
 import { Option, type Command } from 'commander';
-import { SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
+import { DEFAULT_CONFIG, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
+import { statSync } from 'node:fs';
 import type { Register } from '../commands.ts';
 import type { GlobalOptions } from '../context.ts';
 import { version } from '../version.ts';
@@ -9,7 +10,10 @@ export const registerDaemon: Register = (program) => {
   program
     .command('daemon')
     .description('the recorder, in the foreground')
-    .option('--config <file>', 'configuration (JSON)')
+    .option(
+      '--config <file>',
+      'configuration (JSON; default /etc/nfsroot-trace.json, if it is there)',
+    )
     .addOption(
       new Option(
         '--record-batches <dir>',
@@ -20,14 +24,23 @@ export const registerDaemon: Register = (program) => {
       const { stateDir, socket } = command.optsWithGlobals<GlobalOptions>();
       const { loadConfig } = await import('../../daemon/config.ts');
       const { runDaemon } = await import('../../daemon/daemon.ts');
-      await runDaemon({
-        config: loadConfig(options.config, {
+      const readConfig = () =>
+        loadConfig(options.config ?? usualConfig(), {
           ...process.env,
           ...(stateDir === undefined ? {} : { [STATE_DIR_VARIABLE]: stateDir }),
           ...(socket === undefined ? {} : { [SOCKET_VARIABLE]: socket }),
-        }),
+        });
+      await runDaemon({
+        config: readConfig(),
+        readConfig,
         version: version(),
         recordBatches: options.recordBatches,
       });
     });
 };
+
+function usualConfig(): string | undefined {
+  return statSync(DEFAULT_CONFIG, { throwIfNoEntry: false }) === undefined
+    ? undefined
+    : DEFAULT_CONFIG;
+}

@@ -4,6 +4,7 @@ import { jsonPath } from '../../common/bytes.ts';
 import { EXIT } from '../../common/errors.ts';
 import { TIERS, type Tier } from '../../common/words.ts';
 import type { Finding } from '../../daemon/doctor/diagnose.ts';
+import type { RepairReport } from '../../store/repair.ts';
 import type { Register } from '../commands.ts';
 import { escapeName, type Output, paintResult } from '../output.ts';
 import { rootArgument } from '../root-argument.ts';
@@ -11,6 +12,7 @@ import { rootArgument } from '../root-argument.ts';
 interface DoctorOptions {
   readonly root?: string;
   readonly tier: Tier;
+  readonly repair?: boolean;
 }
 
 export const registerDoctor: Register = (program, context) => {
@@ -21,7 +23,13 @@ export const registerDoctor: Register = (program, context) => {
     .addOption(
       new Option('--tier <tier>', 'the tier that is good enough').choices(TIERS).default(TIERS[0]),
     )
-    .action(async ({ root, tier: wanted }: DoctorOptions, command: Command) => {
+    .option('--repair', 'salvage a damaged database; what is kept and lost is told')
+    .action(async ({ root, tier: wanted, repair }: DoctorOptions, command: Command) => {
+      if (repair === true) {
+        const { output, database } = context(command);
+        showRepair(output, await repairOf(database));
+        return;
+      }
       const { diagnose } = await import('../../daemon/doctor/diagnose.ts');
       const { output, places, database, client } = context(command);
       const { findings, tiers, roots, tier, ok } = await diagnose({
@@ -47,6 +55,38 @@ export const registerDoctor: Register = (program, context) => {
       process.exitCode = ok ? EXIT.ok : EXIT.failed;
     });
 };
+
+async function repairOf(database: string): Promise<RepairReport> {
+  const { repairDatabase } = await import('../../store/repair.ts');
+  return repairDatabase({ path: database, atUs: Date.now() * 1000 });
+}
+
+function showRepair(output: Output, report: RepairReport): void {
+  const { sound, kept, file, rows, lostRows, sessions, mended } = report;
+  output.value({
+    sound,
+    kept,
+    sessions,
+    pages: file.pages,
+    pages_missing: file.missing,
+    pages_unreadable: file.unreadable,
+    rows,
+    rows_lost: lostRows,
+    mended,
+  });
+  if (sound) {
+    output.line(`the database is sound: ${sessions} sessions; nothing was done`);
+    return;
+  }
+  const tables = Object.entries(rows).map(([table, count]) => `${count} ${table}`);
+  output.line(`salvaged ${sessions} sessions (rows: ${tables.join(', ') || 'none'})`);
+  output.line(
+    `lost: ${file.unreadable} of ${file.pages} pages unreadable, ${file.missing} missing, ${lostRows} rows`,
+  );
+  for (const text of mended) output.line(text);
+  output.line(`the damaged database is kept as ${kept ?? ''}`);
+  output.line('every session has this as a loss: `trace show`');
+}
 
 const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 const STATE_WIDTH = 4;

@@ -1,5 +1,5 @@
 /** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { bytesOf } from '../../common/bytes.ts';
 import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
@@ -11,6 +11,7 @@ interface StartOptions {
   readonly root?: string;
   readonly label?: string;
   readonly client?: readonly string[];
+  readonly onLoss: string;
 }
 
 export const registerStart: Register = (program, context) => {
@@ -24,6 +25,11 @@ export const registerStart: Register = (program, context) => {
       'only this client or range (repeatable)',
       (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
     )
+    .addOption(
+      new Option('--on-loss <what>', 'what a loss makes of the recording')
+        .choices(['warn', 'fail'])
+        .default('warn'),
+    )
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
       const root = rootArgument(required(options.root, '--root <dir>'));
@@ -36,6 +42,7 @@ export const registerStart: Register = (program, context) => {
         root,
         label: options.label ?? null,
         clients,
+        onLoss: options.onLoss,
       });
       output.value({ ...body, daemon_started: pid });
       for (const { message, hint } of body.warnings) output.warn(message, hint);

@@ -51,11 +51,17 @@ export const registerStatus: Register = (program, context) => {
       ))
         output.line(row);
       if (body.clients.length > MOST_LINES) output.line('  ... (`trace sessions` has all)');
+      for (const { root, waiting } of body.recordings)
+        if (waiting !== null)
+          output.warn(
+            `${output.name(bytesOf(root))} is not recorded now: ${waiting}`,
+            'it is looked for every two seconds; `trace stop --root DIR` ends its recording',
+          );
       if (body.recordings.length === 0) output.line('nothing is being recorded');
       for (const row of table(
-        body.recordings.map(({ root, objects, walking, since, label }) => [
+        body.recordings.map(({ root, objects, walking, since, label, waiting }) => [
           output.name(bytesOf(root)),
-          walking ? 'being listed' : `${objects} objects`,
+          waiting !== null ? 'waits' : walking ? 'being listed' : `${objects} objects`,
           `since ${since}`,
           output.name(Buffer.from(label ?? '')),
         ]),

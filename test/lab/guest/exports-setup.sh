@@ -65,12 +65,12 @@ mkdir cross/bind cross/late
 mount --bind cross/d1 cross/bind
 # One file system, several roots; one a part of another.
 on ext4 shared
-for dir in one two two/inner twice first second; do fill shared/$dir; done
-# Directories that are mounted elsewhere and exported there.
-ln shared/first/d1/a shared/second/d1/of-first
-mkdir bound twice first second
+for dir in one two two/inner; do fill shared/$dir; done
+# A directory that is mounted elsewhere and exported there too. Not one of a file system that is
+# exported by its UUID: mountd takes any mount of it below a crossmnt for it.
+mkdir bound
 mount --bind fsid/d1 bound
-for dir in twice first second; do mount --bind shared/$dir $dir; done
+for dir in twice first second; do on tmpfs $dir; done
 # Out of the reach of the pseudo root's crossmnt.
 mkdir -p /srv/plain
 on ext4 /srv/plain

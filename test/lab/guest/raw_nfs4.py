@@ -15,7 +15,8 @@ import sys
 
 PROGRAM, VERSION, COMPOUND = 100003, 4, 1
 EXCHANGE_ID, CREATE_SESSION, SEQUENCE = 42, 43, 53
-PUTROOTFH, LOOKUP, READ = 24, 15, 25
+PUTROOTFH, PUTFH, LOOKUP, GETFH, READ = 24, 22, 15, 10, 25
+SEQUENCE_RESULT, PLAIN_RESULT = 44, 8
 
 
 def u32(*values):
@@ -73,8 +74,12 @@ class Client:
 
     def read(self, path):
         steps = [u32(LOOKUP) + opaque(part.encode()) for part in path.split("/") if part]
-        read = u32(READ) + bytes(16) + struct.pack(">QI", 0, 4096)
-        self.compound(self.next(), u32(PUTROOTFH), *steps, read)
+        found = self.compound(self.next(), u32(PUTROOTFH), *steps, u32(GETFH))
+        at = SEQUENCE_RESULT + PLAIN_RESULT * (len(steps) + 2)
+        size = struct.unpack(">I", found[at:at + 4])[0]
+        # By its handle, as every client does: the server has an entry for the export only then.
+        handle = u32(PUTFH) + opaque(found[at + 4:at + 4 + size])
+        self.compound(self.next(), handle, u32(READ) + bytes(16) + struct.pack(">QI", 0, 4096))
 
 
 clients = []

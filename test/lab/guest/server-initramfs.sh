@@ -11,15 +11,18 @@ for module in virtio_pci virtio_net virtio_blk virtio_console virtio_rng 9pnet_v
 done
 # Older kernels' ext4 asks for it by a name that busybox does not know; newer ones have it built in.
 modprobe crc32c_generic 2>/dev/null
+# Up to 6.0 each request, however small, takes two buffers of this size.
+msize=524288
+case $(uname -r) in 5.*) msize=32768 ;; esac
 mkdir -p /layers /host /tools /share /new
 mount -t tmpfs -o mode=755 tmpfs /layers
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=none,access=client share /share ||
+mount -t 9p -o "trans=virtio,version=9p2000.L,msize=$msize,cache=none,access=client" share /share ||
 	echo "lab: failed: no share"
 . /share/lab.env
-mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose,access=client" host /host ||
+mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=$msize,cache=loose,access=client" host /host ||
 	echo "lab: failed: no host"
 # A share of its own: overlayfs refuses lower folders of which one lies in the other.
-mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=loose,access=client" tools /tools ||
+mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=$msize,cache=loose,access=client" tools /tools ||
 	echo "lab: failed: no tools"
 mkdir -p /layers/upper /layers/work
 mount -t overlay -o "lowerdir=/tools:/host,upperdir=/layers/upper,workdir=/layers/work" overlay /new ||
@@ -32,7 +35,7 @@ mount -t tmpfs -o mode=755 tmpfs /new/run
 mount --move /share /new/lab
 if [ -n "$LAB_LIVE" ]; then
 	# The checkout without a cache, so that what is rebuilt outside is seen at once.
-	mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=524288,cache=none,access=client" \
+	mount -t 9p -o "ro,trans=virtio,version=9p2000.L,msize=$msize,cache=none,access=client" \
 		repository "/new$LAB_REPOSITORY" || echo "lab: failed: no repository"
 fi
 exec switch_root /new /bin/sh /lab/server-main.sh

@@ -52,6 +52,8 @@ rpc.mountd || echo "lab: failed: rpc.mountd"
 echo "lab: server up at $(cut -d' ' -f1 /proc/uptime) s"
 
 while :; do
+	# A test may want another first process; it starts the agent itself.
+	[ -x /lab/next-init ] && exec /lab/next-init
 	(cd "${LAB_REPOSITORY:-/}" && exec "$LAB_NODE_FOLDER/node" /lab/agent.ts)
 	echo "lab: agent ended with $?"
 	sleep 1

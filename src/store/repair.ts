@@ -1,0 +1,199 @@
+/**
+ * Salvages a damaged database: every row that can still be read goes into a new one, the damaged
+ * files are kept beside it as they are, and every session says that it may lack something.
+ * Owns the order of these steps. Must not know how pages are laid out.
+ */
+import { chmodSync, chownSync, renameSync, rmSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import Sqlite, { type Database } from 'better-sqlite3';
+import { TraceError } from '../common/errors.ts';
+import { storeError } from './errors.ts';
+import { lockDatabase } from './lock.ts';
+import { mendReferences } from './mend.ts';
+import { APPLICATION_ID, openDatabase, type OpenOptions } from './open-database.ts';
+import { migrationsIn, MIGRATIONS, schemaVersion } from './migrations.ts';
+import { SqlitePages, type CarvedFile } from './sqlite-pages.ts';
+import { Store } from './store.ts';
+import { TableShapes } from './table-shapes.ts';
+
+export interface RepairReport {
+  /** Nothing was wrong, and nothing was done. */
+  readonly sound: boolean;
+  /** Where the damaged database is now; null if it was sound. */
+  readonly kept: string | null;
+  readonly file: CarvedFile;
+  /** Rows that were read, by table. */
+  readonly rows: Readonly<Record<string, number>>;
+  /** Rows that could not be read, or that no table can have held. */
+  readonly lostRows: number;
+  readonly sessions: number;
+  /** What had to be made up or left out, in words. */
+  readonly mended: readonly string[];
+}
+
+export interface RepairOptions extends Pick<OpenOptions, 'migrations'> {
+  readonly path: string;
+  /** Wall clock, microseconds: names what is kept, and times the loss. */
+  readonly atUs: number;
+}
+
+/**
+ * @throws TraceError `database-missing`, `daemon-running`, `database-newer`, `database-foreign`, or
+ * what the new database's place gives
+ */
+export function repairDatabase(options: RepairOptions): RepairReport {
+  const path = resolve(options.path);
+  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+    throw new TraceError({
+      code: 'database-missing',
+      message: `there is no database ${path}`,
+      hint: 'name the state folder with --state-dir, or the file with --db',
+      exit: 'notFound',
+    });
+  const lock = lockDatabase(path);
+  try {
+    refuseOthers(path, options.migrations ?? MIGRATIONS);
+    if (isSound(path)) return sound(path);
+    return salvage({ ...options, path });
+  } catch (error) {
+    throw storeError(error, path);
+  } finally {
+    lock.release();
+  }
+}
+
+function salvage({ path, atUs, ...options }: RepairOptions): RepairReport {
+  const fresh = `${path}.repairing`;
+  remove(fresh);
+  const opened = openDatabase({ ...options, path: fresh });
+  let report: Omit<RepairReport, 'kept'>;
+  try {
+    report = fill(opened.db, path, atUs);
+  } catch (error) {
+    opened.close();
+    remove(fresh);
+    throw error;
+  }
+  opened.close();
+  const { mode, uid, gid } = statSync(path);
+  chmodSync(fresh, mode & 0o777);
+  chownSync(fresh, uid, gid);
+  const kept = freeName(
+    `${path}.damaged-${new Date(atUs / 1000).toISOString().replace(/[-:]|\.\d+/g, '')}`,
+  );
+  for (const suffix of ['', '-wal', '-shm'])
+    if (statSync(path + suffix, { throwIfNoEntry: false }) !== undefined)
+      renameSync(path + suffix, kept + suffix);
+  renameSync(fresh, path);
+  return { ...report, kept };
+}
+
+function fill(db: Database, path: string, atUs: number): Omit<RepairReport, 'kept'> {
+  db.pragma('foreign_keys = OFF');
+  const shapes = new TableShapes(db);
+  const source = new SqlitePages(path);
+  const rows: Record<string, number> = {};
+  let lostRows = 0;
+  let file: CarvedFile = { pages: 0, missing: 0, unreadable: 0 };
+  let mended: string[] = [];
+  try {
+    db.transaction(() => {
+      file = source.read((page) => {
+        const { table, put, unfit } = shapes.put(page);
+        if (table !== null) rows[table] = (rows[table] ?? 0) + put;
+        lostRows += page.broken + unfit;
+      });
+      mended = mendReferences(db, { atUs, file, lostRows });
+    }).immediate();
+  } finally {
+    source.close();
+  }
+  db.pragma('foreign_keys = ON');
+  const wrong = db.pragma('foreign_key_check') as unknown[];
+  if (wrong.length > 0) throw new Error(`${wrong.length} salvaged rows refer to nothing`);
+  const sessions = db.prepare('SELECT count(*) FROM session').pluck().get() as number;
+  return { sound: false, file, rows, lostRows, sessions, mended };
+}
+
+/** A sound database of a newer version, or of another program, is nobody's to repair. */
+function refuseOthers(path: string, folder: string): void {
+  let db: Database | null = null;
+  try {
+    db = new Sqlite(path, { readonly: true });
+    const id = db.pragma('application_id', { simple: true });
+    const version = schemaVersion(db);
+    if (id !== APPLICATION_ID && id !== 0)
+      throw new TraceError({
+        code: 'database-foreign',
+        message: `${path} is another program's database`,
+        hint: 'name ours with --state-dir or --db',
+        exit: 'data',
+      });
+    if (id === APPLICATION_ID && version > migrationsIn(folder).length)
+      throw new TraceError({
+        code: 'database-newer',
+        message: `the database ${path} has schema ${version}, which this program does not know`,
+        hint: 'repair it with the newer version of the program that wrote it',
+        exit: 'data',
+      });
+  } catch (error) {
+    // No header to ask: what the pages hold will show whose it is.
+    if (error instanceof TraceError) throw error;
+  } finally {
+    db?.close();
+  }
+}
+
+function isSound(path: string): boolean {
+  let db: Database | null = null;
+  try {
+    db = new Sqlite(path, { readonly: true });
+    return (
+      db.pragma('application_id', { simple: true }) === APPLICATION_ID &&
+      db.pragma('integrity_check(1)', { simple: true }) === 'ok' &&
+      (db.pragma('foreign_key_check') as unknown[]).length === 0 &&
+      isComplete(path)
+    );
+  } catch {
+    return false;
+  } finally {
+    db?.close();
+  }
+}
+
+/** Has it every table that this program asks for? An older one gets what it lacks by the daemon. */
+function isComplete(path: string): boolean {
+  try {
+    Store.open({ path, readOnly: true }).close();
+    return true;
+  } catch (error) {
+    return error instanceof TraceError && error.code === 'database-older';
+  }
+}
+
+function sound(path: string): RepairReport {
+  const db = new Sqlite(path, { readonly: true });
+  try {
+    const pages = db.pragma('page_count', { simple: true }) as number;
+    const sessions = db.prepare('SELECT count(*) FROM session').pluck().get() as number;
+    const file = { pages, missing: 0, unreadable: 0 };
+    return { sound: true, kept: null, file, rows: {}, lostRows: 0, sessions, mended: [] };
+  } finally {
+    db.close();
+  }
+}
+
+/** What was kept before is never overwritten. */
+function freeName(wanted: string): string {
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? wanted : `${wanted}-${number}`;
+    const taken = ['', '-wal', '-shm'].some(
+      (suffix) => statSync(name + suffix, { throwIfNoEntry: false }) !== undefined,
+    );
+    if (!taken) return name;
+  }
+}
+
+function remove(path: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+}

@@ -1,0 +1,286 @@
+/** What can be salvaged of a damaged database, and that the damaged one is never touched. */
+import assert from 'node:assert/strict';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import Sqlite from 'better-sqlite3';
+import { operationBit } from '../../src/common/words.ts';
+import { lockDatabase } from '../../src/store/lock.ts';
+import { repairDatabase } from '../../src/store/repair.ts';
+import { Store } from '../../src/store/store.ts';
+
+const PAGE = 4096;
+const T0 = 1_700_000_000_000_000;
+const SESSIONS = 20;
+const FILES = 400;
+/** Longer than a page: its row goes on in others. */
+const LONG = Buffer.from(`deep/${'x'.repeat(255)}/`.repeat(20) + 'end');
+
+/** A database with enough in it that every table of accesses and files has several pages. */
+function makeDatabase(path: string): void {
+  const store = Store.open({ path });
+  const rootId = store.ensureRoot(Buffer.from('/nfsroots/sarge'));
+  const recordingId = store.startRecording({
+    rootId,
+    label: null,
+    clients: [],
+    tier: 'exact',
+    atUs: T0,
+  });
+  const files = Array.from({ length: FILES }, (_, index) => ({
+    id: index + 1,
+    rootId,
+    handle: { type: 1, bytes: Buffer.from(`handle${String(index).padStart(6, '0')}`) },
+    dev: 1,
+    inode: BigInt(index),
+    mode: 0o100644,
+    uid: 0,
+    gid: 0,
+    size: 10,
+    mtimeNs: 0n,
+    nlink: 1,
+    names: [index === 7 ? LONG : Buffer.from(`usr/share/some/folder/file-${index}`)],
+  }));
+  store.ingest({ atUs: T0, files });
+  for (let id = 1; id <= SESSIONS; id += 1) {
+    const atUs = T0 + id * 1_000_000;
+    store.ingest({
+      atUs,
+      opened: [
+        {
+          id,
+          client: `10.0.0.${id}`,
+          rootId,
+          recordingId,
+          evidence: { kind: 'nfs3-mount' },
+          partial: false,
+          openedUs: atUs,
+          lastUs: atUs,
+        },
+      ],
+      accesses: files.map((file, order) => ({
+        sessionId: id,
+        fileId: file.id,
+        operations: operationBit('read'),
+        count: 1,
+        bytes: 10,
+        firstUs: atUs,
+        lastUs: atUs,
+        order,
+        evidence: 'nfsd' as const,
+      })),
+      closed: [{ id, reason: 'boot', atUs: atUs + 500_000 }],
+    });
+  }
+  store.close();
+}
+
+interface Seen {
+  readonly sessions: ReadonlyMap<number, { readonly files: number; readonly loss: number }>;
+  readonly names: number;
+}
+
+function look(path: string): Seen {
+  const store = Store.open({ path, readOnly: true });
+  try {
+    const sessions = store.sessions();
+    const [first] = sessions;
+    return {
+      sessions: new Map(sessions.map(({ id, files, loss }) => [id, { files, loss }])),
+      names: first === undefined ? 0 : store.list(first.id).length,
+    };
+  } finally {
+    store.close();
+  }
+}
+
+describe('repair', () => {
+  let made: string;
+  let original: Buffer;
+  before(() => {
+    made = mkdtempSync(join(tmpdir(), 'repair-made-'));
+    makeDatabase(join(made, 'trace.db'));
+    original = readFileSync(join(made, 'trace.db'));
+  });
+  after(() => rmSync(made, { recursive: true }));
+
+  const placed = (t: TestContext, content: Buffer): string => {
+    const folder = mkdtempSync(join(tmpdir(), 'repair-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'trace.db'), content, { mode: 0o640 });
+    return join(folder, 'trace.db');
+  };
+  const damaged = (change: (content: Buffer) => Buffer | undefined): Buffer => {
+    const content = Buffer.from(original);
+    return change(content) ?? content;
+  };
+  const repair = (path: string) => repairDatabase({ path, atUs: T0 + 1e9 });
+
+  test('a sound one is left alone', (t) => {
+    const path = placed(t, original);
+    const report = repair(path);
+    assert.deepEqual([report.sound, report.sessions, report.kept], [true, SESSIONS, null]);
+    assert.deepEqual(readFileSync(path), original);
+  });
+
+  test('refused by the daemon and by readers, with the hint that leads here', (t) => {
+    const path = placed(
+      t,
+      damaged((all) => void all.fill(0, 4 * PAGE, 12 * PAGE)),
+    );
+    const expected = { code: 'database-damaged', exit: 'data', hint: /--repair/ };
+    assert.throws(() => Store.open({ path }), expected);
+    const cut = placed(
+      t,
+      damaged((all) => all.subarray(0, all.length / 2)),
+    );
+    assert.throws(() => Store.open({ path: cut }), expected);
+    const garbage = placed(
+      t,
+      damaged((all) => void all.fill(0x5a, 0, 100)),
+    );
+    assert.throws(() => Store.open({ path: garbage }), expected);
+    assert.throws(() => Store.open({ path: garbage, readOnly: true }), expected);
+  });
+
+  test('a garbage header: everything is there', (t) => {
+    const content = damaged((all) => void all.fill(0x5a, 0, 100));
+    const path = placed(t, content);
+    const report = repair(path);
+    assert.equal(report.sound, false);
+    assert.equal(report.rows['access'], SESSIONS * FILES);
+    assert.equal(report.rows['name'], FILES);
+    assert.deepEqual([report.lostRows, report.mended], [0, []]);
+    const { sessions, names } = look(path);
+    assert.equal(sessions.size, SESSIONS);
+    for (const { files, loss } of sessions.values())
+      assert.deepEqual([files, loss], [FILES, 1], 'whole, and in doubt');
+    assert.equal(names, FILES, 'the long one too');
+    assert.deepEqual(readFileSync(report.kept ?? ''), content, 'the damaged one is as it was');
+    assert.equal(statSync(path).mode & 0o777, 0o640, 'its owner may go on writing');
+  });
+
+  test('cut in half: what is there is kept, and what it refers to is made up', (t) => {
+    const content = damaged((all) => all.subarray(0, Math.floor(all.length / 2) + 77));
+    const path = placed(t, content);
+    const report = repair(path);
+    assert.ok(report.file.missing > 0);
+    assert.ok((report.rows['access'] ?? 0) > 0);
+    const { sessions } = look(path);
+    assert.ok(sessions.size > 0);
+    for (const { loss } of sessions.values()) assert.ok(loss >= report.file.missing);
+    assert.deepEqual(readFileSync(report.kept ?? ''), content);
+  });
+
+  test('again and again, over any pages: it never fails, and the result is sound', (t) => {
+    const pages = original.length / PAGE;
+    let state = 42;
+    const random = (below: number): number => {
+      state = (state * 1_103_515_245 + 12_345) & 0x7fffffff;
+      return state % below;
+    };
+    for (let round = 0; round < 10; round += 1) {
+      const hit = new Set(Array.from({ length: 1 + random(8) }, () => random(pages)));
+      const fill = round % 3 === 0 ? 0 : random(256);
+      const path = placed(
+        t,
+        damaged((all) => {
+          for (const page of hit)
+            if (round % 2 === 0) all.fill(fill, page * PAGE, (page + 1) * PAGE);
+            else for (let at = 0; at < PAGE; at += 1) all[page * PAGE + at] = random(256);
+        }),
+      );
+      const report = repair(path);
+      if (report.sound) continue;
+      const db = new Sqlite(path, { readonly: true });
+      assert.equal(db.pragma('integrity_check', { simple: true }), 'ok');
+      assert.deepEqual(db.pragma('foreign_key_check'), []);
+      db.close();
+      const { sessions } = look(path);
+      for (const [id, { loss }] of sessions) assert.ok(loss > 0, `session-${id} says so`);
+      assert.ok((report.rows['access'] ?? 0) >= SESSIONS * FILES - hit.size * 200);
+      // It goes on as a database: numbers that were given out are not given out again.
+      const store = Store.open({ path });
+      assert.ok(store.nextIds().session > Math.max(0, ...sessions.keys()));
+      store.close();
+    }
+  });
+
+  test('what is only in the write-ahead log is salvaged too', (t) => {
+    const path = placed(t, original);
+    const db = new Sqlite(path);
+    db.pragma('journal_mode = WAL');
+    db.pragma('wal_autocheckpoint = 0');
+    db.prepare("UPDATE client SET label = 'of the log' WHERE id = 1").run();
+    const copy = placed(t, Buffer.alloc(0));
+    copyFileSync(`${path}-wal`, `${copy}-wal`);
+    writeFileSync(
+      copy,
+      damaged((all) => void all.fill(0x5a, 0, PAGE)),
+    );
+    db.close();
+    const report = repair(copy);
+    assert.equal(report.sound, false);
+    const salvaged = new Sqlite(copy, { readonly: true });
+    assert.equal(
+      salvaged.prepare('SELECT label FROM client WHERE id = 1').pluck().get(),
+      'of the log',
+    );
+    salvaged.close();
+    assert.ok(existsSync(`${report.kept ?? ''}-wal`), 'the log is kept beside it');
+  });
+
+  test('a log that is gone: what was checkpointed is there', (t) => {
+    const path = placed(t, original);
+    const store = Store.open({ path });
+    store.addMark({ text: 'in the log', atUs: T0, sessionIds: [1] });
+    const copy = placed(t, readFileSync(path));
+    store.close();
+    const report = repair(copy);
+    assert.equal(report.sessions, SESSIONS);
+  });
+
+  test('twice at the same moment: what was kept first is not overwritten', (t) => {
+    const path = placed(
+      t,
+      damaged((all) => void all.fill(0x5a, 0, 100)),
+    );
+    const first = repair(path);
+    writeFileSync(path, 'no database at all '.repeat(1000));
+    const second = repair(path);
+    assert.notEqual(first.kept, second.kept);
+    assert.equal(second.sessions, 0);
+    const folder = readdirSync(join(path, '..'));
+    assert.equal(folder.filter((name) => name.includes('.damaged-')).length, 2);
+  });
+
+  test('not while a daemon has it, not one that is newer, foreign or not there', (t) => {
+    const path = placed(
+      t,
+      damaged((all) => void all.fill(0, 4 * PAGE, 12 * PAGE)),
+    );
+    const lock = lockDatabase(path);
+    assert.throws(() => repair(path), { code: 'daemon-running' });
+    lock.release();
+    const change = (pragma: string): string => {
+      const other = placed(t, original);
+      const db = new Sqlite(other);
+      db.pragma(pragma);
+      db.close();
+      return other;
+    };
+    assert.throws(() => repair(change('user_version = 999')), { code: 'database-newer' });
+    assert.throws(() => repair(change('application_id = 7')), { code: 'database-foreign' });
+    assert.throws(() => repair(join(path, '../nothing.db')), { code: 'database-missing' });
+  });
+});
