@@ -25,6 +25,8 @@ class RootDirectory {
   RootDirectory& operator=(const RootDirectory&) = delete;
   // Follows a symbolic link at `path`, once. Returns 0, or errno with the call's name in `failed`.
   int Open(const std::string& path, const char** failed);
+  // Instead: there is no such directory, and a walk finds nothing.
+  void Tell() { told_ = true; }
   int fd() const { return fd_; }
   int handle_flags() const { return handle_flags_; }
   bool Deleted() const;
@@ -38,6 +40,7 @@ class RootDirectory {
   // identities, never seen in NFS.
   int handle_flags_ = 0;
   bool without_mounts_ = false;
+  bool told_ = false;
   std::string resolved_;
 };
 

@@ -6,12 +6,11 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-#include <algorithm>
 #include <atomic>
 #include <memory>
 
 #include "error.h"
-#include "index/handle_index.h"
+#include "index/index_object.h"
 
 namespace {
 
@@ -19,25 +18,6 @@ double NowUs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec / 1000);
-}
-
-std::string_view BytesOf(const Napi::Value& value) {
-  auto buffer = value.As<Napi::Buffer<char>>();
-  return {buffer.Data(), buffer.Length()};
-}
-
-// A handle as JavaScript's (type, bytes). What the kernel cannot have made is no handle.
-bool HandleOf(const Napi::CallbackInfo& info, size_t at, HandleView* handle) {
-  uint32_t type = info[at].As<Napi::Number>().Uint32Value();
-  std::string_view bytes = BytesOf(info[at + 1]);
-  if (type > 255 || bytes.size() > MAX_HANDLE_SZ) return false;
-  *handle = {static_cast<uint8_t>(type), static_cast<uint8_t>(bytes.size()),
-             reinterpret_cast<const uint8_t*>(bytes.data())};
-  return true;
-}
-
-Napi::Value Bytes(Napi::Env env, std::string_view bytes) {
-  return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
 }
 
 // 64 bits reach from 1677 to 2262; tmpfs, btrfs and XFS keep times beyond, which any client can
@@ -49,52 +29,6 @@ int64_t Nanoseconds(const statx_timestamp& time) {
     return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
   return ns;
 }
-
-class IndexBinding : public Napi::ObjectWrap<IndexBinding> {
- public:
-  static void Init(Napi::Env env, Napi::Object exports);
-  explicit IndexBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<IndexBinding>(info) {}
-  ~IndexBinding() override { cancelled_->store(true); }
-
-  HandleIndex* index() { return index_.get(); }
-  const std::shared_ptr<RootDirectory>& root() const { return root_; }
-
- private:
-  Napi::Value Open(const Napi::CallbackInfo& info);
-  Napi::Value Walk(const Napi::CallbackInfo& info);
-  Napi::Value AddExportKey(const Napi::CallbackInfo& info);
-  Napi::Value ExportKeys(const Napi::CallbackInfo& info);
-  Napi::Value IdsOfHash(const Napi::CallbackInfo& info);
-  Napi::Value IdOfHandle(const Napi::CallbackInfo& info);
-  Napi::Value GetHandle(const Napi::CallbackInfo& info);
-  Napi::Value PathsOf(const Napi::CallbackInfo& info);
-  Napi::Value IsGone(const Napi::CallbackInfo& info);
-  Napi::Value ChildOf(const Napi::CallbackInfo& info);
-  Napi::Value IsDirectory(const Napi::CallbackInfo& info);
-  Napi::Value StatOf(const Napi::CallbackInfo& info);
-  Napi::Value AccessedIn(const Napi::CallbackInfo& info);
-  Napi::Value Learn(const Napi::CallbackInfo& info);
-  Napi::Value Forget(const Napi::CallbackInfo& info);
-  Napi::Value RefreshDirectory(const Napi::CallbackInfo& info);
-  Napi::Value RefreshNames(const Napi::CallbackInfo& info);
-  Napi::Value TakeChanged(const Napi::CallbackInfo& info);
-  Napi::Value Prune(const Napi::CallbackInfo& info);
-  Napi::Value IsLate(const Napi::CallbackInfo& info);
-  Napi::Value NamesGeneration(const Napi::CallbackInfo& info);
-  Napi::Value Objects(const Napi::CallbackInfo& info);
-  Napi::Value Growth(const Napi::CallbackInfo& info);
-  Napi::Value Close(const Napi::CallbackInfo& info);
-
-  // The id in argument 0; throws (and says false) if there is no such object.
-  bool Id(const Napi::CallbackInfo& info, uint32_t* id);
-
-  std::shared_ptr<RootDirectory> root_;
-  std::unique_ptr<HandleIndex> index_;
-  // Answers of pathsOf that were cut short.
-  uint64_t left_out_ = 0;
-  // Shared with the walk's thread, which may outlive this object.
-  std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
-};
 
 // Execute() runs on a libuv worker and touches only what this object holds; the rest, on the
 // JavaScript thread.
@@ -162,6 +96,8 @@ class WalkWorker : public Napi::AsyncWorker {
   bool deleted_ = false;
 };
 
+}  // namespace
+
 Napi::Value IndexBinding::Open(const Napi::CallbackInfo& info) {
   std::string path(BytesOf(info[0]));
   uint32_t limit = info[1].As<Napi::Number>().Uint32Value();
@@ -169,6 +105,7 @@ Napi::Value IndexBinding::Open(const Napi::CallbackInfo& info) {
   // A tree that is not there, known by what is told of it: its root's handle.
   HandleView given;
   if (info[2].IsNumber() && HandleOf(info, 2, &given)) {
+    root->Tell();
     root_ = root;
     index_ = std::make_unique<HandleIndex>(root, OwnPart(given), limit);
     return info.Env().Undefined();
@@ -261,7 +198,10 @@ Napi::Value IndexBinding::PathsOf(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IndexBinding::IsGone(const Napi::CallbackInfo& info) {
-  uint32_t id;
+  uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  // One that was forgotten was gone before.
+  if (id < index_->tree().size() && !index_->tree().InUse(id))
+    return Napi::Boolean::New(info.Env(), true);
   if (!Id(info, &id)) return info.Env().Undefined();
   return Napi::Boolean::New(info.Env(), index_->tree().Gone(id));
 }
@@ -316,7 +256,7 @@ Napi::Value IndexBinding::AccessedIn(const Napi::CallbackInfo& info) {
   const int64_t until = info[3].As<Napi::BigInt>().Int64Value(&lossless);
   Napi::Array found = Napi::Array::New(env);
   for (uint32_t id = first; id - first < count && id < index_->tree().size(); id++) {
-    if (index_->tree().KindOf(id) == Kind::kDirectory) continue;
+    if (!index_->tree().InUse(id) || index_->tree().KindOf(id) == Kind::kDirectory) continue;
     struct statx status;
     if (!index_->Stat(id, &status) || S_ISDIR(status.stx_mode)) continue;
     const int64_t accessed = Nanoseconds(status.stx_atime);
@@ -344,63 +284,6 @@ Napi::Value IndexBinding::Forget(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), known);
 }
 
-Napi::Value IndexBinding::RefreshDirectory(const Napi::CallbackInfo& info) {
-  HandleView handle;
-  bool listed = HandleOf(info, 0, &handle) && index_->RefreshDirectory(handle);
-  return Napi::Boolean::New(info.Env(), listed);
-}
-
-Napi::Value IndexBinding::RefreshNames(const Napi::CallbackInfo& info) {
-  HandleView handle;
-  if (!HandleOf(info, 0, &handle)) return Napi::Boolean::New(info.Env(), false);
-  auto array = info[2].As<Napi::Array>();
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < array.Length(); i++) names.emplace_back(BytesOf(array.Get(i)));
-  return Napi::Boolean::New(info.Env(), index_->RefreshNames(handle, names));
-}
-
-Napi::Value Ids(Napi::Env env, const std::vector<uint32_t>& ids) {
-  Napi::Uint32Array array = Napi::Uint32Array::New(env, ids.size());
-  std::copy(ids.begin(), ids.end(), array.Data());
-  return array;
-}
-
-Napi::Value IndexBinding::TakeChanged(const Napi::CallbackInfo& info) {
-  return Ids(info.Env(), index_->TakeChanged());
-}
-
-Napi::Value IndexBinding::Prune(const Napi::CallbackInfo& info) {
-  return Ids(info.Env(), index_->Prune());
-}
-
-Napi::Value IndexBinding::IsLate(const Napi::CallbackInfo& info) {
-  uint32_t id;
-  if (!Id(info, &id)) return info.Env().Undefined();
-  return Napi::Boolean::New(info.Env(), index_->tree().Late(id));
-}
-
-Napi::Value IndexBinding::NamesGeneration(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(index_->tree().generation()));
-}
-
-Napi::Value IndexBinding::Objects(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), index_->tree().size());
-}
-
-Napi::Value IndexBinding::Growth(const Napi::CallbackInfo& info) {
-  const NameTree& tree = index_->tree();
-  Napi::Object object = Napi::Object::New(info.Env());
-  auto set = [&](const char* name, double value) {
-    object.Set(name, Napi::Number::New(info.Env(), value));
-  };
-  set("objects", tree.objects());
-  set("names", tree.names());
-  set("refused", static_cast<double>(tree.refused()));
-  set("leftOut", static_cast<double>(left_out_));
-  set("bytes", static_cast<double>(index_->Bytes()));
-  return object;
-}
-
 Napi::Value IndexBinding::Close(const Napi::CallbackInfo& info) {
   cancelled_->store(true);
   index_.reset();
@@ -409,7 +292,7 @@ Napi::Value IndexBinding::Close(const Napi::CallbackInfo& info) {
 }
 
 // hashOf(fsidType, fsid, handleType, handleBytes), the last two absent for the export's own root.
-Napi::Value HashOf(const Napi::CallbackInfo& info) {
+static Napi::Value HashOf(const Napi::CallbackInfo& info) {
   std::string fsid(BytesOf(info[1]));
   uint8_t type = static_cast<uint8_t>(info[0].As<Napi::Number>().Uint32Value());
   HandleView handle;
@@ -449,8 +332,6 @@ void IndexBinding::Init(Napi::Env env, Napi::Object exports) {
                            InstanceMethod("objects", &IndexBinding::Objects),
                            InstanceMethod("close", &IndexBinding::Close)}));
 }
-
-}  // namespace
 
 void InitIndex(Napi::Env env, Napi::Object exports) {
   IndexBinding::Init(env, exports);

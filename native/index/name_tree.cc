@@ -64,7 +64,7 @@ uint32_t NameTree::FindOrAdd(HandleView handle, bool* added) {
     id = objects_.Push(object);
   } else {
     id = free_object_;
-    free_object_ = objects_[id].first_name;
+    free_object_ = objects_[id].first_child;
     free_objects_--;
     objects_[id] = object;
   }

@@ -81,7 +81,7 @@ void NameTree::Drop(uint32_t id) {
                    [&](uint32_t i) { return HandleHash(HandleOf(i)); });
   dropped_handle_bytes_ += size_t{2} + HandleOf(id).size;
   object.handle = kNone;
-  object.first_name = free_object_;
+  object.first_child = free_object_;
   free_object_ = id;
   free_objects_++;
 }

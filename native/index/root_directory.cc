@@ -49,6 +49,7 @@ int RootDirectory::Open(const std::string& path, const char** failed) {
 
 bool RootDirectory::Deleted() const {
   struct stat status;
+  if (told_) return false;
   return fstat(fd_, &status) != 0 || status.st_nlink == 0;
 }
 
@@ -58,6 +59,7 @@ uint32_t RootDirectory::OtherMounts() const {
 
 int RootDirectory::Walk(ScanLog* log, ScanCounts* counts,
                         const std::atomic<bool>* cancelled) const {
+  if (told_) return 0;
   int fd = OpenBeneath(fd_, "", O_RDONLY | O_DIRECTORY);
   if (fd < 0) return errno;
   Walker walker(

@@ -1,266 +1,42 @@
 /**
- * Compares this recorder with fatrace on the same stream of local file reads: two processes read
- * a tree at full speed. Prints a Markdown table of medians; scripts/bench-recorder prepares what
- * it needs.
- *
- * What is counted: each reader opens each file once, so that no two opens can be merged by the
- * kernel and every one must be seen. Lost = opens made - opens seen. CPU is that of the whole recorder process, from the start
- * of the load until the recorder has taken the last event; memory is its peak (VmHWM).
+ * The benchmarks of the recorder, each in turn or those that are named; scripts/bench-recorder
+ * prepares what they need. Prints Markdown, or puts it into docs/performance.md.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import * as fs from 'node:fs';
-import { stripTypeScriptTypes } from 'node:module';
-import * as os from 'node:os';
-import * as path from 'node:path';
 import process from 'node:process';
-import * as readline from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { makeDisk } from './disk.ts';
+import { writePart } from './figures.ts';
+import { benchFanotify } from './recorder-fanotify.ts';
+import { benchIdle, benchStart } from './recorder-start.ts';
+import { benchStore } from './recorder-store.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    json: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
   },
+  allowPositionals: true,
 });
-const RUNS = Number(values.runs);
-const READERS = 2;
-const DIRECTORIES = 1000;
-const FILES = 100;
-const QUEUE_LIMIT = '/proc/sys/fs/fanotify/max_queued_events';
-const OPENS = READERS * DIRECTORIES * FILES;
+const runs = Number(values.runs);
+const IDLE_SECONDS = 60;
 
-interface Result {
-  readonly accepted: number;
-  readonly lost: number;
-  readonly cpuUs: number;
-  readonly peakKiB: number;
-  readonly loadMs: number;
-}
-
-const here = import.meta.dirname;
-const work = fs.mkdtempSync(path.join(os.tmpdir(), 'bench-recorder.'));
-const tree = path.join(work, 'tree');
-const reader = path.join(work, 'bench-reader');
-let mounted = false;
-
-function cleanUp(): void {
-  if (mounted) execFileSync('umount', ['-l', tree]);
-  mounted = false;
-  fs.rmSync(work, { recursive: true, force: true });
-}
-
-function prepare(): void {
-  // As the daemon runs: compiled. Stripping types at run time would cost 20 MiB of its memory.
-  const source = fs.readFileSync(path.join(here, 'recorder-ours.ts'), 'utf8');
-  const compiled = pathToFileURL(path.join(here, '../../dist/fanotify-ts/index.js')).href;
-  fs.writeFileSync(
-    path.join(work, 'ours.mjs'),
-    stripTypeScriptTypes(source).replaceAll('../../src/fanotify-ts/index.ts', compiled),
+const disk = makeDisk({ directories: 1000, files: 100, bytes: 4096 });
+const benches: Readonly<Record<string, () => Promise<string>>> = {
+  fanotify: () => benchFanotify(disk, runs),
+  store: () => benchStore(disk, runs),
+  start: () => benchStart(disk, runs),
+  idle: () => benchIdle(disk, IDLE_SECONDS),
+};
+const unknown = positionals.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `error: no benchmark ${unknown.join(', ')}\nhint: ${Object.keys(benches).join(', ')}\n`,
   );
-  execFileSync('cc', ['-O2', '-o', reader, path.join(here, 'reader.c')]);
-  const image = path.join(work, 'disk');
-  fs.mkdirSync(tree);
-  fs.closeSync(fs.openSync(image, 'w'));
-  fs.truncateSync(image, 1024 * 1024 * 1024);
-  execFileSync('mkfs.ext4', ['-q', '-F', '-N', '131072', image]);
-  execFileSync('mount', ['-o', 'loop,noatime', image, tree]);
-  mounted = true;
-  const content = Buffer.alloc(4096, 0x61);
-  for (let d = 0; d < DIRECTORIES; d++) {
-    fs.mkdirSync(path.join(tree, String(d)));
-    for (let f = 0; f < FILES; f++)
-      fs.writeFileSync(path.join(tree, String(d), String(f)), content);
-  }
-  execFileSync('sync', ['-f', tree]);
+  process.exit(64);
 }
-
-/** Nanoseconds that the threads of a process have run, by the scheduler's own account. */
-function cpuNs(pid: number): number {
-  const tasks = fs.readdirSync(`/proc/${pid}/task`);
-  return tasks.reduce((sum, task) => {
-    const [ran] = fs.readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'latin1').split(' ');
-    return sum + Number(ran);
-  }, 0);
+for (const [name, bench] of Object.entries(benches)) {
+  if (positionals.length > 0 && !positionals.includes(name)) continue;
+  const text = await bench();
+  process.stdout.write(`${text}\n`);
+  if (values.write) writePart(name, text);
 }
-
-function peakKiB(pid: number): number {
-  return Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
-}
-
-/** Runs the readers; resolves with the milliseconds that they took. */
-async function load(): Promise<number> {
-  const args = [tree, DIRECTORIES, FILES].map(String);
-  const readers = Array.from({ length: READERS }, () =>
-    spawn(reader, args, { stdio: ['pipe', 'ignore', 'inherit'] }),
-  );
-  await sleep(200);
-  const start = process.hrtime.bigint();
-  for (const { stdin } of readers) stdin.end();
-  for (const code of await Promise.all(readers.map((child) => exitCode(child))))
-    if (code !== 0) throw new Error(`a reader failed with exit code ${code}`);
-  return Number(process.hrtime.bigint() - start) / 1e6;
-}
-
-async function exitCode(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  return child.exitCode;
-}
-
-function pidOf(child: ChildProcess): number {
-  if (child.pid === undefined) throw new Error(`cannot start ${child.spawnfile}`);
-  return child.pid;
-}
-
-async function runOurs(): Promise<Result> {
-  const script = path.join(work, 'ours.mjs');
-  const child = spawn(process.execPath, [script, tree], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const pid = pidOf(child);
-  const lines = child.stdout.setEncoding('latin1');
-  await once(lines, 'data');
-  const before = cpuNs(pid);
-  const loadMs = await load();
-  child.stdin.end();
-  const [line] = (await once(lines, 'data')) as [string];
-  const seen = JSON.parse(line) as { opens: number; events: number; lossRows: number };
-  const cpuUs = (cpuNs(pid) - before) / 1000;
-  const peak = peakKiB(pid);
-  child.kill('SIGTERM');
-  await exitCode(child);
-  if (seen.lossRows > 0) process.stderr.write(`our recorder reported ${seen.lossRows} losses\n`);
-  return { accepted: seen.events, lost: OPENS - seen.opens, cpuUs, peakKiB: peak, loadMs };
-}
-
-/**
- * fatrace asks for the bounded queue. When that overflows it ends ("unexpected event info type",
- * 0.17.0: it does not know FAN_Q_OVERFLOW), so for a comparison of what an event costs it gets a
- * queue that holds everything: a group takes the limit over when it is made.
- */
-async function runFatrace(queueLimit: number | undefined): Promise<Result> {
-  const output = path.join(work, 'fatrace.log');
-  const limitBefore = fs.readFileSync(QUEUE_LIMIT);
-  if (queueLimit !== undefined) fs.writeFileSync(QUEUE_LIMIT, String(queueLimit));
-  const child = spawn('fatrace', ['-c', '-o', output], { cwd: tree, stdio: 'ignore' });
-  const pid = pidOf(child);
-  await sleep(500);
-  fs.writeFileSync(QUEUE_LIMIT, limitBefore);
-  const before = cpuNs(pid);
-  const loadMs = await load();
-  // It says nothing when it has caught up: then it does not run any more.
-  for (let last = -1, now = before; now !== last && child.exitCode === null; now = cpuNs(pid)) {
-    last = now;
-    await sleep(300);
-  }
-  const alive = child.exitCode === null;
-  const cpuUs = alive ? (cpuNs(pid) - before) / 1000 : NaN;
-  const peak = alive ? peakKiB(pid) : NaN;
-  child.kill('SIGINT');
-  await exitCode(child);
-  let accepted = 0;
-  let opens = 0;
-  const lines = readline.createInterface({ input: fs.createReadStream(output, 'latin1') });
-  for await (const line of lines) {
-    // A reader that has ended is "unknown(PID)" to it.
-    const types = /\(\d+\): ([A-Z+<>]+) +\/.*\/\d+\/\d+$/.exec(line)?.[1];
-    if (types === undefined) continue;
-    accepted++;
-    if (types.includes('O')) opens++;
-  }
-  fs.rmSync(output);
-  return { accepted, lost: OPENS - opens, cpuUs, peakKiB: peak, loadMs };
-}
-
-function median(results: readonly Result[], pick: (result: Result) => number): number {
-  const sorted = results.map(pick).sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const high = sorted[middle] ?? NaN;
-  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? NaN) + high) / 2;
-}
-
-function summary(results: readonly Result[]) {
-  return {
-    accepted: median(results, (result) => result.accepted),
-    lost: median(results, (result) => result.lost),
-    lostMost: Math.max(...results.map((result) => result.lost)),
-    cpuUsPerEvent: median(results, ({ cpuUs, accepted }) => cpuUs / accepted),
-    peakKiB: median(results, (result) => result.peakKiB),
-    loadMs: median(results, (result) => result.loadMs),
-  };
-}
-
-async function main(): Promise<void> {
-  prepare();
-  await load();
-  const alone: number[] = [];
-  const ours: Result[] = [];
-  const theirs: Result[] = [];
-  const asItComes: Result[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    alone.push(await load());
-    ours.push(await runOurs());
-    theirs.push(await runFatrace(100 * OPENS));
-    asItComes.push(await runFatrace(undefined));
-    process.stderr.write(`run ${run + 1} of ${RUNS} done\n`);
-  }
-  const bare = alone.sort((a, b) => a - b)[RUNS >> 1] ?? NaN;
-  const [a, b] = [summary(ours), summary(theirs)];
-  if (values.json) {
-    const report = {
-      opens: OPENS,
-      runs: RUNS,
-      bareMs: bare,
-      ours: a,
-      fatrace: b,
-      each: { ours, theirs },
-    };
-    process.stdout.write(`${JSON.stringify(report)}\n`);
-    return;
-  }
-  const rate = Math.round(OPENS / (a.loadMs / 1000) / 1000);
-  const row = (name: string, mine: string, other: string, ratio: string) =>
-    `| ${name} | ${mine} | ${other} | ${ratio} |\n`;
-  process.stdout.write(
-    `${READERS} processes open, read and close ${DIRECTORIES * FILES} files of 4 KiB (ext4, cached), ` +
-      `once each: ${OPENS} opens, ${rate} thousand a second. ` +
-      `Medians of ${RUNS} interleaved runs, ${os.cpus().length} cores, Linux ${os.release()}.\n\n` +
-      row('', 'nfsroot-trace', 'fatrace', 'ratio') +
-      '|---|---:|---:|---:|\n' +
-      row('opens made', String(OPENS), String(OPENS), '') +
-      row('events accepted', String(a.accepted), String(b.accepted), '') +
-      row(
-        'opens lost (median, worst)',
-        `${a.lost}, ${a.lostMost}`,
-        `${b.lost}, ${b.lostMost}`,
-        '',
-      ) +
-      row(
-        'CPU per event, µs',
-        a.cpuUsPerEvent.toFixed(2),
-        b.cpuUsPerEvent.toFixed(2),
-        (a.cpuUsPerEvent / b.cpuUsPerEvent).toFixed(2),
-      ) +
-      row(
-        'peak memory, MiB',
-        (a.peakKiB / 1024).toFixed(1),
-        (b.peakKiB / 1024).toFixed(1),
-        (a.peakKiB / b.peakKiB).toFixed(2),
-      ) +
-      row(
-        'time of the readers, ms (unwatched: ' + bare.toFixed(0) + ')',
-        a.loadMs.toFixed(0),
-        b.loadMs.toFixed(0),
-        (a.loadMs / b.loadMs).toFixed(2),
-      ) +
-      '\nfatrace had a queue without limit here (fs.fanotify.max_queued_events raised as it started). ' +
-      `With the kernel's own limit it lost ${median(asItComes, (result) => result.lost)} opens ` +
-      `and ${asItComes.filter((result) => Number.isNaN(result.cpuUs)).length} of ${RUNS} times ` +
-      'ended by itself.\n',
-  );
-}
-
-process.once('exit', cleanUp);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-await main();

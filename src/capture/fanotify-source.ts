@@ -7,6 +7,7 @@ import { FanotifyGroup, type FanotifyStats } from '../fanotify-ts/index.ts';
 
 export class FanotifySource {
   readonly #group: FanotifyGroup;
+  #sequence = 0;
 
   /** @param options.limitedQueue the kernel's bounded queue: what it drops is a loss */
   constructor(options: {
@@ -36,7 +37,8 @@ export class FanotifySource {
   }
 
   drain(): FileBatch {
-    return this.#group.drain();
+    this.#sequence += 1;
+    return { ...this.#group.drain(), sequence: this.#sequence };
   }
 
   /** Resolves when everything that happened before the call will be in the next drain. */

@@ -77,6 +77,7 @@ export class NfsdSource {
   #missed = 0;
   #missedUs = 0;
   #stopping: Promise<void> | null = null;
+  #sequence = 0;
 
   constructor(options: NfsdSourceOptions = {}) {
     this.#options = options;
@@ -138,15 +139,17 @@ export class NfsdSource {
     if (this.#native === null) return EMPTY;
     // What came before goes first.
     if (this.#replacing !== null) return EMPTY;
+    this.#sequence += 1;
     const rest = this.#rest;
     if (rest !== null) {
       this.#rest = null;
-      return rest;
+      return { ...rest, sequence: this.#sequence };
     }
     const batch = this.#decode(this.#native.drain());
     this.#settle();
     const missed = this.#missedCalls(batch.untilUs);
-    return missed.length === 0 ? batch : { ...batch, losses: [...batch.losses, ...missed] };
+    const losses = missed.length === 0 ? batch.losses : [...batch.losses, ...missed];
+    return { ...batch, losses, sequence: this.#sequence };
   }
 
   #decode(encoded: Buffer): NfsBatch {

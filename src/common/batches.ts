@@ -36,6 +36,8 @@ export interface LossCount {
 }
 
 export interface FileBatch {
+  /** Runs up with each drain of one source; a batch that comes again is not taken again. */
+  readonly sequence?: number;
   readonly events: readonly FileEvent[];
   readonly losses: readonly LossCount[];
   /** Everything that happened before this moment is in this batch or an earlier one. */
@@ -121,6 +123,8 @@ export interface NfsLookup {
 }
 
 export interface NfsBatch {
+  /** As in {@link FileBatch}. */
+  readonly sequence?: number;
   readonly rows: readonly NfsRow[];
   readonly markers: readonly NfsMarker[];
   readonly losses: readonly LossCount[];

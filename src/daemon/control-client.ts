@@ -138,7 +138,9 @@ export class ControlClient {
     signal?: AbortSignal,
   ): Promise<IncomingMessage> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent = request({ socketPath: this.#socket, method, path, signal }, resolve);
+      // A connection of its own: a kept one may have been closed by the daemon meanwhile.
+      const options = { socketPath: this.#socket, method, path, signal, agent: false };
+      const sent = request(options, resolve);
       sent.on('error', (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)));
       if (body === undefined) sent.end();
       else sent.setHeader('Content-Type', 'application/json').end(JSON.stringify(body));

@@ -5,6 +5,7 @@
  */
 import { isatty } from 'node:tty';
 import pino, { type Logger } from 'pino';
+import { BatchTap } from '../capture/batch-tap.ts';
 import { EXIT, TraceError } from '../common/errors.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { lockDatabase } from '../store/lock.ts';
@@ -24,6 +25,8 @@ export interface DaemonOptions {
   /** Reads the configuration again; throws what is wrong with it. */
   readonly readConfig: () => Config;
   readonly version: string;
+  /** A folder that gets a file of everything that the sensors hand over. */
+  readonly recordBatches?: string | undefined;
 }
 
 /** The last commit is tried again for so long, when the database is locked or full. */
@@ -72,7 +75,7 @@ class Life {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { config, store, log } = parts;
+    const { config, store, log, recordBatches } = parts;
     this.#config = config;
     this.#manager = new ServiceManager({ log });
     this.#recorder = new Recorder({
@@ -85,6 +88,7 @@ class Life {
       preferKprobe: config.preferKprobe,
       limitedFileQueue: config.fileQueue === 'limited',
       pendingBytes: config.pendingMb * 1024 * 1024,
+      tap: recordBatches === undefined ? undefined : new BatchTap(recordBatches),
       onNotice: ({ level, text }) => log[level](text),
     });
   }

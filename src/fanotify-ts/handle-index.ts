@@ -207,7 +207,7 @@ export class HandleIndex {
     return this.#open.pathsOf(id);
   }
 
-  /** True when no live name leads to the object any more. */
+  /** True when no live name leads to the object any more, also when it was forgotten since. */
   isGone(id: number): boolean {
     return this.#open.isGone(id);
   }

@@ -2,6 +2,7 @@
  * Gathers what one flush will write: one access row a (session, file), however many kernel rows
  * it came from. Owns the merging; must not know where rows come from.
  */
+import type { Evidence } from '../common/words.ts';
 import type {
   AccessUpdate,
   LossUpdate,
@@ -15,29 +16,33 @@ export class BatchBuilder {
   losses: LossUpdate[] = [];
   readonly missing: MissingLookup[] = [];
   readonly missingDropped: MissingDropped[] = [];
-  readonly #accesses = new Map<string, AccessUpdate>();
+  /** By evidence, session, file. */
+  readonly #accesses = new Map<Evidence, Map<number, Map<number, Growing>>>();
+  readonly #inOrder: AccessUpdate[] = [];
   readonly #refused = new Map<number, LossUpdate>();
-  readonly #touched = new Set<string>();
 
+  /** Takes the sighting over. */
   add(sighting: AccessUpdate): void {
-    const key = `${sighting.sessionId}:${sighting.fileId}:${sighting.evidence}`;
-    const before = this.#accesses.get(key);
-    this.#touched.add(`${sighting.sessionId}:${sighting.fileId}`);
-    this.#accesses.set(
-      key,
-      before === undefined
-        ? sighting
-        : {
-            ...before,
-            operations: before.operations | sighting.operations,
-            count: before.count + sighting.count,
-            bytes: before.bytes + sighting.bytes,
-            firstUs: Math.min(before.firstUs, sighting.firstUs),
-            lastUs: Math.max(before.lastUs, sighting.lastUs),
-            order: Math.min(before.order, sighting.order),
-            created: before.created === true || sighting.created === true,
-          },
+    const sessions = getOrAdd(
+      this.#accesses,
+      sighting.evidence,
+      newMap<number, Map<number, Growing>>,
     );
+    const files = getOrAdd(sessions, sighting.sessionId, newMap<number, Growing>);
+    const before = files.get(sighting.fileId);
+    if (before === undefined) {
+      files.set(sighting.fileId, sighting);
+      this.#inOrder.push(sighting);
+      return;
+    }
+    // In place: a flush may have some ten thousand rows, and each copy is garbage at once.
+    before.operations |= sighting.operations;
+    before.count += sighting.count;
+    before.bytes += sighting.bytes;
+    before.firstUs = Math.min(before.firstUs, sighting.firstUs);
+    before.lastUs = Math.max(before.lastUs, sighting.lastUs);
+    before.order = Math.min(before.order, sighting.order);
+    before.created = before.created === true || sighting.created === true;
   }
 
   /** Accesses of clients for which there was no session: one loss of the recording. */
@@ -63,10 +68,22 @@ export class BatchBuilder {
 
   /** Has the session touched the file in this flush? */
   has(sessionId: number, fileId: number): boolean {
-    return this.#touched.has(`${sessionId}:${fileId}`);
+    return [...this.#accesses.values()].some((ofSession) => ofSession.get(sessionId)?.has(fileId));
   }
 
   accesses(): AccessUpdate[] {
-    return [...this.#accesses.values()];
+    return this.#inOrder;
   }
+}
+
+type Growing = { -readonly [K in keyof AccessUpdate]: AccessUpdate[K] };
+
+function newMap<K, V>(): Map<K, V> {
+  return new Map<K, V>();
+}
+
+function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
 }

@@ -5,14 +5,29 @@
  */
 import { monotonicUs } from '../fanotify-ts/system.ts';
 
+export interface Clock {
+  /** CLOCK_MONOTONIC, microseconds. */
+  readonly monotonicUs: () => number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly wallMs: () => number;
+}
+
+const SYSTEM: Clock = { monotonicUs, wallMs: () => Date.now() };
+let clock = SYSTEM;
+
+/** For replay, whose times are of another machine's life; null = the real clocks again. */
+export function useClock(other: Clock | null): void {
+  clock = other ?? SYSTEM;
+}
+
 /** CLOCK_MONOTONIC now, microseconds. */
 export function nowUs(): number {
-  return monotonicUs();
+  return clock.monotonicUs();
 }
 
 /** Wall clock now, microseconds since 1970. */
 export function wallNowUs(): number {
-  return Date.now() * 1000;
+  return clock.wallMs() * 1000;
 }
 
 /** A translation from monotonic to wall-clock microseconds that holds at the moment of the call. */

@@ -5,6 +5,7 @@
  * Must not know sessions.
  */
 import { statfsSync, statSync } from 'node:fs';
+import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
 import { handleHash, parseExportTable, type ExportKey } from '../attribution/handle.ts';
@@ -38,6 +39,20 @@ const NEVER_EXPORTED = new Set([
   ...['securityfs', 'selinuxfs', 'sysfs', 'tracefs'],
 ]);
 
+/** Where exports are looked up: this machine's kernel, or a recording of another's. */
+export interface ExportReader {
+  readonly tables: () => ExportTables;
+  /** Which domain the kernel took each client for, by address. */
+  readonly domains: () => ReadonlyMap<string, string>;
+  /** Null for an export whose directory is not there any more: it has no handles either. */
+  readonly rootHandle: (path: Buffer) => FileHandle | null;
+  /** An index of an export; null for what is too large to walk: calls there stay unexplained. */
+  readonly openIndex: (found: Pick<Export, 'key' | 'subtreeCheck'>) => OutsideIndex | null;
+}
+
+/** What is asked of the index of an export that is not recorded. */
+export type OutsideIndex = Pick<HandleIndex, 'walk' | 'idsOfHash' | 'prune' | 'close'>;
+
 interface Export {
   readonly key: ExportKey;
   readonly place: Place;
@@ -46,10 +61,11 @@ interface Export {
   /** Only the way to other exports can be seen in it (the NFSv4 pseudo file system). */
   readonly wayOnly: boolean;
   /** Of an export outside the recorded roots, once it was needed. */
-  index: HandleIndex | null;
+  index: OutsideIndex | null;
 }
 
 export interface ExportTableOptions {
+  readonly reader?: ExportReader | undefined;
   readonly roots: ReadonlyMap<number, RootRecording>;
   /** Hears, once for each, of mounts below a root that cannot be recorded although exported. */
   readonly onRefused?: (mount: Mount, error: TraceError) => void;
@@ -57,6 +73,7 @@ export interface ExportTableOptions {
 
 export class ExportTable {
   readonly #options: ExportTableOptions;
+  readonly #reader: ExportReader;
   /** By domain and key. An entry stays when the kernel forgets it: clients do not. */
   readonly #exports = new Map<string, Export>();
   /** Hash of an export's own root directory → its paths. */
@@ -72,6 +89,7 @@ export class ExportTable {
 
   constructor(options: ExportTableOptions) {
     this.#options = options;
+    this.#reader = options.reader ?? THIS_MACHINE;
   }
 
   /** Goes up whenever there is something that may explain a hash that nothing explained. */
@@ -87,7 +105,7 @@ export class ExportTable {
    */
   async refresh({ always = false }: { readonly always?: boolean } = {}): Promise<boolean> {
     this.#domains = null;
-    const tables = readExportTables();
+    const tables = this.#reader.tables();
     const mountinfo = readMountinfo();
     const before = this.#generation;
     const remounted = this.#mountinfo === null || !this.#mountinfo.equals(mountinfo);
@@ -124,7 +142,7 @@ export class ExportTable {
    * client and another for the next, and a file can be in two roots (a hard link).
    */
   reaches(client: string, root: RootRecording): boolean {
-    this.#domains ??= clientDomains();
+    this.#domains ??= this.#reader.domains();
     const domain = this.#domains.get(client.split('%', 1)[0] ?? client);
     if (domain === undefined) return true;
     for (const { key, place } of this.#exports.values())
@@ -136,9 +154,20 @@ export class ExportTable {
   async walkOutside(): Promise<void> {
     for (const found of this.#exports.values()) {
       if (found.wayOnly || this.#isCovered(found)) continue;
-      found.index ??= openIndex(found);
+      found.index ??= this.#reader.openIndex(found);
       await found.index?.walk();
+      found.index?.prune();
     }
+  }
+
+  /** For a recording of batches: what is known of the exports, and of those outside. */
+  record(tap: BatchTap): void {
+    tap.exports([...this.#exports.values()]);
+  }
+
+  recordOutside(tap: BatchTap): void {
+    for (const { key, index } of this.#exports.values())
+      if (index instanceof HandleIndex) tap.tree({ moment: 'outside', path: key.path }, index);
   }
 
   close(): void {
@@ -159,7 +188,7 @@ export class ExportTable {
       if (place === null) continue;
       const given = options.get(idOf(key.domain, key.path));
       const moved = known === undefined || !samePlace(known, key, place);
-      const rootHandle = moved ? rootHandleOf(key.path) : known.rootHandle;
+      const rootHandle = moved ? this.#reader.rootHandle(key.path) : known.rootHandle;
       if (rootHandle === null) continue;
       const found: Export = {
         key,
@@ -270,7 +299,6 @@ function checksSubtrees(options: ReadonlySet<string>): boolean {
   return !options.has('no_subtree_check');
 }
 
-/** Null for an export whose directory is not there any more: it has no handles either. */
 function rootHandleOf(path: Buffer): FileHandle | null {
   const index = new HandleIndex({ root: path });
   try {
@@ -284,8 +312,10 @@ function rootHandleOf(path: Buffer): FileHandle | null {
   }
 }
 
-/** Null for what is too large to walk: calls there stay unexplained. */
-function openIndex({ key, subtreeCheck }: Export): HandleIndex | null {
+function openIndex({
+  key,
+  subtreeCheck,
+}: Pick<Export, 'key' | 'subtreeCheck'>): HandleIndex | null {
   const index = new HandleIndex({ root: key.path });
   // First, since it says in our own words when the directory is not there any more.
   index.open();
@@ -297,3 +327,10 @@ function openIndex({ key, subtreeCheck }: Export): HandleIndex | null {
   index.addExportKey(key, { withParents: subtreeCheck });
   return index;
 }
+
+const THIS_MACHINE: ExportReader = {
+  tables: readExportTables,
+  domains: clientDomains,
+  rootHandle: rootHandleOf,
+  openIndex,
+};

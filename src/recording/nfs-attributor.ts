@@ -44,6 +44,8 @@ export class NfsAttributor {
   readonly #missing: MissingLookups;
   /** Hashes that a whole new walk did not explain either; emptied when the exports change. */
   readonly #hopeless = new Set<number>();
+  /** What was found in this batch: many clients use the same files. */
+  readonly #found = new Map<number, readonly Hit[]>();
   #exportsSeen = -1;
   /** Hash of a handle → hash of the same without a signature, if it has one. */
   readonly #unsigned = new Map<number, number>();
@@ -82,12 +84,18 @@ export class NfsAttributor {
     },
   ): Promise<void> {
     const { effects } = options;
+    this.#found.clear();
     for (const [hash, unsigned] of batch.unsigned ?? []) {
       if (this.#unsigned.size >= MOST_UNSIGNED) this.#unsigned.clear();
       this.#unsigned.set(hash, unsigned);
     }
     const held = this.#held.map((row) => ({ ...row, epoch: BEFORE_ALL }));
-    const rows = [...held, ...batch.rows];
+    // A refused call (verify-error) used nothing, and anybody can send handles of nothing; a call
+    // without a client is counted as loss by the sensor already.
+    const usable = batch.rows.filter(
+      ({ kind, client }) => kind !== 'verify-error' && client !== '',
+    );
+    const rows = [...held, ...usable];
     if (rows.length === 0 && batch.markers.length === 0) return;
     // A boot in between would put held rows into the wrong session.
     const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
@@ -101,7 +109,7 @@ export class NfsAttributor {
     for (const { client, count } of batch.lookupsDropped ?? [])
       this.#missing.drop(client, count, options.builder);
     // Last, so that the session which its client's other calls have opened gets the loss.
-    for (const row of unknown) this.#noteUnknown(row, options);
+    this.#noteUnknown(unknown, options);
   }
 
   /**
@@ -113,6 +121,8 @@ export class NfsAttributor {
     const open = new Set(batch.rows.map((row) => row.hash));
     for (const { kind, hash } of batch.markers) if (kind === 'fsinfo') open.add(hash);
     const drop = (): boolean => {
+      // The index may have come to know more.
+      this.#found.clear();
       for (const hash of open)
         if (this.#hopeless.has(hash) || this.#isOutside(hash) || this.#hits(hash).length > 0)
           open.delete(hash);
@@ -151,21 +161,24 @@ export class NfsAttributor {
     this.#exportsSeen = generation;
   }
 
-  #hits(hash: number): Hit[] {
+  #hits(hash: number): readonly Hit[] {
     const direct = this.#hitsOf(hash);
     const plain = direct.length > 0 ? undefined : this.#unsigned.get(hash);
     return plain === undefined ? direct : this.#hitsOf(plain);
   }
 
-  #hitsOf(hash: number): Hit[] {
+  #hitsOf(hash: number): readonly Hit[] {
+    const known = this.#found.get(hash);
+    if (known !== undefined) return known;
     const hits: Hit[] = [];
     for (const root of this.#options.roots.values())
       for (const object of root.objectsOfHash(hash)) hits.push({ root, object });
+    if (hits.length > 0) this.#found.set(hash, hits);
     return hits;
   }
 
   /** Of hits in several roots those that the client can have meant. */
-  #reached({ client }: NfsRow, hits: Hit[]): Hit[] {
+  #reached({ client }: NfsRow, hits: readonly Hit[]): readonly Hit[] {
     if (hits.every(({ root }) => root === hits[0]?.root)) return hits;
     const reached = hits.filter(({ root }) => this.#options.exports.reaches(client, root));
     return reached.length > 0 ? reached : hits;
@@ -232,9 +245,6 @@ export class NfsAttributor {
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     effects: SessionEffect[],
   ): boolean {
-    // A refused call (verify-error) used nothing; a call without a client is counted as loss by
-    // the sensor already.
-    if (row.kind === 'verify-error' || row.client === '') return true;
     const all = this.#hits(row.hash);
     if (all.length === 0) return false;
     if (row.kind === 'read') this.#witness(row, all);
@@ -273,26 +283,59 @@ export class NfsAttributor {
     return true;
   }
 
+  /** One loss for each session, however many handles its client made up. */
   #noteUnknown(
-    row: NfsRow,
+    rows: readonly NfsRow[],
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
   ): void {
-    if (this.#isOutside(row.hash)) {
-      this.#outside += row.count;
-      return;
+    const ofClient = new Map<string, Unknown>();
+    for (const { client, hash, count, firstUs, lastUs } of rows) {
+      if (this.#isOutside(hash)) {
+        this.#outside += count;
+        continue;
+      }
+      this.#unresolved += count;
+      let unknown = ofClient.get(client);
+      if (unknown === undefined)
+        ofClient.set(client, (unknown = { hashes: new Set(), count: 0, firstUs, lastUs }));
+      unknown.hashes.add(hash);
+      unknown.count += count;
+      unknown.firstUs = Math.min(unknown.firstUs, firstUs);
+      unknown.lastUs = Math.max(unknown.lastUs, lastUs);
     }
-    this.#unresolved += row.count;
-    const loss = {
-      where: 'unresolved-handle',
-      count: row.count,
-      fromUs: toWall(row.firstUs),
-      toUs: toWall(row.lastUs),
-      detail: `NFS file handle with hash 0x${row.hash.toString(16).padStart(8, '0')}`,
-    };
-    const sessions = this.#options.sessions.open.filter(({ client }) => client === row.client);
-    for (const { id, recordingId } of sessions)
-      builder.losses.push({ ...loss, recordingId, sessionId: id });
+    if (ofClient.size === 0) return;
+    for (const { id, recordingId, client } of this.#options.sessions.open) {
+      const unknown = ofClient.get(client);
+      if (unknown === undefined) continue;
+      builder.losses.push({
+        recordingId,
+        sessionId: id,
+        where: 'unresolved-handle',
+        count: unknown.count,
+        fromUs: toWall(unknown.firstUs),
+        toUs: toWall(unknown.lastUs),
+        detail: detailOf(unknown.hashes),
+      });
+    }
   }
+}
+
+interface Unknown {
+  readonly hashes: Set<number>;
+  count: number;
+  firstUs: number;
+  lastUs: number;
+}
+
+const SHOWN_HASHES = 5;
+
+function detailOf(hashes: ReadonlySet<number>): string {
+  const shown = [...hashes]
+    .sort((a, b) => a - b)
+    .slice(0, SHOWN_HASHES)
+    .map((hash) => `0x${hash.toString(16).padStart(8, '0')}`);
+  const more = hashes.size - shown.length;
+  return `NFS file handle with hash ${shown.join(', ')}` + (more > 0 ? ` and ${more} others` : '');
 }
 
 /** A walk that is refused explains nothing: what it would have named becomes loss. */

@@ -26,7 +26,7 @@ import { NfsAttributor } from './nfs-attributor.ts';
 import { Nfs4Renewals } from './nfs4-renewals.ts';
 import { Rescan } from './rescan.ts';
 import type { RootRecording } from './root-recording.ts';
-import type { Sensors } from './sensors.ts';
+import type { SensorSet } from './sensors.ts';
 import { SessionSpans } from './session-spans.ts';
 import { WitnessBench } from './witness-bench.ts';
 
@@ -35,7 +35,7 @@ const HEARTBEAT_US = 5_000_000;
 
 export interface PipeOptions {
   readonly store: Store;
-  readonly sensors: Sensors;
+  readonly sensors: SensorSet;
   /** By root id; the recorder adds and removes. */
   readonly roots: ReadonlyMap<number, RootRecording>;
   readonly exports: ExportTable;
@@ -74,6 +74,9 @@ export class Pipe {
   #fileUntilUs = 0;
   /** Sessions that file events alone opened since the last commit. */
   readonly #soleClient = new Set<number>();
+  /** Of the last batches taken. */
+  #traceSequence = 0;
+  #fileSequence = 0;
   #nextFileId: number;
   #lastCommitUs = wallNowUs();
   #failure: string | null = null;
@@ -203,7 +206,7 @@ export class Pipe {
     if (drained) await this.#options.sensors.sync(withinMs);
     this.#witnesses.next(wallNowUs());
     // The trace first: what it names has then been created in an event of the file side.
-    const trace = this.#options.sensors.drainTrace();
+    const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
     const builder = new BatchBuilder();
     const effects: SessionEffect[] = [];
     const toWall = wallTranslation();
@@ -220,7 +223,8 @@ export class Pipe {
     this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
     const { traced } = this.#options.sensors;
-    if (failure === null && traced && (drained || !this.#witnesses.suspicious))
+    if (!traced) this.#witnesses.discard();
+    else if (failure === null && (drained || !this.#witnesses.suspicious))
       builder.losses.push(...this.#witnesses.judge());
     await this.commitWithRescan(effects, builder, drained);
     if (failure !== null) throw failure;
@@ -291,9 +295,22 @@ export class Pipe {
     effects.push(...this.sessions.tick(now));
   }
 
+  /** Nothing of a batch that was taken before: its counts would be doubled. */
+  #unseenTrace(batch: NfsBatch): NfsBatch {
+    if (batch.sequence === undefined) return batch;
+    if (batch.sequence <= this.#traceSequence)
+      return { rows: [], markers: [], losses: [], untilUs: batch.untilUs };
+    this.#traceSequence = batch.sequence;
+    return batch;
+  }
+
   /** Drains the file side and lets every index follow it. */
   #takeFileEvents(): void {
     const batch = this.#options.sensors.drainFiles();
+    if (batch.sequence !== undefined) {
+      if (batch.sequence <= this.#fileSequence) return;
+      this.#fileSequence = batch.sequence;
+    }
     // Not push(...): as arguments a full table's 262,144 rows overflow the stack.
     this.#events = this.#events.concat(batch.events);
     this.#fileLosses.push(...batch.losses);

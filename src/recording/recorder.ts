@@ -9,7 +9,7 @@ import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
 import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
-import { ExportTable } from './export-table.ts';
+import { ExportTable, type ExportReader } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
 import { RootRecording } from './root-recording.ts';
 import { walksUnderWay } from './volumes.ts';
@@ -23,7 +23,8 @@ import {
   type StartRequest,
   type StoppedRecording,
 } from './recorder-types.ts';
-import { Sensors, type SensorsOptions } from './sensors.ts';
+import { Sensors, type SensorSet, type SensorsOptions } from './sensors.ts';
+import type { RootIndex } from './volume.ts';
 
 export type * from './recorder-types.ts';
 
@@ -37,13 +38,24 @@ const RETRY_MS = 200;
  */
 const FIRST_WORD_MS = 30;
 
-export type RecorderOptions = SensorsOptions & Omit<PipeOptions, 'sensors' | 'roots' | 'exports'>;
+export type RecorderOptions = SensorsOptions &
+  Omit<PipeOptions, 'sensors' | 'roots' | 'exports'> & {
+    /** Instead of this machine's kernel and trees. */
+    readonly replay?: ReplayParts | undefined;
+  };
+
+/** What a replay puts in the place of the kernel. */
+export interface ReplayParts {
+  readonly sensors: SensorSet;
+  readonly exports: ExportReader;
+  readonly root: (path: Buffer) => RootIndex | undefined;
+}
 
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #roots = new Map<number, RootRecording>();
   readonly #absent = new AbsentRoots();
-  readonly #sensors: Sensors;
+  readonly #sensors: SensorSet;
   readonly #exports: ExportTable;
   readonly #pipe: Pipe;
   /** One piece of work at a time; later callers wait for their turn. */
@@ -55,9 +67,10 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
-    this.#sensors = new Sensors(options);
+    this.#sensors = options.replay?.sensors ?? new Sensors(options);
     this.#exports = new ExportTable({
       roots: this.#roots,
+      reader: options.replay?.exports,
       onRefused: (mount, { message }) => {
         options.onNotice({ level: 'warn', text: `${mount.at.toString()}: ${message}` });
       },
@@ -149,6 +162,7 @@ export class Recorder {
   async #walk(root: RootRecording): Promise<void> {
     await this.#exports.refresh({ always: true });
     root.recall(this.#options.store.knownFiles(root.options.rootId));
+    if (this.#options.tap !== undefined) root.record(this.#options.tap, 'begin');
   }
 
   /** A root once its listing has ended; none if it is not recorded. */
@@ -190,6 +204,7 @@ export class Recorder {
     return this.#exclusively(async () => {
       await this.#followRoots();
       await this.#pipe.flush(false);
+      if (this.#options.tap !== undefined) this.#exports.record(this.#options.tap);
     });
   }
 
@@ -259,12 +274,22 @@ export class Recorder {
       try {
         await this.#lastFlush(end);
       } finally {
+        this.#endTap();
         for (const root of this.#roots.values()) root.close();
         this.#roots.clear();
         this.#exports.close();
         await this.#sensors.stop(LAST_SYNC_MS);
       }
     });
+  }
+
+  #endTap(): void {
+    const { tap } = this.#options;
+    if (tap === undefined) return;
+    this.#exports.record(tap);
+    this.#exports.recordOutside(tap);
+    for (const root of this.#roots.values()) root.record(tap, 'end');
+    tap.close();
   }
 
   async #lastFlush(endUs: number): Promise<void> {
@@ -363,7 +388,10 @@ export class Recorder {
   }
 
   #newRoot(path: Buffer): RootRecording {
-    return new RootRecording({ path, watcher: this.#sensors });
+    const index = this.#options.replay?.root(path);
+    return index === undefined
+      ? new RootRecording({ path, watcher: this.#sensors })
+      : new RootRecording({ path, index });
   }
 
   #drop(root: RootRecording): void {

@@ -3,6 +3,7 @@
  * names the store believes they have. Its file systems keep the objects (volumes.ts).
  * Must not know sessions, clients or SQL.
  */
+import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent, FileHandle } from '../common/batches.ts';
 import type { ExportKey } from '../attribution/handle.ts';
 import type { KnownFile, NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
@@ -69,6 +70,8 @@ export class RootRecording {
   readonly #mounts = new Set<string>();
   /** Names in the store of files that the root does not have any more. */
   #lost: NameChange[] = [];
+  /** Objects that were gone already when they were first seen in use. */
+  #goneAtSight: number[] = [];
   #identity: RecordingIdentity | null = null;
   #turn = 0;
   #leftOut = 0;
@@ -112,6 +115,12 @@ export class RootRecording {
    */
   open(): void {
     this.#volumes.open();
+  }
+
+  /** For a recording of batches: the tree of its own file system as it is known now. */
+  record(tap: BatchTap, moment: 'begin' | 'end'): void {
+    const own = this.#volumes.all.find(({ prefix }) => prefix.length === 0);
+    if (own !== undefined) tap.tree({ moment, path: this.path }, own.index);
   }
 
   /** Takes its identity, and what the store already knows of the root from earlier. */
@@ -304,12 +313,15 @@ export class RootRecording {
       names,
     };
     files.push(file);
+    // Its last names do not hold any more, and no later change would say so.
+    if (this.#volumes.isGone(object)) this.#goneAtSight.push(object);
     return this.#remember(object, file.id, names);
   }
 
   /** Names of already known files that appeared or went since the last call. */
   nameChanges(): NameChange[] {
-    const changed = new Set(this.#volumes.takeChanged());
+    const changed = new Set([...this.#goneAtSight, ...this.#volumes.takeChanged()]);
+    this.#goneAtSight = [];
     if (this.#volumes.turn !== this.#turn) {
       this.#turn = this.#volumes.turn;
       for (const object of [...this.#fileIdOf.keys()])

@@ -4,6 +4,7 @@
  * Must not know roots, sessions or the store.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BatchTap } from '../capture/batch-tap.ts';
 import { FanotifySource } from '../capture/fanotify-source.ts';
 import { NfsdSource } from '../capture/nfsd-source.ts';
 import type { FileBatch, NfsBatch } from '../common/batches.ts';
@@ -17,6 +18,8 @@ export interface SensorsOptions {
   readonly bestTier?: Tier;
   /** See NfsdSourceOptions. */
   readonly preferKprobe?: boolean;
+  /** Gets a copy of everything that is drained. */
+  readonly tap?: BatchTap | undefined;
   /** The kernel's bounded queue for file events. */
   readonly limitedFileQueue?: boolean | undefined;
 }
@@ -31,9 +34,26 @@ export interface SensorsStatus {
   readonly fanotify: ReturnType<FanotifySource['status']>;
 }
 
+/** What the recorder needs of sensors: the real ones, or recorded batches. */
+export type SensorSet = Pick<
+  Sensors,
+  | 'start'
+  | 'stop'
+  | 'watch'
+  | 'unwatch'
+  | 'sync'
+  | 'syncFiles'
+  | 'drainFiles'
+  | 'drainTrace'
+  | 'traced'
+  | 'tier'
+  | 'status'
+>;
+
 export class Sensors {
   readonly #files: FanotifySource;
   readonly #nfsd: NfsdSource;
+  readonly #tap: BatchTap | undefined;
   readonly #traces: boolean;
   #untraced: TraceError | null = null;
 
@@ -43,7 +63,9 @@ export class Sensors {
     bestTier,
     preferKprobe,
     limitedFileQueue,
+    tap,
   }: SensorsOptions) {
+    this.#tap = tap;
     this.#files = new FanotifySource({ serverNames, limitedQueue: limitedFileQueue });
     this.#traces = bestTier !== 'sole-client';
     this.#nfsd = new NfsdSource({
@@ -102,11 +124,15 @@ export class Sensors {
   }
 
   drainFiles(): FileBatch {
-    return this.#files.drain();
+    const batch = this.#files.drain();
+    this.#tap?.files(batch);
+    return batch;
   }
 
   drainTrace(): NfsBatch {
-    return this.#nfsd.drain();
+    const batch = this.#nfsd.drain();
+    this.#tap?.trace(batch);
+    return batch;
   }
 
   /** Is the kernel server's trace the record of its clients, now or as soon as it runs? */

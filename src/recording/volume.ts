@@ -32,6 +32,7 @@ export type RootIndex = Pick<
   | 'takeChanged'
   | 'prune'
   | 'growth'
+  | 'objects'
 >;
 
 /** Who can watch a file system: the sensors. */

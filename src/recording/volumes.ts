@@ -272,6 +272,8 @@ export class Volumes {
 
   /** Does the root's path lead to the directory that is recorded? */
   isInPlace(): boolean {
+    // A replayed tree is nowhere.
+    if (this.#index !== undefined) return true;
     const own = this.#volumes.find(({ prefix }) => prefix.length === 0);
     const stat = own?.index.statOf(0);
     if (stat === undefined || stat === null) return false;

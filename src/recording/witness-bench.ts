@@ -65,6 +65,12 @@ export class WitnessBench {
     return losses;
   }
 
+  /** Nobody judges: there is one witness only. */
+  discard(): void {
+    this.#witnesses.clear();
+    this.#times.clear();
+  }
+
   forget(root: RootRecording): void {
     this.#witnesses.delete(root);
   }

@@ -1,5 +1,5 @@
 /** `trace daemon`: the recorder in the foreground; systemd runs this. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { DEFAULT_CONFIG, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
 import { statSync } from 'node:fs';
 import type { Register } from '../commands.ts';
@@ -14,7 +14,13 @@ export const registerDaemon: Register = (program) => {
       '--config <file>',
       'configuration (JSON; default /etc/nfsroot-trace.json, if it is there)',
     )
-    .action(async (options: { config?: string }, command: Command) => {
+    .addOption(
+      new Option(
+        '--record-batches <dir>',
+        'write everything that the sensors hand over there, for tests that replay it',
+      ).hideHelp(),
+    )
+    .action(async (options: { config?: string; recordBatches?: string }, command: Command) => {
       const { stateDir, socket } = command.optsWithGlobals<GlobalOptions>();
       const { loadConfig } = await import('../../daemon/config.ts');
       const { runDaemon } = await import('../../daemon/daemon.ts');
@@ -28,6 +34,7 @@ export const registerDaemon: Register = (program) => {
         config: readConfig(),
         readConfig,
         version: version(),
+        recordBatches: options.recordBatches,
       });
     });
 };
