@@ -180,7 +180,7 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     await startDaemon();
     await Promise.all([
       late.must('cat sarge/etc/hostname >/dev/null'),
-      ...versions.map(({ client: one }) => one.read('etc/services')),
+      ...versions.map(({ client: one }) => one.read('etc/group')),
     ]);
     const sessions = await settled();
     await stepClock(-5);
