@@ -212,9 +212,12 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       return folder;
     };
     const relay = async (): Promise<void> => {
+      const ready = `/run/relay-${kind}`;
       const spaces = inner.map(({ name, folder }) => `${name}.${folder.split('/').at(-1) ?? ''}`);
-      const command = `setsid python3 "$LAB_REPOSITORY/test/lab/guest/relay.py" ${outer.name}.1 ${SERVER_ADDRESS} ${spaces.join(' ')}`;
-      await server.must(`. /lab/lab.env; ${command} >/dev/null 2>&1 & sleep 2`);
+      const command = `setsid python3 "$LAB_REPOSITORY/test/lab/guest/relay.py" ${ready} ${outer.name}.1 ${SERVER_ADDRESS} ${spaces.join(' ')}`;
+      await server.must(
+        `. /lab/lab.env; rm -f ${ready}; ${command} >/dev/null 2>&1 &\nuntil [ -e ${ready} ]; do sleep 0.2; done`,
+      );
     };
     return {
       name: active

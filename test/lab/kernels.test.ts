@@ -70,6 +70,8 @@ for (const [suite, number] of Object.entries(KERNELS) as [LabKernel, string][]) 
           `exportfs -o rw,no_root_squash,no_subtree_check,insecure '*:${VICTIM_ROOT}'`,
         ].join('\n'),
       );
+      // Programs come in page by page over 5.10's 9p; a daemon that starts meanwhile is late.
+      await server.run('trace doctor', { timeoutMs: 300_000 });
       await product.start();
       await reference.start();
     });

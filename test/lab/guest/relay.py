@@ -1,12 +1,14 @@
 """Several machines behind one address, as network address translation makes them.
 
-    relay.py OUTER SERVER INNER...
+    relay.py READY OUTER SERVER INNER...
 
 In each of the network namespaces INNER the NFS port of 127.0.0.1 leads to SERVER, by connections
-that come from the namespace OUTER. Owns nothing but the bytes on their way.
+that come from the namespace OUTER; where a relay is already, it stays. The file READY is made when
+all do. Owns nothing but the bytes on their way.
 """
 
 import ctypes
+import errno
 import os
 import socket
 import sys
@@ -44,16 +46,26 @@ def connect(accepted, outer, server):
     pump(out, accepted)
 
 
-def serve(inner, outer, server):
+def serve(inner, outer, server, ready):
     enter(inner)
     listener = socket.socket()
-    listener.bind(("127.0.0.1", PORT))
-    listener.listen()
+    try:
+        listener.bind(("127.0.0.1", PORT))
+        listener.listen()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return
+    finally:
+        ready.wait()
     while True:
         accepted, _ = listener.accept()
         threading.Thread(target=connect, args=(accepted, outer, server), daemon=True).start()
 
 
-outer, server, *inners = sys.argv[1:]
+path, outer, server, *inners = sys.argv[1:]
+ready = threading.Barrier(len(inners) + 1)
 for inner in inners:
-    threading.Thread(target=serve, args=(inner, outer, server)).start()
+    threading.Thread(target=serve, args=(inner, outer, server, ready)).start()
+ready.wait()
+open(path, "w").close()
