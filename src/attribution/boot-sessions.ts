@@ -20,6 +20,7 @@ import { LiveSessions, type Live } from './live-sessions.ts';
 import { Nfs4Clients, type Verdict } from './nfs4-clients.ts';
 import { PendingBoots } from './pending-boots.ts';
 import { SessionBudget } from './session-budget.ts';
+import { collisionNote, mergedNote, sharingNote } from './session-notes.ts';
 
 export type { BootEvidence, ClientIdentity, OpenSession } from '../common/boots.ts';
 export type * from './boot-session-types.ts';
@@ -34,8 +35,6 @@ const BY_MARKER: ReadonlySet<BootEvidence['kind']> = new Set([
 const SECOND = 1_000_000;
 const MOST_MOUNTED = 16_384;
 const MOST_REFUSED = 16_384;
-/** Owner names that a note quotes. */
-const MOST_QUOTED = 8;
 
 export class BootSessions {
   readonly #mountDebounceUs: number;
@@ -281,10 +280,9 @@ export class BootSessions {
     }
     if (!this.#budget.mayBoot(client, atUs)) {
       this.#merged += 1;
-      const detail = 'the client booted too often for a session each time';
       for (const live of lives) {
-        const count = (live.notes.get('boots-merged') ?? 0) + 1;
-        this.#live.note(live, { kind: 'boots-merged', count, detail, atUs }, effects);
+        const boots = (live.notes.get('boots-merged') ?? 0) + 1;
+        this.#live.note(live, { ...mergedNote(boots), atUs }, effects);
       }
       return false;
     }
@@ -376,17 +374,15 @@ export class BootSessions {
   #noteSharing(client: string, atUs: number, effects: SessionEffect[]): void {
     const names = this.#nfs4.sharing(client, atUs);
     if (names.length === 0) return;
-    const detail = `${names.length} NFSv4 clients behind one address: ${quoted(names)}`;
     for (const live of this.#live.of(client))
-      this.#live.note(live, { kind: 'shared-address', count: names.length, detail, atUs }, effects);
+      this.#live.note(live, { ...sharingNote(names), atUs }, effects);
   }
 
   #noteCollision(client: string, atUs: number, effects: SessionEffect[]): void {
     const other = this.#nfs4.collision(client);
     if (other === undefined) return;
-    const detail = `${other.address} uses the same NFSv4 owner name ${quoted([other.ownerName])}`;
     for (const live of this.#live.of(client))
-      this.#live.note(live, { kind: 'identity-collision', count: 1, detail, atUs }, effects);
+      this.#live.note(live, { ...collisionNote(other), atUs }, effects);
   }
 
   #withPending(effects: SessionEffect[]): SessionEffect[] {
@@ -398,9 +394,4 @@ export class BootSessions {
 
 function keyOf(client: string, rootId: number | 'any'): string {
   return `${client} ${rootId}`;
-}
-
-function quoted(names: readonly Buffer[]): string {
-  const shown = names.slice(0, MOST_QUOTED).map((name) => JSON.stringify(name.toString('utf8')));
-  return shown.join(', ') + (names.length > MOST_QUOTED ? ', ...' : '');
 }
