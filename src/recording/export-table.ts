@@ -154,9 +154,14 @@ export class ExportTable {
   async walkOutside(): Promise<void> {
     for (const found of this.#exports.values()) {
       if (found.wayOnly || this.#isCovered(found)) continue;
-      found.index ??= this.#reader.openIndex(found);
-      await found.index?.walk();
-      found.index?.prune();
+      try {
+        found.index ??= this.#reader.openIndex(found);
+        await found.index?.walk();
+        found.index?.prune();
+      } catch (error) {
+        // One that is gone, or can't be listed, explains nothing; the others still may.
+        if (!(error instanceof TraceError)) throw error;
+      }
     }
   }
 
@@ -319,13 +324,23 @@ function openIndex({
   const index = new HandleIndex({ root: key.path });
   // First, since it says in our own words when the directory is not there any more.
   index.open();
-  const { files, ffree } = statfsSync(key.path);
-  if (files - ffree > LARGEST_WALK) {
+  const inodes = usedInodes(key.path);
+  if (inodes === null || inodes > LARGEST_WALK) {
     index.close();
     return null;
   }
   index.addExportKey(key, { withParents: subtreeCheck });
   return index;
+}
+
+/** Null if the directory has gone meanwhile. */
+function usedInodes(path: Buffer): number | null {
+  try {
+    const { files, ffree } = statfsSync(path);
+    return files - ffree;
+  } catch {
+    return null;
+  }
 }
 
 const THIS_MACHINE: ExportReader = {

@@ -5,12 +5,19 @@
 import type { SessionEffect, BootSessions } from '../attribution/boot-sessions.ts';
 import type { NfsLookup } from '../common/batches.ts';
 import type { BatchBuilder } from './batch-builder.ts';
+import type { ExportTable } from './export-table.ts';
 import type { RootRecording } from './root-recording.ts';
 
 export interface MissingLookupsOptions {
   readonly roots: ReadonlyMap<number, RootRecording>;
+  readonly exports: Pick<ExportTable, 'reaches'>;
   readonly sessions: BootSessions;
   readonly nextFileId: () => number;
+}
+
+interface Hit {
+  readonly root: RootRecording;
+  readonly objects: readonly number[];
 }
 
 interface Sink {
@@ -32,11 +39,8 @@ export class MissingLookups {
    */
   lookup(lookup: NfsLookup, { builder, effects, toWall }: Sink): boolean {
     const { client, directory, name, count, firstUs, lastUs } = lookup;
-    let explained = false;
-    for (const root of this.#options.roots.values()) {
-      const objects = root.objectsOfHash(directory);
-      if (objects.length === 0) continue;
-      explained = true;
+    const hits = this.#reached(client, directory);
+    for (const { root, objects } of hits) {
       const { rootId, recordingId, clients } = root.options;
       const [object] = objects;
       // Two objects with one hash: whichever it was, a name that one of them has is no news.
@@ -65,7 +69,18 @@ export class MissingLookups {
         lastUs: toWall(lastUs),
       });
     }
-    return explained;
+    return hits.length > 0;
+  }
+
+  /** Of several roots with such a directory, those that the client has an export of. */
+  #reached(client: string, directory: number): readonly Hit[] {
+    const { roots, exports } = this.#options;
+    const hits = [...roots.values()]
+      .map((root) => ({ root, objects: root.objectsOfHash(directory) }))
+      .filter(({ objects }) => objects.length > 0);
+    if (hits.length < 2) return hits;
+    const reached = hits.filter(({ root }) => exports.reaches(client, root));
+    return reached.length > 0 ? reached : hits;
   }
 
   /** Lookups of a client that were not looked at, in each of its open sessions. */

@@ -18,7 +18,15 @@ import type { RootRecording } from './root-recording.ts';
 import type { SessionSpan, SessionSpans } from './session-spans.ts';
 
 /** Losses of what clients did; the trace of the kernel's server is their record where there is one. */
-const OF_TRACE = new Set(['trace-ring', 'trace-table', 'trace-cpu', 'trace-join', 'witness-trace']);
+const OF_TRACE = new Set([
+  'trace-ring',
+  'trace-table',
+  'trace-cpu',
+  'trace-join',
+  'trace-handle',
+  'trace-probe',
+  'witness-trace',
+]);
 /** Losses of file events. */
 const OF_FILES = new Set([
   'fanotify-queue',
