@@ -96,17 +96,19 @@ export class NfsAttributor {
       ({ kind, client }) => kind !== 'verify-error' && client !== '',
     );
     const rows = [...held, ...usable];
-    if (rows.length === 0 && batch.markers.length === 0) return;
+    const { lookups = [], lookupsDropped = [] } = batch;
+    // A drain may fall between the check of a directory and the name that is looked up in it.
+    if ([rows, batch.markers, lookups, lookupsDropped].every(({ length }) => length === 0)) return;
     // A boot in between would put held rows into the wrong session.
     const mustWalk = options.whole || batch.markers.length > 0 || rows.length > MOST_HELD;
     const open = await this.#explain({ ...batch, rows }, mustWalk);
     this.#held = rows.filter(({ hash }) => open.has(hash));
     const unknown: NfsRow[] = [];
-    for (const item of inOrder(rows, batch.markers, batch.lookups ?? []))
+    for (const item of inOrder(rows, batch.markers, lookups))
       if ('verifier' in item) this.#mark(item, effects);
       else if ('directory' in item) this.#lookup(item, options);
       else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
-    for (const { client, count } of batch.lookupsDropped ?? [])
+    for (const { client, count } of lookupsDropped)
       this.#missing.drop(client, count, options.builder);
     // Last, so that the session which its client's other calls have opened gets the loss.
     this.#noteUnknown(unknown, options);
