@@ -84,7 +84,11 @@ export function databaseFinding(
   if (failure !== null)
     return /unable to open|permission|EACCES|readonly/i.test(failure)
       ? unseen('database', path)
-      : fail('database', `${size}: ${failure}`, 'see docs/store.md: a copy is kept beside it');
+      : fail(
+          'database',
+          `${size}: ${failure}`,
+          'stop the daemon; `trace doctor --repair` saves what can be read',
+        );
   if (found === null)
     return warn(
       'database',
@@ -109,7 +113,7 @@ export function databaseFinding(
     return fail(
       'database',
       `${text}: it is damaged: ${problems[0] ?? ''}`,
-      'stop the daemon and put back a copy',
+      'stop the daemon; `trace doctor --repair` saves what can be read',
     );
   const checked =
     problems === null
