@@ -15,6 +15,16 @@ function refuse(message: string, hint: string): void {
   process.exitCode = CONFIG;
 }
 
+/** By stat(2): access(2), which existsSync asks, drops the capabilities of a user who is not root. */
+function isThere(file: string): boolean {
+  try {
+    fs.statSync(file);
+    return true;
+  } catch (_) {
+    return false;
+  }
+}
+
 function start(): void {
   const version = process.versions.node;
   if (parseInt(version, 10) < 22) {
@@ -22,7 +32,7 @@ function start(): void {
       'trace needs Node 22 or newer, this is ' + version,
       'in the repository, eval "$(scripts/env)" puts a new one on the PATH',
     );
-  } else if (!fs.existsSync(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {
+  } else if (!isThere(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {
     refuse(
       "trace's native addon is not built",
       'run scripts/build in the repository, or npm rebuild nfsroot-trace where it is installed',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { afterEach, beforeEach } from 'node:test';
 import ts from 'typescript';
+import { lacks } from '../capabilities.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 let place = '';
@@ -54,6 +55,24 @@ test('the addon is not built: a hint, status 78', () => {
   assert.match(stderr, /^error: trace's native addon is not built\nhint: run scripts\/build .*\n$/);
   assert.equal(status, 78);
 });
+
+test(
+  'by capabilities in a folder that is closed: what is there is found',
+  {
+    skip: lacks('root'),
+  },
+  () => {
+    makeAddon();
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+    const kept = ['--inh-caps=-all,+dac_read_search', '--ambient-caps=-all,+dac_read_search'];
+    const program = [process.execPath, join(place, 'dist/cli/bin.cjs')];
+    const { stderr } = spawnSync('setpriv', [...nobody, ...kept, ...program], {
+      encoding: 'utf8',
+      cwd: '/',
+    });
+    assert.match(stderr, /^error: a part of trace does not load: /);
+  },
+);
 
 test('a part is missing: which, a hint, status 78', () => {
   makeAddon();

@@ -1,13 +1,16 @@
 /**
- * The package's unit under a real systemd, as the service manager of the NFS server: an unprivileged
+ * The installed unit under a real systemd, as the service manager of the NFS server: an unprivileged
  * user with two capabilities, in a mount namespace of its own, behind a filter of system calls,
  * records what a kernel client reads.
  */
 import assert from 'node:assert/strict';
-import { cp } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { lacks } from '../capabilities.ts';
 import type { Session, SessionFile } from './product.ts';
 import { LabServer, VICTIM_ROOT } from './server.ts';
@@ -53,8 +56,15 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
   const sessions = async (): Promise<Session[]> =>
     (JSON.parse(await trace('sessions --json')) as { sessions: Session[] }).sessions;
 
+  let installed = '';
   before(async () => {
+    // The server's root is this machine's: what is installed here has the same place there.
+    installed = await mkdtemp(path.join(tmpdir(), 'nfsroot-trace-installed-'));
+    await chmod(installed, 0o755);
+    const script = path.join(import.meta.dirname, '../../scripts/install');
+    await promisify(execFile)(script, ['--destdir', installed]);
     await server.start();
+    await writeFile(path.join(server.share, 'installed.env'), `LAB_INSTALLED='${installed}'\n`);
     const init = path.join(server.share, 'next-init');
     await cp(path.join(import.meta.dirname, 'guest/systemd-init.sh'), init);
     // The agent that is asked to do this ends with it, and another one answers.
@@ -66,7 +76,10 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
     await systemctl(`start ${UNIT}`);
     await trace(`start --root ${VICTIM_ROOT}`);
   });
-  after(() => server.stop());
+  after(async () => {
+    await server.stop();
+    await rm(installed, { recursive: true, force: true });
+  });
 
   test('it is ready, and is who it should be', async () => {
     assert.equal(await show('ActiveState'), 'active');
@@ -77,11 +90,23 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
     assert.match(status, /^Uid:\s+[1-9]/m, 'not root');
     assert.match(status, /^NoNewPrivs:\s+1$/m);
     assert.match(status, /^Seccomp:\s+2$/m);
+    const program = await server.must(`readlink /proc/${pid}/exe`);
+    assert.match(program, /\/opt\/nfsroot-trace\/releases\/[^/]+\/bin\/node$/m);
+    assert.match(await server.must(`chroot ${TREE} nfsroot-trace --version`), /^\d+\.\d+\.\d+$/m);
     const spaces = await server.must(
       `readlink /proc/${pid}/ns/mnt /proc/1/ns/mnt | sort -u | wc -l`,
     );
     assert.equal(spaces.trim(), '2', 'a mount namespace of its own');
     assert.equal(await show('StatusText'), 'recording 1 of 1 roots at tier exact');
+  });
+
+  test('it is well fenced in', async () => {
+    const unit = `/usr/local/lib/systemd/system/${UNIT}.service`;
+    // Ends with another status above 3.0.
+    await server.must(
+      `chroot ${TREE} systemd-analyze security --no-pager --offline=yes --threshold=30 ${unit}`,
+      { timeoutMs: SLOW_MS },
+    );
   });
 
   test('both witnesses see a kernel client from there', async () => {

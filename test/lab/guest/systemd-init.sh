@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes the victim's systemd the first process of the lab's server, in a writable copy of the
-# victim's tree, and keeps the agent outside of it. Owns that copy, /sd, with the product in it as the
-# package would be: the unit, its user, a command in /usr/bin.
+# victim's tree, and keeps the agent outside of it. Owns that copy, /sd, with what scripts/install has
+# put below $LAB_INSTALLED in it, and what it would have told this machine.
 . /lab/lab.env
+. /lab/installed.env
 mkdir -p /sd
 mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir /mnt/upper /mnt/work
@@ -12,15 +13,12 @@ for folder in proc sys dev lab nfsroots; do
 	mount --rbind "/$folder" "/sd/$folder"
 done
 mount -t tmpfs -o mode=755 tmpfs /sd/run
-mkdir -p /sd/opt/node /sd/opt/product
-mount --bind "$LAB_NODE_FOLDER" /sd/opt/node
-mount --bind "$LAB_REPOSITORY" /sd/opt/product
-printf '#!/bin/sh\nexec /opt/node/node /opt/product/dist/cli/bin.cjs "$@"\n' >/sd/usr/bin/nfsroot-trace
-chmod 755 /sd/usr/bin/nfsroot-trace
+mkdir -p /sd/opt/nfsroot-trace
+mount --bind "$LAB_INSTALLED/opt/nfsroot-trace" /sd/opt/nfsroot-trace
+mount --bind "$LAB_INSTALLED/usr/local" /sd/usr/local
 mkdir -p /sd/var/lib/nfs
 mount --bind /var/lib/nfs /sd/var/lib/nfs
-cp "$LAB_REPOSITORY/scripts/nfsroot-trace.service" /sd/etc/systemd/system/
-chroot /sd /bin/systemd-sysusers - <"$LAB_REPOSITORY/scripts/nfsroot-trace.sysusers"
+chroot /sd /bin/systemd-sysusers nfsroot-trace.conf
 cat >/sd/etc/systemd/system/bare.target <<UNIT
 [Unit]
 DefaultDependencies=no

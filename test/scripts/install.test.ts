@@ -1,0 +1,148 @@
+/** scripts/install below a folder of its own: what is there, who may use it, and what an upgrade leaves. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { lacks } from '../capabilities.ts';
+import { REPOSITORY } from './place.ts';
+
+const PREFIX = '/opt/nfsroot-trace';
+
+describe('scripts/install', { skip: lacks('root') }, () => {
+  let folder = '';
+  const at = (name: string): string => join(folder, name);
+  const install = (...args: string[]) =>
+    spawnSync(
+      'bash',
+      ['-c', 'umask 077; exec "$@"', '-', `${REPOSITORY}/scripts/install`, ...args],
+      {
+        encoding: 'utf8',
+      },
+    );
+  const installed = (...args: string[]): string => {
+    const { status, stdout, stderr } = install('--destdir', folder, ...args);
+    assert.equal(status, 0, stdout + stderr);
+    return stderr;
+  };
+  const releases = (): string[] => readdirSync(at(`${PREFIX}/releases`)).sort();
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'nfsroot-trace-install-'));
+    chmodSync(folder, 0o755);
+    // What is somebody else's.
+    mkdirSync(at('usr/local/bin'), { recursive: true });
+    writeFileSync(at('usr/local/bin/trace'), '#!/bin/sh\necho other\n');
+    installed();
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('anybody can run it, whatever the umask, and nobody can change it', () => {
+    const program = [at(`${PREFIX}/current/bin/node`), at(`${PREFIX}/current/dist/cli/bin.cjs`)];
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', ...program];
+    // The database's module and the addon too.
+    const { stdout, stderr } = spawnSync(
+      'setpriv',
+      [...nobody, '--state-dir', at('none'), 'sessions'],
+      { encoding: 'utf8', cwd: '/' },
+    );
+    assert.match(stderr, /^error: there is no database /, stdout);
+    const found = spawnSync('find', [
+      at('opt'),
+      '!',
+      '-type',
+      'l',
+      '(',
+      '!',
+      '-user',
+      'root',
+      '-o',
+      '-perm',
+      '/022',
+      ')',
+    ]);
+    assert.equal(found.stdout.toString(), '');
+    assert.equal(existsSync(at(`${PREFIX}/current/node_modules/typescript`)), false);
+  });
+
+  test("the unit's command is the one that is installed", () => {
+    const unit = readFileSync(at('usr/local/lib/systemd/system/nfsroot-trace.service'), 'utf8');
+    const commands = [...unit.matchAll(/^Exec\w+=[+-]*(\S*nfsroot-trace) /gm)].map(
+      ([, path]) => path,
+    );
+    assert.equal(commands.length, 3);
+    for (const path of commands) assert.ok(statSync(at(path ?? '')).mode & 0o001, path);
+    const text = readFileSync(at(commands[0] ?? ''), 'utf8');
+    assert.ok(
+      text.includes(`exec ${PREFIX}/current/bin/node ${PREFIX}/current/dist/cli/bin.cjs "$@"`),
+    );
+    assert.ok(existsSync(at('usr/local/lib/sysusers.d/nfsroot-trace.conf')));
+  });
+
+  test("another program's `trace` stays; ours comes when it has gone", () => {
+    const trace = at('usr/local/bin/trace');
+    assert.match(readFileSync(trace, 'utf8'), /echo other/);
+    assert.match(installed(), /trace is another program's/);
+    unlinkSync(trace);
+    assert.equal(installed(), '');
+    assert.match(readFileSync(trace, 'utf8'), /current\/dist\/cli\/bin\.cjs/);
+  });
+
+  test('again: nothing is copied; an upgrade keeps the release before, which may still run', () => {
+    const [release = ''] = releases();
+    const { ino } = statSync(at(`${PREFIX}/releases/${release}/bin/node`));
+    installed();
+    assert.equal(statSync(at(`${PREFIX}/releases/${release}/bin/node`)).ino, ino);
+    for (const name of ['0.0.1-before', '0.0.0-long-ago'])
+      mkdirSync(at(`${PREFIX}/releases/${name}`));
+    unlinkSync(at(`${PREFIX}/current`));
+    symlinkSync('releases/0.0.1-before', at(`${PREFIX}/current`));
+    installed();
+    assert.equal(readlinkSync(at(`${PREFIX}/current`)), `releases/${release}`);
+    assert.deepEqual(releases(), ['0.0.1-before', release]);
+  });
+
+  test('uninstalled, only what it did not make is there', () => {
+    mkdirSync(at('var/lib/nfsroot-trace'), { recursive: true });
+    writeFileSync(at('var/lib/nfsroot-trace/trace.db'), '');
+    writeFileSync(at('usr/local/bin/other'), '');
+    assert.match(installed('--uninstall'), /kept: the database in \/var\/lib\/nfsroot-trace/);
+    const { stdout } = spawnSync('find', ['.', '-type', 'f', '-o', '-type', 'l'], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    assert.deepEqual(stdout.trim().split('\n').sort(), [
+      './usr/local/bin/other',
+      './var/lib/nfsroot-trace/trace.db',
+    ]);
+    assert.equal(existsSync(at('opt/nfsroot-trace')), false);
+  });
+
+  test('what makes no sense is refused', () => {
+    for (const args of [
+      ['--prefix', '/'],
+      ['--prefix', 'opt'],
+      ["--prefix=/a b'"],
+      ['--prefix'],
+      ['x'],
+    ]) {
+      const { status, stderr } = install('--destdir', at('elsewhere'), ...args);
+      assert.match(stderr, /^error: .*\nhint: scripts\/install/, args.join(' '));
+      assert.equal(status, 64);
+    }
+    assert.equal(existsSync(at('elsewhere')), false);
+  });
+});
