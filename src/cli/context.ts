@@ -4,7 +4,13 @@
  */
 import { resolve } from 'node:path';
 import type { Store } from '../store/store.ts';
-import { databasePath, placesOf, type Places } from '../daemon/places.ts';
+import { configuredPlaces } from '../daemon/config-file.ts';
+import {
+  databasePath,
+  SOCKET_VARIABLE,
+  STATE_DIR_VARIABLE,
+  type Places,
+} from '../daemon/places.ts';
 import { ControlClient } from '../daemon/control-client.ts';
 import { Output } from './output.ts';
 
@@ -25,11 +31,7 @@ export class Context {
 
   constructor(options: GlobalOptions) {
     this.output = new Output({ json: options.json === true });
-    const usual = placesOf(process.env);
-    this.places = {
-      stateDir: resolve(options.stateDir ?? usual.stateDir),
-      socket: resolve(options.socket ?? usual.socket),
-    };
+    this.places = placesOf(options);
     this.ownDatabase = options.db === undefined;
     this.database = options.db ?? databasePath(this.places);
     this.client = new ControlClient({ socket: this.places.socket });
@@ -45,4 +47,17 @@ export class Context {
       store.close();
     }
   }
+}
+
+/** The option, else the environment, else the daemon's configuration: read only if it is needed. */
+function placesOf(options: GlobalOptions): Places {
+  const stateDir = options.stateDir ?? process.env[STATE_DIR_VARIABLE];
+  const socket = options.socket ?? process.env[SOCKET_VARIABLE];
+  if (stateDir !== undefined && socket !== undefined)
+    return { stateDir: resolve(stateDir), socket: resolve(socket) };
+  const usual = configuredPlaces();
+  return {
+    stateDir: resolve(stateDir ?? usual.stateDir),
+    socket: resolve(socket ?? usual.socket),
+  };
 }

@@ -3,14 +3,16 @@
  * until it listens or has failed.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
 import type { ControlClient } from '../daemon/control-client.ts';
 import { SOCKET_VARIABLE, STATE_DIR_VARIABLE, type Places } from '../daemon/places.ts';
+import { checkStateFolder } from '../daemon/state-folder.ts';
+import { Patience } from './patience.ts';
 
-const PATIENCE_MS = 60_000;
+const PATIENCE = { quietMs: 60_000, longestMs: 900_000 };
 const POLL_MS = 50;
 
 export interface SpawnOptions {
@@ -20,21 +22,23 @@ export interface SpawnOptions {
 
 /** The new daemon's pid; null if one was listening already, or was just being started. */
 export async function spawnDaemon({ client, places }: SpawnOptions): Promise<number | null> {
-  const end = Date.now() + PATIENCE_MS;
+  const patience = new Patience(PATIENCE);
   for (let found = await look(client); found !== 'nobody'; found = await look(client)) {
     if (found === 'listens') return null;
-    await pause(end);
+    await pause(patience);
   }
+  checkStateFolder(places.stateDir);
   const log = openLog(places.stateDir);
   try {
     const from = fstatSync(log).size;
     const child = launch(places, log);
     while ((await look(client)) !== 'listens') {
       // Someone else's daemon was quicker: that one will do.
-      const beaten = child.exitCode === EXIT.busy && Date.now() < end;
+      const beaten = child.exitCode === EXIT.busy && !patience.isOver;
       if (hasEnded(child) && !beaten) throw failure(log, from, child.exitCode ?? EXIT.bug);
+      if (child.pid !== undefined) patience.watch(child.pid, log);
       try {
-        await pause(end);
+        await pause(patience);
       } catch (error) {
         child.kill('SIGTERM');
         throw error;
@@ -67,8 +71,8 @@ function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-async function pause(end: number): Promise<void> {
-  if (Date.now() >= end)
+async function pause(patience: Patience): Promise<void> {
+  if (patience.isOver)
     throw new TraceError({
       code: 'daemon-failed',
       message: 'the daemon does not answer',
@@ -93,7 +97,8 @@ async function look(client: ControlClient): Promise<'listens' | 'ending' | 'nobo
 function openLog(stateDir: string): number {
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o750 });
-    return openSync(`${stateDir}/daemon.log`, 'a+', 0o640);
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
+    return openSync(`${stateDir}/daemon.log`, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
   } catch (cause) {
     throw new TraceError({
       code: 'state-dir',

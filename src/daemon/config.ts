@@ -2,10 +2,10 @@
  * The daemon's configuration: a JSON file, every key optional, every unknown key an error.
  * Owns the defaults.
  */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import { TIERS } from '../common/words.ts';
+import { readConfigFile } from './config-file.ts';
 import { DEFAULT_PLACES, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from './places.ts';
 
 const schema = z.strictObject({
@@ -45,7 +45,7 @@ export type Config = Readonly<z.infer<typeof schema>>;
 
 /** The configuration from a file; without one, the defaults. Environment variables win over it. */
 export function loadConfig(path: string | undefined, env: NodeJS.ProcessEnv): Config {
-  const values: Record<string, unknown> = path === undefined ? {} : parseFile(path);
+  const values: Record<string, unknown> = path === undefined ? {} : readConfigFile(path);
   for (const [key, variable] of [
     ['stateDir', STATE_DIR_VARIABLE],
     ['socket', SOCKET_VARIABLE],
@@ -60,27 +60,4 @@ export function loadConfig(path: string | undefined, env: NodeJS.ProcessEnv): Co
     hint: `known keys: ${Object.keys(schema.shape).join(', ')}`,
     exit: 'config',
   });
-}
-
-function parseFile(path: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new TraceError({
-      code: 'bad-config',
-      message: `cannot read the configuration ${path}: ${(cause as Error).message}`,
-      hint: 'it must be a JSON object; see docs/configuration.md',
-      exit: 'config',
-      cause,
-    });
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new TraceError({
-      code: 'bad-config',
-      message: `the configuration ${path} is not a JSON object`,
-      hint: 'see docs/configuration.md',
-      exit: 'config',
-    });
-  return { ...value };
 }

@@ -74,7 +74,7 @@ export class ControlServer {
       throw new TraceError({
         code: 'daemon-running',
         message: `another daemon already listens on ${this.#path}`,
-        hint: 'see `trace status`',
+        hint: 'see `trace status`; `trace stop --daemon` ends it, as root if it is not this user\'s',
         exit: 'busy',
       });
     this.#try(() => rmSync(this.#path, { force: true }));
@@ -127,6 +127,7 @@ export class ControlServer {
   }
 }
 
+/** Whoever does not let us in, or has a full backlog, is there all the same. */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -134,7 +135,9 @@ function answers(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
+    );
   });
 }
 

@@ -17,6 +17,7 @@ import { databasePath } from './places.ts';
 import { describeReload, reload } from './reload.ts';
 import { ServiceManager } from './service-manager.ts';
 import { Service } from './service.ts';
+import { checkStateFolder } from './state-folder.ts';
 import { statusLine } from './status-line.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -41,6 +42,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const log = pino({ base: null }, new LogDestination({ fd: 2 }));
   const stopping = new AbortController();
   const server = new ControlServer({ socket: config.socket, ending: stopping.signal });
+  checkStateFolder(config.stateDir);
   await server.claim();
   const lock = lockDatabase(databasePath(config));
   try {

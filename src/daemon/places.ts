@@ -17,17 +17,6 @@ export const DEFAULT_PLACES: Places = {
   socket: '/run/nfsroot-trace/control.sock',
 };
 
-/** The configuration of a daemon that is given none, if it is there. */
-export const DEFAULT_CONFIG = '/etc/nfsroot-trace.json';
-
-/** The places that the environment names; the usual ones where it names none. */
-export function placesOf(env: NodeJS.ProcessEnv): Places {
-  return {
-    stateDir: env[STATE_DIR_VARIABLE] ?? DEFAULT_PLACES.stateDir,
-    socket: env[SOCKET_VARIABLE] ?? DEFAULT_PLACES.socket,
-  };
-}
-
 /** The database of a state folder. */
 export function databasePath({ stateDir }: Pick<Places, 'stateDir'>): string {
   return `${stateDir}/trace.db`;

@@ -2,7 +2,7 @@
  * One daemon a database: two would give the same numbers to different sessions. Owns the lock,
  * which the kernel takes back when its holder ends, however it ends.
  */
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { lchownSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
@@ -15,7 +15,8 @@ export interface DatabaseLock {
 /**
  * Takes the lock of the database at `path`. It is SQLite's own on an empty file beside the
  * database, since Node has no flock(2); on the database itself it would keep readers out.
- * @throws TraceError `daemon-running` (exit 75), or what the database's folder gives
+ * @throws TraceError `daemon-running` (exit 75), `lock-not-writable` (exit 77), or what the
+ * database's folder gives
  */
 export function lockDatabase(path: string): DatabaseLock {
   try {
@@ -24,7 +25,8 @@ export function lockDatabase(path: string): DatabaseLock {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
     const db = new Sqlite(file, { timeout: 0 });
     try {
-      db.exec('BEGIN EXCLUSIVE');
+      take(db, file);
+      giveToFolder(file);
     } catch (error) {
       db.close();
       throw error;
@@ -41,4 +43,33 @@ export function lockDatabase(path: string): DatabaseLock {
       });
     throw storeError(error, path);
   }
+}
+
+/**
+ * SQLite opens what it may not write to for reading only, and then BEGIN EXCLUSIVE is a shared lock.
+ * So something is written, which is never committed: the file stays empty.
+ */
+function take(db: Sqlite.Database, file: string): void {
+  db.pragma('journal_mode = MEMORY');
+  db.exec('BEGIN EXCLUSIVE');
+  try {
+    db.pragma('user_version = 1');
+  } catch (cause) {
+    if (!(cause instanceof Sqlite.SqliteError && cause.code.startsWith('SQLITE_READONLY')))
+      throw cause;
+    throw new TraceError({
+      code: 'lock-not-writable',
+      message: `the lock ${file} may not be written to by this user`,
+      hint: `give it to the folder's owner: chown --reference=${dirname(file)} ${file}`,
+      exit: 'permission',
+      cause,
+    });
+  }
+}
+
+/** Root may repair a service's database, which must be able to lock it afterwards. */
+function giveToFolder(file: string): void {
+  if (process.geteuid?.() !== 0) return;
+  const { uid, gid } = statSync(dirname(file));
+  if (uid !== 0) lchownSync(file, uid, gid);
 }

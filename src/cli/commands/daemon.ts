@@ -1,7 +1,7 @@
 /** `trace daemon`: the recorder in the foreground; systemd runs this. */
 import { Option, type Command } from 'commander';
-import { DEFAULT_CONFIG, SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
-import { statSync } from 'node:fs';
+import { usualConfig } from '../../daemon/config-file.ts';
+import { SOCKET_VARIABLE, STATE_DIR_VARIABLE } from '../../daemon/places.ts';
 import type { Register } from '../commands.ts';
 import type { GlobalOptions } from '../context.ts';
 import { version } from '../version.ts';
@@ -38,9 +38,3 @@ export const registerDaemon: Register = (program) => {
       });
     });
 };
-
-function usualConfig(): string | undefined {
-  return statSync(DEFAULT_CONFIG, { throwIfNoEntry: false }) === undefined
-    ? undefined
-    : DEFAULT_CONFIG;
-}

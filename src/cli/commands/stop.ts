@@ -20,7 +20,7 @@ export const registerStop: Register = (program, context) => {
     .command('stop')
     .description('end the recording of a root, or of all; answers when every queue is drained')
     .option('--root <dir>', 'the root; default: all')
-    .option('--daemon', 'end the daemon too; recordings resume when it starts again')
+    .option('--daemon', 'end the daemon instead; recordings resume when it starts again')
     .action(async (options: { root?: string; daemon?: boolean }, command: Command) => {
       const { client, output } = context(command);
       if (options.daemon === true) {
