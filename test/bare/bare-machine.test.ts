@@ -71,17 +71,22 @@ test('scripts/build, env and trace work', { skip }, async () => {
   assert.match(output, /\d+\.\d+\.\d+/);
 });
 
-test('scripts/install makes it a program that needs no repository, until it is uninstalled', {
-  skip,
-}, async () => {
-  const nobody = 'cd / && setpriv --reuid=65534 --regid=65534 --clear-groups /usr/local/bin/trace';
-  const output = await onBareMachine(
-    `scripts/install && chmod 700 . && (${nobody} sessions; test $? = 66) && scripts/install --uninstall`,
-  );
-  assert.match(output, /installed; systemd does not run here/);
-  assert.match(output, /error: there is no database \/var\/lib\/nfsroot-trace\/trace\.db/);
-  assert.match(output, /removed; kept: /);
-});
+test(
+  'scripts/install makes it a program that needs no repository, until it is uninstalled',
+  {
+    skip,
+  },
+  async () => {
+    const nobody =
+      'cd / && setpriv --reuid=65534 --regid=65534 --clear-groups /usr/local/bin/trace';
+    const output = await onBareMachine(
+      `scripts/install && chmod 700 . && (${nobody} sessions; test $? = 66) && scripts/install --uninstall`,
+    );
+    assert.match(output, /installed; systemd does not run here/);
+    assert.match(output, /error: there is no database \/var\/lib\/nfsroot-trace\/trace\.db/);
+    assert.match(output, /removed; kept: /);
+  },
+);
 
 test('scripts/demo builds its machines', { skip }, async () => {
   const output = await onBareMachine('scripts/demo --build');
