@@ -3,11 +3,12 @@
  * files are kept beside it as they are, and every session says that it may lack something.
  * Owns the order of these steps. Must not know how pages are laid out.
  */
-import { chmodSync, chownSync, renameSync, rmSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
 import { storeError } from './errors.ts';
+import { FileSwap } from './file-swap.ts';
 import { lockDatabase } from './lock.ts';
 import { mendReferences } from './mend.ts';
 import { APPLICATION_ID, openDatabase, type OpenOptions } from './open-database.ts';
@@ -15,6 +16,9 @@ import { migrationsIn, MIGRATIONS, schemaVersion } from './migrations.ts';
 import { SqlitePages, type CarvedFile } from './sqlite-pages.ts';
 import { Store } from './store.ts';
 import { TableShapes } from './table-shapes.ts';
+
+/** The pages of a file in which no table is. */
+const EMPTY_PAGES = 1;
 
 export interface RepairReport {
   /** Nothing was wrong, and nothing was done. */
@@ -42,19 +46,21 @@ export interface RepairOptions extends Pick<OpenOptions, 'migrations'> {
  * what the new database's place gives
  */
 export function repairDatabase(options: RepairOptions): RepairReport {
-  const path = resolve(options.path);
-  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+  if (statSync(options.path, { throwIfNoEntry: false }) === undefined)
     throw new TraceError({
       code: 'database-missing',
-      message: `there is no database ${path}`,
+      message: `there is no database ${resolve(options.path)}`,
       hint: 'name the state folder with --state-dir, or the file with --db',
       exit: 'notFound',
     });
+  // SQLite's log lies beside the file itself, by whatever links it was reached.
+  const path = realpathSync(options.path);
   const lock = lockDatabase(path);
   try {
-    refuseOthers(path, options.migrations ?? MIGRATIONS);
-    if (isSound(path)) return sound(path);
-    return salvage({ ...options, path });
+    const isOurs = refuseOthers(path, options.migrations ?? MIGRATIONS);
+    const swap = new FileSwap(path);
+    if (!swap.wasInterrupted && isSound(path)) return sound(path);
+    return salvage({ ...options, path, swap, isOurs });
   } catch (error) {
     throw storeError(error, path);
   } finally {
@@ -62,30 +68,40 @@ export function repairDatabase(options: RepairOptions): RepairReport {
   }
 }
 
-function salvage({ path, atUs, ...options }: RepairOptions): RepairReport {
-  const fresh = `${path}.repairing`;
-  remove(fresh);
-  const opened = openDatabase({ ...options, path: fresh });
-  let report: Omit<RepairReport, 'kept'>;
+function salvage({
+  path,
+  atUs,
+  swap,
+  isOurs,
+  ...options
+}: RepairOptions & { readonly swap: FileSwap; readonly isOurs: boolean }): RepairReport {
+  const fresh = swap.begin();
   try {
-    report = fill(opened.db, path, atUs);
-  } catch (error) {
-    opened.close();
-    remove(fresh);
-    throw error;
+    const opened = openDatabase({ ...options, path: fresh });
+    let report: Omit<RepairReport, 'kept'>;
+    try {
+      report = fill(opened.db, swap.source, atUs);
+    } finally {
+      opened.close();
+    }
+    if (!isOurs) refuseNothing(report, path);
+    const time = new Date(atUs / 1000).toISOString().replace(/[-:]|\.\d+/g, '');
+    return { ...report, kept: swap.finish(time) };
+  } finally {
+    swap.end();
   }
-  opened.close();
-  const { mode, uid, gid } = statSync(path);
-  chmodSync(fresh, mode & 0o777);
-  chownSync(fresh, uid, gid);
-  const kept = freeName(
-    `${path}.damaged-${new Date(atUs / 1000).toISOString().replace(/[-:]|\.\d+/g, '')}`,
-  );
-  for (const suffix of ['', '-wal', '-shm'])
-    if (statSync(path + suffix, { throwIfNoEntry: false }) !== undefined)
-      renameSync(path + suffix, kept + suffix);
-  renameSync(fresh, path);
-  return { ...report, kept };
+}
+
+/** What has a root or a name at most may be anybody's: a table of two columns is no proof. */
+function refuseNothing({ rows, file }: Omit<RepairReport, 'kept'>, path: string): void {
+  const known = ['recording', 'session', 'file', 'access'].some((table) => (rows[table] ?? 0) > 0);
+  if (known || file.pages <= EMPTY_PAGES) return;
+  throw new TraceError({
+    code: 'database-foreign',
+    message: `nothing in ${path} can be read that is ours`,
+    hint: 'move it away: the next start makes a new one; or name ours with --state-dir or --db',
+    exit: 'data',
+  });
 }
 
 function fill(db: Database, path: string, atUs: number): Omit<RepairReport, 'kept'> {
@@ -115,14 +131,17 @@ function fill(db: Database, path: string, atUs: number): Omit<RepairReport, 'kep
   return { sound: false, file, rows, lostRows, sessions, mended };
 }
 
-/** A sound database of a newer version, or of another program, is nobody's to repair. */
-function refuseOthers(path: string, folder: string): void {
+/**
+ * A database of a newer version, or of another program, is nobody's to repair. True if it says that
+ * it is ours; false if it says nothing that can be read.
+ */
+function refuseOthers(path: string, folder: string): boolean {
   let db: Database | null = null;
   try {
     db = new Sqlite(path, { readonly: true });
     const id = db.pragma('application_id', { simple: true });
     const version = schemaVersion(db);
-    if (id !== APPLICATION_ID && id !== 0)
+    if (id !== APPLICATION_ID && (id !== 0 || isForeign(db)))
       throw new TraceError({
         code: 'database-foreign',
         message: `${path} is another program's database`,
@@ -136,12 +155,25 @@ function refuseOthers(path: string, folder: string): void {
         hint: 'repair it with the newer version of the program that wrote it',
         exit: 'data',
       });
+    return id === APPLICATION_ID;
   } catch (error) {
     // No header to ask: what the pages hold will show whose it is.
     if (error instanceof TraceError) throw error;
+    return false;
   } finally {
     db?.close();
   }
+}
+
+/** Without an application's number: whose tables are there? One of ours died at its birth. */
+function isForeign(db: Database): boolean {
+  const tables = db
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    .pluck()
+    .all() as string[];
+  return (
+    tables.length > 0 && !['state', 'root', 'recording'].every((name) => tables.includes(name))
+  );
 }
 
 function isSound(path: string): boolean {
@@ -181,19 +213,4 @@ function sound(path: string): RepairReport {
   } finally {
     db.close();
   }
-}
-
-/** What was kept before is never overwritten. */
-function freeName(wanted: string): string {
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? wanted : `${wanted}-${number}`;
-    const taken = ['', '-wal', '-shm'].some(
-      (suffix) => statSync(name + suffix, { throwIfNoEntry: false }) !== undefined,
-    );
-    if (!taken) return name;
-  }
-}
-
-function remove(path: string): void {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
 }

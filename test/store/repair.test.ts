@@ -3,11 +3,15 @@ import assert from 'node:assert/strict';
 import {
   copyFileSync,
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -216,30 +220,6 @@ describe('repair', () => {
     }
   });
 
-  test('what is only in the write-ahead log is salvaged too', (t) => {
-    const path = placed(t, original);
-    const db = new Sqlite(path);
-    db.pragma('journal_mode = WAL');
-    db.pragma('wal_autocheckpoint = 0');
-    db.prepare("UPDATE client SET label = 'of the log' WHERE id = 1").run();
-    const copy = placed(t, Buffer.alloc(0));
-    copyFileSync(`${path}-wal`, `${copy}-wal`);
-    writeFileSync(
-      copy,
-      damaged((all) => void all.fill(0x5a, 0, PAGE)),
-    );
-    db.close();
-    const report = repair(copy);
-    assert.equal(report.sound, false);
-    const salvaged = new Sqlite(copy, { readonly: true });
-    assert.equal(
-      salvaged.prepare('SELECT label FROM client WHERE id = 1').pluck().get(),
-      'of the log',
-    );
-    salvaged.close();
-    assert.ok(existsSync(`${report.kept ?? ''}-wal`), 'the log is kept beside it');
-  });
-
   test('a log that is gone: what was checkpointed is there', (t) => {
     const path = placed(t, original);
     const store = Store.open({ path });
@@ -256,12 +236,97 @@ describe('repair', () => {
       damaged((all) => void all.fill(0x5a, 0, 100)),
     );
     const first = repair(path);
-    writeFileSync(path, 'no database at all '.repeat(1000));
+    writeFileSync(
+      path,
+      damaged((all) => void all.fill(0x5a, 0, 100)),
+    );
     const second = repair(path);
     assert.notEqual(first.kept, second.kept);
-    assert.equal(second.sessions, 0);
     const folder = readdirSync(join(path, '..'));
     assert.equal(folder.filter((name) => name.includes('.damaged-')).length, 2);
+  });
+
+  test("another program's is never replaced, with an application's number or without", (t) => {
+    const foreign = placed(t, Buffer.alloc(0));
+    const db = new Sqlite(foreign);
+    db.exec('CREATE TABLE notes (id INTEGER PRIMARY KEY, path BLOB NOT NULL) STRICT');
+    const add = db.prepare('INSERT INTO notes (path) VALUES (?)');
+    db.transaction(() => {
+      for (let row = 0; row < 1000; row += 1) add.run(Buffer.from(`a note ${row}`));
+    })();
+    db.close();
+    const intact = readFileSync(foreign);
+    const headless = Buffer.from(intact);
+    headless.fill(0x5a, 0, 100);
+    const schemaless = Buffer.from(intact);
+    schemaless.fill(0, 0, PAGE);
+    const text = Buffer.from('no database at all '.repeat(1000));
+    for (const content of [intact, headless, schemaless, text]) {
+      const path = placed(t, content);
+      assert.throws(() => repair(path), { code: 'database-foreign', exit: 'data' });
+      assert.deepEqual(readFileSync(path), content);
+      assert.deepEqual(readdirSync(join(path, '..')).sort(), ['trace.db', 'trace.db.lock']);
+    }
+  });
+
+  /** With a label that is only in the log, and a header that is none. */
+  const withLog = (t: TestContext): string => {
+    const path = placed(t, original);
+    const db = new Sqlite(path);
+    db.pragma('journal_mode = WAL');
+    db.pragma('wal_autocheckpoint = 0');
+    db.prepare("UPDATE client SET label = 'of the log' WHERE id = 1").run();
+    const copy = placed(
+      t,
+      damaged((all) => void all.fill(0x5a, 0, PAGE)),
+    );
+    copyFileSync(`${path}-wal`, `${copy}-wal`);
+    db.close();
+    return copy;
+  };
+  const labelIn = (path: string): unknown => {
+    const db = new Sqlite(path, { readonly: true });
+    try {
+      return db.prepare('SELECT label FROM client WHERE id = 1').pluck().get();
+    } finally {
+      db.close();
+    }
+  };
+
+  test('what is only in the write-ahead log is salvaged too', (t) => {
+    const path = withLog(t);
+    const report = repair(path);
+    assert.equal(report.sound, false);
+    assert.equal(labelIn(path), 'of the log');
+    assert.ok(existsSync(`${report.kept ?? ''}-wal`), 'the log is kept beside it');
+    assert.equal(existsSync(`${path}-wal`), false, 'and nowhere else');
+  });
+
+  test('by a link: the log lies beside the file, and the link stays', (t) => {
+    const real = withLog(t);
+    const link = join(placed(t, Buffer.alloc(0)), '../link.db');
+    symlinkSync(real, link);
+    const report = repair(link);
+    assert.equal(labelIn(real), 'of the log');
+    assert.equal(readlinkSync(link), real);
+    assert.ok(report.kept?.startsWith(`${real}.damaged-`));
+  });
+
+  test('ended between its steps, it goes on with the log that it has put aside', (t) => {
+    const path = withLog(t);
+    const kept = `${path}.damaged-20260101T000000Z`;
+    for (const suffix of ['', '-wal']) linkSync(path + suffix, kept + suffix);
+    rmSync(`${path}-wal`);
+    mkdirSync(`${path}.repairing-abcdef`);
+    assert.equal(repair(path).kept, kept);
+    assert.equal(labelIn(path), 'of the log');
+    const folder = readdirSync(join(path, '..')).filter((name) => name !== 'trace.db.lock');
+    assert.deepEqual(
+      folder.sort(),
+      ['', '.damaged-20260101T000000Z', '.damaged-20260101T000000Z-wal'].map(
+        (end) => `trace.db${end}`,
+      ),
+    );
   });
 
   test('not while a daemon has it, not one that is newer, foreign or not there', (t) => {
