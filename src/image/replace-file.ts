@@ -3,8 +3,8 @@
  * Owns the temporary file and the moment at which it becomes the target. Must not know what is
  * written.
  */
-import { randomBytes } from 'node:crypto';
-import { constants as fsConstants } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { constants as fsConstants, readFileSync, readlinkSync } from 'node:fs';
 import {
   access,
   type FileHandle,
@@ -79,7 +79,7 @@ async function replace<T>(
 ): Promise<T> {
   const directory = dirname(path);
   await sweep(directory);
-  const name = `.nfsroot-trace-${process.pid}-${randomBytes(8).toString('hex')}.partial`;
+  const name = `.nfsroot-trace-${here()}-${process.pid}-${randomBytes(8).toString('hex')}.partial`;
   const temporary = join(directory, name);
   const handle = await opened(path, () => open(temporary, 'wx', 0o600));
   let result: T;
@@ -102,19 +102,34 @@ async function replace<T>(
   return result;
 }
 
-const PARTIAL = /^\.nfsroot-trace-(\d+)-[0-9a-f]{16}\.partial$/;
+const PARTIAL = /^\.nfsroot-trace-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.partial$/;
 /** A writer on another machine, whose processes are not ours to ask, writes all the time. */
 const ABANDONED_MS = 60_000;
+
+/** Where process numbers mean the same as here: this boot of this machine, and this namespace. */
+function here(): string {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1');
+    const hash = createHash('sha256').update(boot + readlinkSync('/proc/self/ns/pid'));
+    return hash.digest('hex').slice(0, 8);
+  } catch {
+    // Without /proc nobody can tell; then it is a place of its own.
+    return randomBytes(4).toString('hex');
+  }
+}
 
 /** Removes what exports that were killed have left there. */
 async function sweep(directory: string): Promise<void> {
   const names = await readdir(directory).catch(() => []);
   for (const name of names) {
-    const [, pid] = PARTIAL.exec(name) ?? [];
-    if (pid === undefined || isRunning(Number(pid))) continue;
+    const [, where, pid] = PARTIAL.exec(name) ?? [];
+    if (where === undefined) continue;
     const path = join(directory, name);
     const found = await lstat(path).catch(() => null);
-    if (found?.isFile() !== true || Date.now() - found.mtimeMs < ABANDONED_MS) continue;
+    if (found?.isFile() !== true) continue;
+    const inUse =
+      where === here() ? isRunning(Number(pid)) : Date.now() - found.mtimeMs < ABANDONED_MS;
+    if (inUse) continue;
     await unlink(path).catch(() => undefined);
   }
 }
