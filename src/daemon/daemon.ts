@@ -13,6 +13,7 @@ import { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
 import { ControlServer } from './control-server.ts';
 import { LogDestination } from './log-destination.ts';
+import { whyNoNames } from './name-lookup.ts';
 import { databasePath } from './places.ts';
 import { describeReload, reload } from './reload.ts';
 import { ServiceManager } from './service-manager.ts';
@@ -112,6 +113,7 @@ class Life {
         new Service({ recorder: this.#recorder, store, stateDir, version, shutdown }),
       );
       log.info({ pid: process.pid, version, socket }, 'recording');
+      if (this.#config.reverseLookup) void this.#warnOfNames();
       watchdog?.start();
       await this.#flushUntil(stopping.signal);
       this.#manager.stopping();
@@ -119,6 +121,15 @@ class Life {
       watchdog?.stop();
       await this.#recorder.stop({ withinMs: DRAIN_MS });
     }
+  }
+
+  async #warnOfNames(): Promise<void> {
+    const why = await whyNoNames();
+    if (why === null) return;
+    this.#parts.log.warn(
+      { hint: 'docs/configuration.md has the drop-in for the unit' },
+      `reverseLookup: no name server can be asked from here (${why}), so only what needs none has names`,
+    );
   }
 
   /** One flush after the other. A failed one is said once; the next one tries again. */

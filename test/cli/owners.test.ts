@@ -12,6 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
 import { TraceSandbox } from '../support/trace-sandbox.ts';
@@ -120,6 +122,30 @@ describe('whose things they are', { skip: lacks('root', 'mount') }, () => {
       env: { ...env, NFSROOT_TRACE_SOCKET: '/told.sock', NFSROOT_TRACE_STATE_DIR: '/told' },
     });
   });
+
+  test(
+    'names that cannot be asked for are told, once',
+    {
+      skip: lacks('fanotify', 'python'),
+    },
+    async () => {
+      const fence = join(import.meta.dirname, '../support/no_internet.py');
+      const daemon = await sandbox.daemon(
+        { reverseLookup: true },
+        { prefix: ['/usr/bin/python3', fence] },
+      );
+      const told = (): number => daemon.log().split('no name server can be asked').length - 1;
+      while (told() === 0) await delay(20);
+      await sandbox.ok(['mark', 'x']);
+      assert.equal(await daemon.stop(), 0);
+      assert.equal(told(), 1);
+      assert.match(daemon.log(), /\(EAFNOSUPPORT\)/);
+      const free = await sandbox.daemon({ reverseLookup: true });
+      await sandbox.ok(['mark', 'x']);
+      assert.equal(await free.stop(), 0);
+      assert.doesNotMatch(free.log(), /name server/);
+    },
+  );
 
   test('stop --daemon ends the daemon instead of the recordings', async () => {
     const { text } = await sandbox.ok(['stop', '--help']);

@@ -32,7 +32,7 @@ export function daemonFinding(
       ? fail(
           'daemon',
           `none runs, but ${toRecord} roots are to be recorded`,
-          'start it with `trace daemon` or `trace start --root DIR`: what clients do now is lost',
+          'systemctl start nfsroot-trace, or `trace daemon`: what clients do now is lost',
         )
       : ok('daemon', 'none runs; nothing is to be recorded');
   }
@@ -47,6 +47,10 @@ export function daemonFinding(
   if (nfsd.state === 'waiting')
     return warn('daemon', `${text}; waiting for the NFS server's trace`, 'see nfsd and the tiers');
   return best !== null && TIERS.indexOf(tier as Tier) > TIERS.indexOf(best)
-    ? warn('daemon', `${text}, though ${best} is to be had`, 'restart it: trace stop --daemon')
+    ? warn(
+        'daemon',
+        `${text}, though ${best} is to be had`,
+        'restart it: systemctl restart nfsroot-trace; without the service, `trace stop --daemon` and then `trace daemon`',
+      )
     : ok('daemon', text);
 }
