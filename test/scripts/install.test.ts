@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
-import { REPOSITORY } from './place.ts';
+import { Place, REPOSITORY } from './place.ts';
 
 const PREFIX = '/opt/nfsroot-trace';
 
@@ -130,6 +130,52 @@ describe('scripts/install', { skip: lacks('root') }, () => {
     ]);
     assert.equal(existsSync(at('opt/nfsroot-trace')), false);
   });
+
+  test(
+    'without --destdir the machine is told, and what to do next is said',
+    {
+      skip: lacks('mount'),
+    },
+    (t) => {
+      const place = new Place();
+      t.after(() => place.remove());
+      // Not active at first, then active.
+      place.command('systemctl', `case "$*" in *is-active*) test -e /run/active ;; esac`);
+      place.command('systemd-sysusers');
+      const script = `
+      for folder in /opt /run; do mount -t tmpfs none $folder; done
+      mkdir -p /run/systemd/system /run/upper /run/work
+      mount -t overlay -o lowerdir=/usr/local,upperdir=/run/upper,workdir=/run/work none /usr/local
+      "$0"; touch /run/active; "$0"
+      /usr/local/bin/trace --version && "$0" --uninstall; find /opt /run/upper -type f`;
+      const said = place.run('bash', 'exec unshare --mount sh -c "$SCRIPT" "$INSTALL"', {
+        SCRIPT: script,
+        INSTALL: `${REPOSITORY}/scripts/install`,
+      });
+      const [, first, second, ...rest] = said.stderr.trim().split('\n');
+      assert.match(
+        first ?? '',
+        /next: trace doctor, and then: systemctl enable --now nfsroot-trace$/,
+      );
+      assert.match(
+        second ?? '',
+        /still runs what was there before: systemctl restart nfsroot-trace$/,
+      );
+      assert.match(rest.join('\n'), /^==> removed; kept: .*$/);
+      assert.match(said.stdout, /^\d+\.\d+\.\d+\n$/);
+      const told = [
+        'systemd-sysusers nfsroot-trace.conf',
+        'systemctl daemon-reload',
+        'systemctl --quiet is-active nfsroot-trace.service',
+      ];
+      assert.deepEqual(place.calls(), [
+        ...told,
+        ...told,
+        'systemctl --quiet disable --now nfsroot-trace.service',
+        'systemctl daemon-reload',
+      ]);
+    },
+  );
 
   test('what makes no sense is refused', () => {
     for (const args of [
