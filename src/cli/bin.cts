@@ -16,13 +16,8 @@ function refuse(message: string, hint: string): void {
 }
 
 /** By stat(2): access(2), which existsSync asks, drops the capabilities of a user who is not root. */
-function isThere(file: string): boolean {
-  try {
-    fs.statSync(file);
-    return true;
-  } catch (_) {
-    return false;
-  }
+function isMissing(file: string): boolean {
+  return fs.statSync(file, { throwIfNoEntry: false }) === undefined;
 }
 
 function start(): void {
@@ -32,7 +27,7 @@ function start(): void {
       'trace needs Node 22 or newer, this is ' + version,
       'in the repository, eval "$(scripts/env)" puts a new one on the PATH',
     );
-  } else if (!isThere(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {
+  } else if (isMissing(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {
     refuse(
       "trace's native addon is not built",
       'run scripts/build in the repository, or npm rebuild nfsroot-trace where it is installed',

@@ -74,7 +74,7 @@ export class ControlServer {
       throw new TraceError({
         code: 'daemon-running',
         message: `another daemon already listens on ${this.#path}`,
-        hint: 'see `trace status`; `trace stop --daemon` ends it, as root if it is not this user\'s',
+        hint: "see `trace status`; `trace stop --daemon` ends it, as root if it is not this user's",
         exit: 'busy',
       });
     this.#try(() => rmSync(this.#path, { force: true }));
