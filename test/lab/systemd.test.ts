@@ -19,6 +19,7 @@ const CLIENT = '10.77.0.21';
 /** Where systemd's tree is, as the rest of the server sees it. */
 const TREE = '/sd';
 const UNIT = 'nfsroot-trace';
+const STATE = '/var/lib/nfsroot-trace';
 /** Everything is emulated: a start takes half a minute and more. */
 const SLOW_MS = 240_000;
 const PLUG = [
@@ -38,7 +39,7 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
     server.must(`chroot ${TREE} systemctl ${command}`, { timeoutMs: SLOW_MS });
   const trace = (command: string): Promise<string> =>
     server.must(
-      `trace --socket ${TREE}/run/nfsroot-trace/control.sock --state-dir ${TREE}/var/lib/nfsroot-trace ${command}`,
+      `trace --socket ${TREE}/run/nfsroot-trace/control.sock --state-dir ${TREE}${STATE} ${command}`,
       { timeoutMs: SLOW_MS },
     );
   const show = async (property: string): Promise<string> =>
@@ -73,8 +74,12 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
     );
     await server.machine.waitFor(/Startup finished in/, SLOW_MS);
     await server.must(PLUG, { timeoutMs: SLOW_MS });
-    await systemctl(`start ${UNIT}`);
-    await trace(`start --root ${VICTIM_ROOT}`);
+    // Root has tried it by hand; then what he has made is the service's, and goes on.
+    await server.must(
+      `chroot ${TREE} trace start --root ${VICTIM_ROOT} && chroot ${TREE} trace stop --daemon`,
+      { timeoutMs: SLOW_MS },
+    );
+    await systemctl(`enable --now ${UNIT}`);
   });
   after(async () => {
     await server.stop();
@@ -98,6 +103,12 @@ describe('the unit under systemd', { skip: lacks('root', 'qemu', 'debootstrap') 
     );
     assert.equal(spaces.trim(), '2', 'a mount namespace of its own');
     assert.equal(await show('StatusText'), 'recording 1 of 1 roots at tier exact');
+    const owners = `chroot ${TREE} find ${STATE} /run/nfsroot-trace -printf '%u:%g\\n'`;
+    assert.equal((await server.must(`${owners} | sort -u`)).trim(), `${UNIT}:${UNIT}`);
+    const asRoot = await server.run(`chroot ${TREE} trace --socket /none daemon`, {
+      timeoutMs: SLOW_MS,
+    });
+    assert.match(asRoot.stderr, /state folder .* belongs to user/);
   });
 
   test('it is well fenced in', async () => {
