@@ -2,8 +2,9 @@
  * Writes everything that the sensors hand over into a file as well, for tests that replay it.
  * Owns that file. Must not change what it sees.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import type { FileBatch, NfsBatch } from '../common/batches.ts';
+import { makeFolders } from '../common/make-folders.ts';
 import type { HandleIndex } from '../fanotify-ts/handle-index.ts';
 import {
   encodeLine,
@@ -19,7 +20,7 @@ export class BatchTap {
 
   /** Makes `batches-<time>.jsonl` in the folder, and the folder. */
   constructor(folder: string) {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     this.#fd = openSync(`${folder}/batches-${Date.now()}.jsonl`, 'wx', 0o600);
   }
 

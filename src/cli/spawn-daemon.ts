@@ -3,10 +3,11 @@
  * until it listens or has failed.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
+import { makeFolders } from '../common/make-folders.ts';
 import type { ControlClient } from '../daemon/control-client.ts';
 import { SOCKET_VARIABLE, STATE_DIR_VARIABLE, type Places } from '../daemon/places.ts';
 import { checkStateFolder } from '../daemon/state-folder.ts';
@@ -96,7 +97,7 @@ async function look(client: ControlClient): Promise<'listens' | 'ending' | 'nobo
 
 function openLog(stateDir: string): number {
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o750 });
+    makeFolders(stateDir, 0o750);
     const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants;
     return openSync(`${stateDir}/daemon.log`, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
   } catch (cause) {

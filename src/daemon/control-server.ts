@@ -3,13 +3,14 @@
  * Owns the routes, the reading of requests and the wording of errors on the wire.
  * Must not contain business rules: each route is one call.
  */
-import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
+import { makeFolders } from '../common/make-folders.ts';
 import {
   imageRequest,
   labelRequest,
@@ -65,7 +66,7 @@ export class ControlServer {
    */
   async claim(): Promise<void> {
     const found = this.#try(() => {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
+      makeFolders(dirname(this.#path), 0o750);
       return lstatSync(this.#path, { throwIfNoEntry: false });
     });
     if (found === undefined) return;

@@ -2,10 +2,11 @@
  * One daemon a database: two would give the same numbers to different sessions. Owns the lock,
  * which the kernel takes back when its holder ends, however it ends.
  */
-import { lchownSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { lchownSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
+import { makeFolders } from '../common/make-folders.ts';
 import { storeError } from './errors.ts';
 
 export interface DatabaseLock {
@@ -22,7 +23,7 @@ export function lockDatabase(path: string): DatabaseLock {
   try {
     // Beside the file itself, as SQLite's own log is, by whatever links it was reached.
     const file = `${statSync(path, { throwIfNoEntry: false }) !== undefined ? realpathSync(path) : resolve(path)}.lock`;
-    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+    makeFolders(dirname(file), 0o750);
     const db = new Sqlite(file, { timeout: 0 });
     try {
       take(db, file);

@@ -2,11 +2,12 @@
  * Opens the database file: for the daemon (creating and migrating it) or read-only for everybody
  * else, while the daemon writes or after it was killed. Owns the pragmas and the refusals.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
+import { makeFolders } from '../common/make-folders.ts';
 import { DamagedPage, storeError } from './errors.ts';
 import { migrate, migrationsIn, MIGRATIONS, schemaVersion, type Migration } from './migrations.ts';
 
@@ -37,7 +38,7 @@ export function openDatabase(options: OpenOptions): OpenedDatabase {
 }
 
 function openToWrite(path: string, migrations: readonly Migration[]): OpenedDatabase {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolders(dirname(path));
   // Shorter than SQLite's usual 5 s: the writer asks again with the next flush, and until then the
   // daemon hears nobody.
   const db = new Sqlite(path, { timeout: 1000 });

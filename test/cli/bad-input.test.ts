@@ -312,11 +312,12 @@ describe('places of the daemon', () => {
   });
 
   test('a state folder that cannot be made', async () => {
-    await sandbox.fails(['start', '--root', place.root, '--state-dir', '/dev/null/state'], {
-      code: 73,
-      message: /cannot write in \/dev\/null\/state/,
-      hint: /--state-dir/,
-    });
+    for (const folder of ['/dev/null/state', '/proc/none/of/it'])
+      await sandbox.fails(['start', '--root', place.root, '--state-dir', folder], {
+        code: 73,
+        message: new RegExp(`cannot write in ${folder}`),
+        hint: /--state-dir/,
+      });
   });
 });
 
