@@ -105,7 +105,7 @@ class Life {
     // On a terminal it means that the terminal goes.
     process.on('SIGHUP', () => (isatty(2) ? shutdown() : this.#reload()));
     stopping.signal.addEventListener('abort', () => this.#endInTime());
-    this.#manager.status('starting: roots are being read');
+    this.#manager.status('starting');
     await this.#recorder.start();
     const watchdog = this.#watchdog();
     try {
@@ -153,12 +153,12 @@ class Life {
     }
   }
 
-  /** Ready is who records every root that it should. */
+  /** Called first when events are taken and the socket listens: then it is ready. */
   #tellManager(): void {
     const status = this.#recorder.status();
     const line = statusLine(status);
     this.#manager.status(this.#complaint === null ? line : `${line}; ${this.#complaint}`);
-    if (status.recordings.every(({ waiting }) => waiting === null)) this.#manager.ready();
+    this.#manager.ready();
   }
 
   #watchdog(): Watchdog | null {

@@ -203,9 +203,18 @@ function walkWarnings({
   mountsBelow,
   collisions,
   refused,
+  unlisted,
 }: RecordingStatus): Warning[] {
   const root = path.toString();
   return [
+    ...(unlisted !== null
+      ? [
+          {
+            message: `${root}: ${unlisted}`,
+            hint: 'it is tried again; until then handles from there have no name and become loss',
+          },
+        ]
+      : []),
     ...(refused > 0
       ? [
           {

@@ -6,6 +6,7 @@ import type { RecorderStatus } from '../recording/recorder.ts';
 export function statusLine(status: RecorderStatus): string {
   const { recordings, tier, nfsd, untraced, failure, uncommitted } = status;
   const running = recordings.filter(({ waiting }) => waiting === null);
+  const walking = running.filter((one) => one.walking).length;
   const waiting = recordings.filter((one) => one.waiting !== null);
   const parts = [
     recordings.length === 0
@@ -14,6 +15,10 @@ export function statusLine(status: RecorderStatus): string {
     ...(untraced === null && nfsd.state === 'waiting'
       ? ["waiting for the kernel's NFS server"]
       : []),
+    ...(walking === 0 ? [] : [`${walking} are being listed`]),
+    ...running.flatMap(({ path, unlisted }) =>
+      unlisted === null ? [] : [`${path.toString()} could not be listed: ${unlisted}`],
+    ),
     ...waiting.map(({ path, waiting: why }) => `${path.toString()} waits: ${why ?? ''}`),
     ...(failure === null ? [] : [`${uncommitted} commits wait: ${failure}`]),
   ];

@@ -1,12 +1,13 @@
 /**
  * The handle index of one root: file handle and NFS hash to object, object to names.
- * Owns the validation of arguments, the queue of walks and the wording of errors; the index itself
- * is native (native/index). Must not know NFS sessions, nor what a caller does with a name.
+ * Owns the validation of arguments and the queue of walks; the index itself is native (native/index).
+ * Must not know NFS sessions, nor what a caller does with a name.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileHandle } from '../common/batches.ts';
-import { TraceError, type TraceErrorOptions } from '../common/errors.ts';
+import { TraceError } from '../common/errors.ts';
 import { addon } from './binding.ts';
+import { closedError, messageOf, openError } from './handle-index-errors.ts';
 import type {
   ExportKey,
   ForgetEvent,
@@ -359,49 +360,5 @@ function checkKey(key: ExportKey): void {
     code: 'bad-export-key',
     message: `fsid type ${key.fsidType} is not a number from 0 to 255`,
     exit: 'bug',
-  });
-}
-
-function closedError(cause: unknown): TraceError {
-  return new TraceError({
-    code: 'index-closed',
-    message: 'the handle index is not open',
-    exit: 'bug',
-    cause,
-  });
-}
-
-function messageOf(cause: unknown): string {
-  return (cause as { readonly message: string }).message;
-}
-
-const openErrors: Readonly<Record<number, Pick<TraceErrorOptions, 'code' | 'exit' | 'hint'>>> = {
-  1: {
-    code: 'root-not-permitted',
-    exit: 'permission',
-    hint: 'run as root, or give the program CAP_DAC_READ_SEARCH',
-  },
-  2: { code: 'root-not-found', exit: 'notFound', hint: 'check the path of the root' },
-  13: {
-    code: 'root-not-permitted',
-    exit: 'permission',
-    hint: 'run as root, or give the program CAP_DAC_READ_SEARCH',
-  },
-  20: { code: 'root-not-a-directory', exit: 'notFound', hint: 'name the directory itself' },
-  95: {
-    code: 'no-file-handles',
-    exit: 'config',
-    hint: 'the root must be on a file system that an NFS server can export, e.g. ext4, XFS or btrfs',
-  },
-};
-
-function openError(root: Buffer, cause: unknown): TraceError {
-  const errno = (cause as { readonly errno?: number }).errno ?? 0;
-  return new TraceError({
-    code: 'root-open-failed',
-    exit: 'io',
-    ...openErrors[errno],
-    message: `cannot open the root ${root.toString()}: ${messageOf(cause)}`,
-    cause,
   });
 }

@@ -4,10 +4,11 @@
  * that a call elsewhere is told from a call that was lost.
  * Must not know sessions.
  */
-import { statfsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
+import { nowUs } from './clock.ts';
 import { handleHash, parseExportTable, type ExportKey } from '../attribution/handle.ts';
 import { HandleIndex } from '../fanotify-ts/handle-index.ts';
 import {
@@ -20,14 +21,12 @@ import {
   type ExportedDirectory,
 } from './exports.ts';
 import { MountTable, readMountinfo, type Mount, type Place } from './mounts.ts';
+import { OutsideExports, openOutsideIndex, type OpenIndex } from './outside-exports.ts';
 import { isWithin } from './paths.ts';
 import type { RootRecording } from './root-recording.ts';
 
 /** The index's own root. */
 const ROOT_ID = 0;
-
-/** An export with more inodes than this is not walked; calls to it stay unexplained. */
-const LARGEST_WALK = 1_000_000;
 
 /**
  * What nfsd never serves, whatever covers it: no handles, or nothing that a boot is made of. Looking
@@ -46,12 +45,8 @@ export interface ExportReader {
   readonly domains: () => ReadonlyMap<string, string>;
   /** Null for an export whose directory is not there any more: it has no handles either. */
   readonly rootHandle: (path: Buffer) => FileHandle | null;
-  /** An index of an export; null for what is too large to walk: calls there stay unexplained. */
-  readonly openIndex: (found: Pick<Export, 'key' | 'subtreeCheck'>) => OutsideIndex | null;
+  readonly openIndex: OpenIndex;
 }
-
-/** What is asked of the index of an export that is not recorded. */
-export type OutsideIndex = Pick<HandleIndex, 'walk' | 'idsOfHash' | 'prune' | 'close'>;
 
 interface Export {
   readonly key: ExportKey;
@@ -60,8 +55,6 @@ interface Export {
   readonly subtreeCheck: boolean;
   /** Only the way to other exports can be seen in it (the NFSv4 pseudo file system). */
   readonly wayOnly: boolean;
-  /** Of an export outside the recorded roots, once it was needed. */
-  index: OutsideIndex | null;
 }
 
 export interface ExportTableOptions {
@@ -76,20 +69,26 @@ export class ExportTable {
   readonly #reader: ExportReader;
   /** By domain and key. An entry stays when the kernel forgets it: clients do not. */
   readonly #exports = new Map<string, Export>();
-  /** Hash of an export's own root directory → its paths. */
-  readonly #rootHashes = new Map<number, Buffer[]>();
+  readonly #outside: OutsideExports;
+  /** Hash of an export's own root directory → its paths, in Latin-1. */
+  readonly #rootHashes = new Map<number, Set<string>>();
   readonly #refused = new Set<string>();
   #tables: ExportTables | null = null;
   #mountinfo: Buffer | null = null;
   #mounts: MountTable | null = null;
+  /** When mounts were looked at last, monotonic. */
+  #lookedUs = nowUs();
   #etab: readonly ExportedDirectory[] = [];
   #generation = 0;
+  /** The last refresh did not come to its end. */
+  #behind = false;
   /** Read when it is asked for, at most once between two refreshes. */
   #domains: ReadonlyMap<string, string> | null = null;
 
   constructor(options: ExportTableOptions) {
     this.#options = options;
     this.#reader = options.reader ?? THIS_MACHINE;
+    this.#outside = new OutsideExports((found) => this.#reader.openIndex(found));
   }
 
   /** Goes up whenever there is something that may explain a hash that nothing explained. */
@@ -106,35 +105,41 @@ export class ExportTable {
   async refresh({ always = false }: { readonly always?: boolean } = {}): Promise<boolean> {
     this.#domains = null;
     const tables = this.#reader.tables();
+    const knownUs = this.#lookedUs;
+    this.#lookedUs = nowUs();
     const mountinfo = readMountinfo();
     const before = this.#generation;
     const remounted = this.#mountinfo === null || !this.#mountinfo.equals(mountinfo);
     const exported = this.#tables === null || !sameTables(this.#tables, tables);
-    if (!always && !remounted && !exported) return false;
+    if (!always && !this.#behind && !remounted && !exported) {
+      await this.#walkNew();
+      return false;
+    }
+    this.#behind = true;
     if (this.#mounts === null || remounted) this.#mounts = new MountTable(mountinfo);
     this.#tables = tables;
     this.#mountinfo = mountinfo;
     this.#etab = parseEtab(tables.etab);
     this.#readExports(tables, this.#mounts);
-    this.#followMounts(this.#mounts);
+    this.#followMounts(this.#mounts, knownUs);
     const used = [...this.#exports.values()].filter(({ wayOnly }) => !wayOnly);
     for (const root of this.#options.roots.values()) root.useExports(used);
-    this.#leaveCovered();
-    for (const root of this.#options.roots.values()) await root.walkNew(this.#refuse);
+    if (this.#outside.size > 0) this.#outside.keep(this.#outsideExports());
+    this.#behind = false;
+    await this.#walkNew();
     return this.#generation !== before;
   }
 
   /** Is it known that this hash belongs to another export? */
   isOutside(hash: number): boolean {
-    if (this.#rootHashes.has(hash)) return true;
-    for (const { index } of this.#exports.values())
-      if (index !== null && index.idsOfHash(hash).length > 0) return true;
-    return false;
+    return this.#rootHashes.has(hash) || this.#outside.has(hash);
   }
 
   /** Does the hash stand for the root directory of an export that `path` lies in? */
   holds(hash: number, path: Buffer): boolean {
-    return (this.#rootHashes.get(hash) ?? []).some((exported) => isWithin(path, exported));
+    return [...(this.#rootHashes.get(hash) ?? [])].some((exported) =>
+      isWithin(path, Buffer.from(exported, 'latin1')),
+    );
   }
 
   /**
@@ -152,17 +157,7 @@ export class ExportTable {
 
   /** Indexes the exports that are not wholly within recorded roots, or does it again. */
   async walkOutside(): Promise<void> {
-    for (const found of this.#exports.values()) {
-      if (found.wayOnly || this.#isCovered(found)) continue;
-      try {
-        found.index ??= this.#reader.openIndex(found);
-        await found.index?.walk();
-        found.index?.prune();
-      } catch (error) {
-        // One that is gone, or can't be listed, explains nothing; the others still may.
-        if (!(error instanceof TraceError)) throw error;
-      }
-    }
+    await this.#outside.walk(this.#outsideExports());
   }
 
   /** For a recording of batches: what is known of the exports, and of those outside. */
@@ -171,13 +166,17 @@ export class ExportTable {
   }
 
   recordOutside(tap: BatchTap): void {
-    for (const { key, index } of this.#exports.values())
-      if (index instanceof HandleIndex) tap.tree({ moment: 'outside', path: key.path }, index);
+    this.#outside.record(tap);
   }
 
   close(): void {
-    for (const { index } of this.#exports.values()) index?.close();
+    this.#outside.close();
     this.#exports.clear();
+  }
+
+  /** What a walk could not list is tried again. */
+  async #walkNew(): Promise<void> {
+    for (const root of this.#options.roots.values()) await root.walkNew(this.#refuse);
   }
 
   #readExports(tables: ExportTables, mounts: MountTable): void {
@@ -202,9 +201,7 @@ export class ExportTable {
         // Options that expired leave it open; what was checked stays so (see ExportHashes).
         subtreeCheck: given === undefined ? (known?.subtreeCheck ?? true) : checksSubtrees(given),
         wayOnly: given === undefined ? (known?.wayOnly ?? false) : given.has('v4root'),
-        index: moved ? null : known.index,
       };
-      if (moved) known?.index?.close();
       if (moved || found.subtreeCheck !== known.subtreeCheck || found.wayOnly !== known.wayOnly)
         this.#generation += 1;
       this.#exports.set(id, found);
@@ -212,14 +209,17 @@ export class ExportTable {
     this.#rootHashes.clear();
     for (const { key } of this.#exports.values()) {
       const hash = handleHash({ ...key, handle: null });
-      this.#rootHashes.set(hash, [...(this.#rootHashes.get(hash) ?? []), key.path]);
+      const paths = this.#rootHashes.get(hash);
+      if (paths === undefined) this.#rootHashes.set(hash, new Set([key.path.toString('latin1')]));
+      else paths.add(key.path.toString('latin1'));
     }
   }
 
-  #followMounts(mounts: MountTable): void {
+  #followMounts(mounts: MountTable, knownUs: number): void {
     const wanted = (mount: Mount): boolean => this.#isExported(mount);
     for (const root of this.#options.roots.values())
-      if (root.followMounts(mounts, wanted, this.#refuse)) this.#generation += 1;
+      if (root.followMounts(mounts, { wanted, knownUs, refused: this.#refuse }))
+        this.#generation += 1;
   }
 
   readonly #refuse = (mount: Mount, error: TraceError): void => {
@@ -242,17 +242,12 @@ export class ExportTable {
     return byName || [...this.#exports.values()].some(({ place }) => place.mount.id === mount.id);
   }
 
-  #isCovered({ place }: Export): boolean {
-    return [...this.#options.roots.values()].some((root) => root.covers(place));
-  }
-
-  /** An index of what a recorded root holds by now is not needed any more. */
-  #leaveCovered(): void {
-    for (const found of this.#exports.values()) {
-      if (found.index === null || !this.#isCovered(found)) continue;
-      found.index.close();
-      found.index = null;
-    }
+  /** Those with something in them that no recorded root holds. */
+  #outsideExports(): Export[] {
+    const roots = [...this.#options.roots.values()];
+    return [...this.#exports.values()].filter(
+      ({ wayOnly, place }) => !wayOnly && !roots.some((root) => root.covers(place)),
+    );
   }
 }
 
@@ -317,35 +312,9 @@ function rootHandleOf(path: Buffer): FileHandle | null {
   }
 }
 
-function openIndex({
-  key,
-  subtreeCheck,
-}: Pick<Export, 'key' | 'subtreeCheck'>): HandleIndex | null {
-  const index = new HandleIndex({ root: key.path });
-  // First, since it says in our own words when the directory is not there any more.
-  index.open();
-  const inodes = usedInodes(key.path);
-  if (inodes === null || inodes > LARGEST_WALK) {
-    index.close();
-    return null;
-  }
-  index.addExportKey(key, { withParents: subtreeCheck });
-  return index;
-}
-
-/** Null if the directory has gone meanwhile. */
-function usedInodes(path: Buffer): number | null {
-  try {
-    const { files, ffree } = statfsSync(path);
-    return files - ffree;
-  } catch {
-    return null;
-  }
-}
-
 const THIS_MACHINE: ExportReader = {
   tables: readExportTables,
   domains: clientDomains,
   rootHandle: rootHandleOf,
-  openIndex,
+  openIndex: openOutsideIndex,
 };

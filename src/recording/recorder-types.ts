@@ -34,6 +34,8 @@ export interface RecordingStatus {
   readonly objects: number;
   /** Its first listing is under way: what clients do is taken, and gets its names afterwards. */
   readonly walking: boolean;
+  /** Why a file system of it could not be listed, which is tried again; null if all could be. */
+  readonly unlisted: string | null;
   readonly startedUs: number;
   /** Directories that the last walk could not list: handles from there have no name. */
   readonly unreadable: number;
@@ -73,7 +75,8 @@ export function describe(root: RootRecording): RecordingStatus {
     path: root.path,
     label,
     objects: root.objects,
-    walking: root.summary === null,
+    walking: root.summary === null && root.unlisted === null,
+    unlisted: root.unlisted,
     startedUs,
     unreadable: root.summary?.unreadable ?? 0,
     mountsBelow: root.mountsBelow,
@@ -86,7 +89,7 @@ export function describe(root: RootRecording): RecordingStatus {
 export function describeAbsent({ recording, why }: AbsentRoot): RecordingStatus {
   const { rootId, id, root, label, startedUs } = recording;
   const counts = { objects: 0, unreadable: 0, mountsBelow: 0, collisions: 0, refused: 0 };
-  const nothing = { ...counts, walking: false };
+  const nothing = { ...counts, walking: false, unlisted: null };
   return { rootId, recordingId: id, path: root, label, startedUs, waiting: why, ...nothing };
 }
 

@@ -8,11 +8,11 @@ import { TraceError } from '../common/errors.ts';
 import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
-import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
+import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
 import { ExportTable, type ExportReader } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
+import type { KnownFiles } from './file-numbers.ts';
 import { RootRecording } from './root-recording.ts';
-import { walksUnderWay } from './volumes.ts';
 import {
   closedIn,
   describe,
@@ -25,6 +25,7 @@ import {
 } from './recorder-types.ts';
 import { Sensors, type SensorSet, type SensorsOptions } from './sensors.ts';
 import type { RootIndex } from './volume.ts';
+import { withoutWalkSince } from './walks.ts';
 
 export type * from './recorder-types.ts';
 
@@ -49,6 +50,12 @@ export interface ReplayParts {
   readonly sensors: SensorSet;
   readonly exports: ExportReader;
   readonly root: (path: Buffer) => RootIndex | undefined;
+}
+
+/** Recordings that are taken up again, and what was missed of them and of those that are absent. */
+interface Resumed {
+  readonly roots: RootRecording[];
+  readonly builder: BatchBuilder;
 }
 
 export class Recorder {
@@ -83,25 +90,31 @@ export class Recorder {
     });
   }
 
-  /** Starts the sensors and resumes every recording that the store says was running. */
+  /**
+   * Starts the sensors and resumes every recording that the store says was running: from then on
+   * each is taken, or known to be absent. Their listings go on after that; everything else that is
+   * asked meanwhile waits for their end.
+   */
   async start(): Promise<void> {
     const { store, onNotice } = this.#options;
     this.#sensors.start();
     const { untraced } = this.#sensors.status();
     if (untraced !== null) onNotice(noticeOfTier(untraced));
+    const resumed: Resumed = { roots: [], builder: new BatchBuilder() };
     try {
-      await this.#exclusively(async () => {
-        // Read once: the first root's gap is a commit of its own.
-        const lastUs = store.lastIngestUs();
-        for (const recording of store.activeRecordings()) {
-          const fromUs = Math.max(lastUs ?? 0, recording.startedUs);
-          await this.#resume({ recording, fromUs, where: 'daemon-restart', why: '' });
-        }
-      });
+      const lastUs = store.lastIngestUs();
+      for (const recording of store.activeRecordings()) {
+        const fromUs = Math.max(lastUs ?? 0, recording.startedUs);
+        this.#resume({ recording, fromUs, where: 'daemon-restart', why: '' }, resumed);
+      }
     } catch (error) {
       await this.#sensors.stop();
       throw error;
     }
+    // One commit for all: a daemon that is killed before finds the whole gap again.
+    void this.#exclusively(() => this.#goOn(resumed)).catch((error: unknown) => {
+      onNotice({ level: 'warn', text: `recordings go on, but: ${(error as Error).message}` });
+    });
   }
 
   /**
@@ -112,10 +125,15 @@ export class Recorder {
     return new Promise((resolve, reject) => {
       this.#exclusively(async () => {
         const root = this.#begin(request);
-        const walk = this.#walk(root);
-        await Promise.race([walk, delay(FIRST_WORD_MS)]);
+        const walk = this.#walk([root]);
+        try {
+          await Promise.race([walk, delay(FIRST_WORD_MS)]);
+        } catch (error) {
+          this.#abandon(root);
+          throw error;
+        }
         resolve(describe(root));
-        await walk;
+        await this.#orLater(walk);
       }).catch(reject);
     });
   }
@@ -145,7 +163,9 @@ export class Recorder {
         onLoss,
         atUs: startedUs,
       });
-      root.begin({ rootId, recordingId, clients, label: request.label, onLoss, startedUs }, []);
+      const { label } = request;
+      const identity = { rootId, recordingId, clients, label, onLoss, startedUs };
+      root.begin(identity, this.#knownOf(rootId));
     } catch (error) {
       root.close();
       throw error;
@@ -155,14 +175,40 @@ export class Recorder {
     return root;
   }
 
+  /** A start that failed on the way to its answer: whoever asked is told, and nothing is recorded. */
+  #abandon(root: RootRecording): void {
+    const { rootId, recordingId } = root.options;
+    this.#options.store.stopRecording(recordingId, wallNowUs());
+    this.#drop(root);
+    this.#pipe.commit(this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop'));
+  }
+
   /**
-   * Lists a root for the first time, with what is mounted below it and exported. Events wait in the
+   * Lists roots for the first time, with what is mounted below them and exported. Events wait in the
    * sensors: flushes wait for this.
    */
-  async #walk(root: RootRecording): Promise<void> {
+  async #walk(roots: readonly RootRecording[]): Promise<void> {
     await this.#exports.refresh({ always: true });
-    root.recall(this.#options.store.knownFiles(root.options.rootId));
-    if (this.#options.tap !== undefined) root.record(this.#options.tap, 'begin');
+    const { tap } = this.#options;
+    if (tap !== undefined) for (const root of roots) root.record(tap, 'begin');
+  }
+
+  /** A listing that fails of roots that are taken already: each flush tries it again. */
+  async #orLater(walk: Promise<void>): Promise<void> {
+    try {
+      await walk;
+    } catch (error) {
+      const text = `roots could not be listed, and will be tried again: ${(error as Error).message}`;
+      this.#options.onNotice({ level: 'warn', text });
+    }
+  }
+
+  #knownOf(rootId: number): KnownFiles {
+    const { store } = this.#options;
+    return {
+      all: () => store.knownFiles(rootId),
+      idOf: (mount, handle) => store.fileIdOf(rootId, mount, handle),
+    };
   }
 
   /** A root once its listing has ended; none if it is not recorded. */
@@ -176,7 +222,7 @@ export class Recorder {
   /** Ends the recording of one root after draining every queue; null if it is not recorded. */
   stopRoot(rootId: number): Promise<StoppedRecording | null> {
     return this.#exclusively(async () => {
-      await this.#pipe.flush(true);
+      await this.#flush(true);
       const { store } = this.#options;
       const root = this.#roots.get(rootId);
       const absent = this.#absent.get(rootId);
@@ -203,7 +249,11 @@ export class Recorder {
   flush(): Promise<void> {
     return this.#exclusively(async () => {
       await this.#followRoots();
-      await this.#pipe.flush(false);
+      try {
+        await this.#flush(false);
+      } finally {
+        for (const root of this.#roots.values()) root.letGo();
+      }
       if (this.#options.tap !== undefined) this.#exports.record(this.#options.tap);
     });
   }
@@ -213,9 +263,10 @@ export class Recorder {
     return this.#sensors.sync(withinMs);
   }
 
-  /** How long the work under way has taken; walks of a root, which may be large, left out. */
+  /** For how long the work under way has not ended; walks, which may be long, are left out. */
   get busyMs(): number {
-    return this.#busySince === null || walksUnderWay() > 0 ? 0 : (nowUs() - this.#busySince) / 1000;
+    const sinceUs = this.#busySince === null ? null : withoutWalkSince(this.#busySince);
+    return sinceUs === null ? 0 : (nowUs() - sinceUs) / 1000;
   }
 
   /** Takes over what may change while recording runs. */
@@ -226,7 +277,7 @@ export class Recorder {
   /** Closes a client's sessions by hand; its next access opens a new one. Gives their ids. */
   beginSession(client: string, rootId: number | null): Promise<number[]> {
     return this.#exclusively(async () => {
-      await this.#pipe.flush(true);
+      await this.#flush(true);
       const effects = this.#pipe.sessions.begin(client, rootId, nowUs());
       this.#pipe.commit(effects);
       return closedIn(effects);
@@ -236,7 +287,7 @@ export class Recorder {
   /** A named moment in every open session; flushes first, so that it lies after what was seen. */
   mark(text: string): Promise<number[]> {
     return this.#exclusively(async () => {
-      await this.#pipe.flush(true);
+      await this.#flush(true);
       return this.#options.store.addMark({ text, atUs: wallNowUs() });
     });
   }
@@ -295,7 +346,7 @@ export class Recorder {
   async #lastFlush(endUs: number): Promise<void> {
     for (;;)
       try {
-        await this.#pipe.flush(true, LAST_SYNC_MS);
+        await this.#flush(true, LAST_SYNC_MS);
         return;
       } catch (error) {
         if (!(error instanceof TraceError) || nowUs() >= endUs) throw error;
@@ -303,39 +354,50 @@ export class Recorder {
       }
   }
 
+  /** A flush notices what became of mounts; what that means for a recording is told here. */
+  async #flush(whole: boolean, withinMs?: number): Promise<void> {
+    await this.#pipe.flush(whole, withinMs);
+    await this.#noteRemounts();
+  }
+
   /**
-   * Goes on with a recording, or, while its root is not there, waits for it: it may be mounted
-   * later than the daemon starts. The time without it is a loss.
+   * Takes up a recording again, or, while its root is not there, waits for it: it may be mounted
+   * later than the daemon starts. The time without it is a loss. What is resumed must {@link #goOn}.
    */
-  async #resume(absent: AbsentRoot): Promise<void> {
-    const { onNotice } = this.#options;
+  #resume(absent: AbsentRoot, { roots, builder }: Resumed): void {
     const { recording } = absent;
     const { rootId, id: recordingId, root: path, label, clients, onLoss, startedUs } = recording;
     const root = this.#newRoot(path);
-    const builder = new BatchBuilder();
     try {
       root.open();
       builder.losses.push(this.#absent.lossOf(absent));
     } catch (error) {
       if (!(error instanceof TraceError)) throw error;
       if (absent.why !== error.message)
-        onNotice({
+        this.#options.onNotice({
           level: 'warn',
           text: `recording of ${path.toString()} waits: ${error.message}`,
         });
       // The gap of the daemon is told at once; the absence, when it is over.
-      if (absent.where === 'daemon-restart') this.#commitAbsence(absent);
+      if (absent.where === 'daemon-restart') builder.losses.push(this.#absent.lossOf(absent));
       this.#absent.put({ ...absent, where: 'root-absent', why: error.message });
       return;
     }
     const filter = new ClientFilter(clients);
-    root.begin({ rootId, recordingId, clients: filter, label, onLoss, startedUs }, []);
+    const identity = { rootId, recordingId, clients: filter, label, onLoss, startedUs };
+    root.begin(identity, this.#knownOf(rootId));
     this.#roots.set(rootId, root);
-    await this.#walk(root);
     this.#absent.delete(rootId);
     this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
-    await this.#pipe.commitWithRescan([], builder, true);
-    onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
+    roots.push(root);
+  }
+
+  /** Lists the roots that were taken up again, and tells what was missed. */
+  async #goOn({ roots, builder }: Resumed): Promise<void> {
+    if (roots.length > 0) await this.#orLater(this.#walk(roots));
+    if (builder.losses.length > 0) await this.#pipe.commitWithRescan([], builder, true);
+    for (const { path } of roots)
+      this.#options.onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }
 
   /** A root that was unmounted or replaced is let go of; one that came back is taken up again. */
@@ -343,8 +405,7 @@ export class Recorder {
     const displaced = [...this.#roots.values()].filter((root) => !root.isInPlace());
     // What was mounted on a root, or unmounted from it, is taken in as it is: see volumes.ts.
     if (displaced.length > 0) await this.#exports.refresh();
-    for (const root of displaced)
-      if (root.isInPlace()) await this.#noteRemount(root.options.recordingId);
+    await this.#noteRemounts();
     for (const root of [...this.#roots.values()]) {
       if (root.isInPlace()) continue;
       const { rootId } = root.options;
@@ -362,22 +423,29 @@ export class Recorder {
       this.#commitAbsence(absent);
     }
     this.#placedUs = wallNowUs();
-    for (const absent of this.#absent.due(nowUs())) await this.#resume(absent);
+    const resumed: Resumed = { roots: [], builder: new BatchBuilder() };
+    for (const absent of this.#absent.due(nowUs())) this.#resume(absent, resumed);
+    await this.#goOn(resumed);
   }
 
-  /** Another file system is the root now: nobody watched it until this flush. */
-  async #noteRemount(recordingId: number): Promise<void> {
+  /** Roots that another mount has become: nobody watched them for a moment. */
+  async #noteRemounts(): Promise<void> {
     const builder = new BatchBuilder();
-    builder.losses.push({
-      recordingId,
-      sessionId: null,
-      where: 'root-absent',
-      count: 1,
-      fromUs: this.#placedUs,
-      toUs: wallNowUs(),
-      detail: 'another file system was mounted on the root, or the root unmounted',
-    });
-    await this.#pipe.commitWithRescan([], builder, true);
+    const toWall = wallTranslation();
+    for (const root of this.#roots.values()) {
+      const unwatched = root.takeReplaced();
+      if (unwatched === null) continue;
+      builder.losses.push({
+        recordingId: root.options.recordingId,
+        sessionId: null,
+        where: 'root-absent',
+        count: 1,
+        fromUs: toWall(unwatched.fromUs),
+        toUs: toWall(unwatched.toUs),
+        detail: 'something was mounted on the root, or the root unmounted or mounted again',
+      });
+    }
+    if (builder.losses.length > 0) await this.#pipe.commitWithRescan([], builder, true);
   }
 
   /** Written when it begins: if this daemon were killed, nobody would know of it. */

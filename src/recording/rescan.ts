@@ -10,7 +10,7 @@ import { TraceError } from '../common/errors.ts';
 import { operationBit } from '../common/words.ts';
 import type { LossUpdate } from '../store/types.ts';
 import type { BatchBuilder } from './batch-builder.ts';
-import { nowUs } from './clock.ts';
+import { monotonicOf, nowUs } from './clock.ts';
 import { connectedClients } from './connected-clients.ts';
 import { clientDomains } from './exports.ts';
 import { UNATTRIBUTED } from './file-attributor.ts';
@@ -138,7 +138,8 @@ export class Rescan {
     const names = options.names ? 'names were read anew' : '';
     let found: Awaited<ReturnType<RootRecording['accessedBetween']>>;
     try {
-      if (options.names) await root.rewalk();
+      // Not what was listed since: a root that is taken up again has just been.
+      if (options.names) await root.rewalk(monotonicOf()(toUs));
       if (!options.accesses) return names;
       found = await root.accessedBetween(fromUs - TICK_US, toUs);
     } catch (error) {

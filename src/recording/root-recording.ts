@@ -1,24 +1,25 @@
 /**
- * One root under recording: which of its objects have been seen, under which file ids, and which
- * names the store believes they have. Its file systems keep the objects (volumes.ts).
- * Must not know sessions, clients or SQL.
+ * One root under recording: its file systems (volumes.ts), their objects (root-objects.ts) and the
+ * numbers that these have in the store (file-numbers.ts), as one.
+ * Owns who asks which of them. Must not know sessions, clients or SQL.
  */
 import type { BatchTap } from '../capture/batch-tap.ts';
-import type { FileEvent, FileHandle } from '../common/batches.ts';
-import type { ExportKey } from '../attribution/handle.ts';
-import type { KnownFile, NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
+import type { FileEvent } from '../common/batches.ts';
+import type { NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
-import type { Mount, MountTable, Place } from './mounts.ts';
+import { FileNumbers, type KnownFiles } from './file-numbers.ts';
+import type { MountTable, Place } from './mounts.ts';
 import { isWithin } from './paths.ts';
+import type { FileIdentity, RootObjects } from './root-objects.ts';
+import { overlap, useExports, type UsedExport } from './used-exports.ts';
 import type { RootIndex, Watcher } from './volume.ts';
-import { Volumes, type AccessTime, type FileIdentity, type Refused } from './volumes.ts';
-
-/** Where an initramfs or a root file system keeps the first program, relative to the root. */
-const INIT_PATHS = new Set(
-  ['init', 'sbin/init', 'usr/sbin/init', 'lib/systemd/systemd', 'usr/lib/systemd/systemd'].map(
-    (path) => Buffer.from(path).toString('latin1'),
-  ),
-);
+import {
+  Volumes,
+  type AccessTime,
+  type FollowOptions,
+  type Refused,
+  type Unwatched,
+} from './volumes.ts';
 
 /** What the store calls this recording. */
 export interface RecordingIdentity {
@@ -31,49 +32,17 @@ export interface RecordingIdentity {
   readonly startedUs: number;
 }
 
-/** An export as it concerns a root. */
-export interface UsedExport {
-  readonly key: KeyBytes;
-  /** Where the exported directory is. */
-  readonly place: Place;
-  readonly rootHandle: FileHandle;
-  /** Its handles name a file's directory too, or nobody knows whether they do. */
-  readonly subtreeCheck: boolean;
-}
-
 const UNNAMED = Buffer.from('?');
-
-/** The root directory of an export that has none here. */
-const NO_HANDLE: FileHandle = { type: 0xff, bytes: Buffer.alloc(0) };
-
-/** Between the names of one file; no name has it. */
-const NUL = '\0';
-
-/** Names as one string: arrays of Buffers cost five times as much memory. */
-function packed(names: readonly Buffer[]): string {
-  return names.map((name) => name.toString('latin1')).join(NUL);
-}
-
-function unpacked(names: string): string[] {
-  return names === '' ? [] : names.split(NUL);
-}
 
 export class RootRecording {
   /** Absolute, symlinks resolved. */
   readonly path: Buffer;
   readonly #volumes: Volumes;
-  readonly #fileIdOf = new Map<number, number>();
-  /** Object → the names that the store has, packed. The root's own name is not among them. */
-  readonly #liveNames = new Map<number, string>();
-  readonly #initFiles = new Set<number>();
+  readonly #objects: RootObjects;
+  readonly #numbers: FileNumbers;
   /** Mounts that the store knows of. */
   readonly #mounts = new Set<string>();
-  /** Names in the store of files that the root does not have any more. */
-  #lost: NameChange[] = [];
-  /** Objects that were gone already when they were first seen in use. */
-  #goneAtSight: number[] = [];
   #identity: RecordingIdentity | null = null;
-  #turn = 0;
   #leftOut = 0;
 
   /**
@@ -88,6 +57,8 @@ export class RootRecording {
     const { path, watcher = null, index } = options;
     this.path = path;
     this.#volumes = new Volumes({ root: path, watcher, index });
+    this.#objects = this.#volumes.objects;
+    this.#numbers = new FileNumbers(this.#objects);
   }
 
   get options(): RecordingIdentity {
@@ -123,38 +94,46 @@ export class RootRecording {
     if (own !== undefined) tap.tree({ moment, path: this.path }, own.index);
   }
 
-  /** Takes its identity, and what the store already knows of the root from earlier. */
-  begin(identity: RecordingIdentity, known: Iterable<KnownFile>): void {
+  /**
+   * Takes its identity, and what the store already knows of the root from earlier: looked at as soon
+   * as a file system of the root has been walked for the first time.
+   */
+  begin(identity: RecordingIdentity, known?: KnownFiles): void {
     this.#identity = identity;
-    this.recall(known);
-  }
-
-  /** Files that the store knows from earlier; the root must have been walked. */
-  recall(known: Iterable<KnownFile>): void {
-    for (const { id, mount, handle, names } of known) {
-      const object = this.#volumes.objectOf(mount, handle);
-      if (object >= 0) this.#remember(object, id, names);
-      else for (const path of names) this.#lost.push({ fileId: id, path, change: 'removed' });
-    }
+    this.#numbers.begin(known ?? null);
   }
 
   close(): void {
     this.#volumes.close();
   }
 
-  /**
-   * Takes in what is mounted below the root now; see {@link walkNew}.
-   * @param wanted is this mount to be recorded?
-   * @param refused hears why one cannot be
-   * @returns whether anything changed
-   */
-  followMounts(mounts: MountTable, wanted: (mount: Mount) => boolean, refused: Refused): boolean {
-    return this.#volumes.follow(mounts, wanted, refused);
+  /** Takes in what is mounted below the root now; see {@link walkNew}. Tells if anything changed. */
+  followMounts(mounts: MountTable, options: FollowOptions): boolean {
+    return this.#volumes.follow(mounts, options);
   }
 
-  /** Walks the file systems that have not been: the root's own, and those that came. */
-  walkNew(refused: Refused): Promise<void> {
-    return this.#volumes.walkNew(refused);
+  /**
+   * Walks the file systems that have not been: the root's own, and those that came. One that is
+   * refused is tried again by a later call: see {@link unlisted}.
+   */
+  async walkNew(refused: Refused): Promise<void> {
+    await this.#volumes.walkNew(refused);
+    this.#recall();
+  }
+
+  /** Why a file system of it could not be listed; null if all could be. */
+  get unlisted(): string | null {
+    return this.#volumes.unlisted;
+  }
+
+  /** Has another mount become the root since the last call? While nobody watched it. */
+  takeReplaced(): Unwatched | null {
+    return this.#volumes.takeReplaced();
+  }
+
+  /** Frees what was unmounted before the last call. */
+  letGo(): void {
+    this.#volumes.letGo();
   }
 
   /** Is the whole of this place in the root? */
@@ -169,50 +148,29 @@ export class RootRecording {
     return this.#volumes.all.some(({ place }) => overlap(place, exported));
   }
 
-  /**
-   * The exports that file handles may name now. What an earlier call named stays known, since
-   * clients go on using the handles that they have; only the handle of an export's root is another
-   * directory's from the moment on that the export is.
-   */
+  /** See {@link useExports}. */
   useExports(exports: readonly UsedExport[]): void {
-    for (const { place, index } of this.#volumes.all) {
-      // By key, which can be one for several clients' directories; null: all of them are elsewhere.
-      const here = new Map<string, UsedExport | null>();
-      for (const used of exports) {
-        const before = here.get(keyId(used.key)) ?? null;
-        const meets = overlap(used.place, place);
-        here.set(keyId(used.key), meets ? both(before, used, place) : before);
-      }
-      for (const old of index.exportKeys())
-        if (here.get(keyId(old)) === null) index.addExportKey(old, { root: NO_HANDLE });
-      for (const used of here.values()) {
-        if (used === null) continue;
-        index.addExportKey(used.key, {
-          ...(used.place.inner.equals(place.inner) ? {} : { root: used.rootHandle }),
-          withParents: used.subtreeCheck,
-        });
-      }
-    }
+    useExports(this.#volumes.all, exports);
   }
 
   /** Does the hash stand for the root directory itself? */
   isRootHash(hash: number): boolean {
-    return this.objectsOfHash(hash).some((object) => this.#volumes.isTop(object));
+    return this.objectsOfHash(hash).some((object) => this.#objects.isTop(object));
   }
 
   /** The object's first name, relative to the root; empty for the root itself. */
   pathOf(object: number): Buffer {
-    return (this.#volumes.has(object) ? this.#volumes.pathsOf(object)[0] : undefined) ?? UNNAMED;
+    return (this.#objects.has(object) ? this.#objects.pathsOf(object)[0] : undefined) ?? UNNAMED;
   }
 
   /** Objects that an NFS file-handle hash stands for: none, one, or several on a collision. */
   objectsOfHash(hash: number): number[] {
-    return this.#volumes.objectsOfHash(hash);
+    return this.#objects.objectsOfHash(hash);
   }
 
   /** The object a file event is about, or -1 if it is not of this root. */
   objectOfEvent(event: FileEvent): number {
-    return this.#volumes.objectOfEvent(event);
+    return this.#objects.objectOfEvent(event);
   }
 
   /**
@@ -220,17 +178,17 @@ export class RootRecording {
    * directory: -1 if it is not of this root or has gone, null if its directory can't be listed now.
    */
   seek(event: FileEvent): number | null {
-    return this.#volumes.seek(event);
+    return this.#objects.seek(event);
   }
 
   /** What an object is whatever the root. */
   whereIs(object: number): FileIdentity {
-    return this.#volumes.whereIs(object);
+    return this.#objects.whereIs(object);
   }
 
   /** The object that this root has of it, or -1. */
   find(identity: FileIdentity): number {
-    return this.#volumes.find(identity);
+    return this.#objects.find(identity);
   }
 
   /** Objects with an access time between two wall-clock times (µs), directories left out. */
@@ -243,7 +201,7 @@ export class RootRecording {
 
   /** The object's number in the store, if it has one. */
   knownFileOf(object: number): number | undefined {
-    return this.#fileIdOf.get(object);
+    return this.#numbers.idOf(object);
   }
 
   /** Is its path a directory that is recorded? Not when it was removed, or cannot be watched. */
@@ -252,26 +210,26 @@ export class RootRecording {
   }
 
   isDirectory(object: number): boolean {
-    return this.#volumes.isDirectory(object);
+    return this.#objects.isDirectory(object);
   }
 
   /** Does this directory have this name now? */
   hasChild(directory: number, name: Buffer): boolean {
-    return this.#volumes.hasChild(directory, name);
+    return this.#objects.hasChild(directory, name);
   }
 
   isInit(object: number): boolean {
-    return this.#initFiles.has(object);
+    return this.#numbers.isInit(object);
   }
 
   /** Did an NFS client create this object while the recording ran? */
   isCreated(object: number): boolean {
-    return this.#volumes.isCreated(object);
+    return this.#objects.isCreated(object);
   }
 
   /** Since when (monotonic) every read of this object makes a file event. */
   watchedSinceUs(object: number): number {
-    return this.#volumes.watchedSinceUs(object);
+    return this.#objects.watchedSinceUs(object);
   }
 
   /** Brings the indexes up to date with creations, deletions and renames that were seen. */
@@ -280,9 +238,13 @@ export class RootRecording {
     for (const volume of this.#volumes.all) volume.followNames(events, startedUs);
   }
 
-  /** Walks the whole root again, for a handle that nothing has announced. */
-  rewalk(): Promise<void> {
-    return this.#volumes.walk();
+  /**
+   * Walks the whole root again, for a handle that nothing has announced.
+   * @param untilUs monotonic: only what was not walked after this
+   */
+  async rewalk(untilUs?: number): Promise<void> {
+    await this.#volumes.walk(untilUs);
+    this.#recall();
   }
 
   /** What the last walk could not look at, and hashes that two objects share; null before it. */
@@ -292,61 +254,12 @@ export class RootRecording {
 
   /** The file id of an object; a first sight gives it one and adds its row to `files`. */
   fileOf(object: number, nextId: () => number, files: NewFile[]): number {
-    const id = this.#fileIdOf.get(object);
-    if (id !== undefined) return id;
-    const { mount, handle } = this.#volumes.identityOf(object);
-    const names = this.#volumes.pathsOf(object);
-    const stat = this.#volumes.statOf(object);
-    const file: NewFile = {
-      id: nextId(),
-      rootId: this.options.rootId,
-      mount,
-      handle,
-      dev: stat?.dev ?? 0,
-      inode: BigInt(stat?.inode ?? 0),
-      mode: stat?.mode ?? (this.#volumes.isDirectory(object) ? 0o040000 : 0),
-      uid: stat?.uid ?? 0,
-      gid: stat?.gid ?? 0,
-      size: stat?.size ?? 0,
-      mtimeNs: stat?.mtimeNs ?? 0n,
-      nlink: stat?.nlink ?? 0,
-      names,
-    };
-    files.push(file);
-    // Its last names do not hold any more, and no later change would say so.
-    if (this.#volumes.isGone(object)) this.#goneAtSight.push(object);
-    return this.#remember(object, file.id, names);
+    return this.#numbers.fileOf(object, { rootId: this.options.rootId, nextId, files });
   }
 
   /** Names of already known files that appeared or went since the last call. */
   nameChanges(): NameChange[] {
-    const changed = new Set([...this.#goneAtSight, ...this.#volumes.takeChanged()]);
-    this.#goneAtSight = [];
-    if (this.#volumes.turn !== this.#turn) {
-      this.#turn = this.#volumes.turn;
-      for (const object of [...this.#fileIdOf.keys()])
-        if (this.#volumes.has(object)) changed.add(object);
-        else this.#lose(object);
-    }
-    const changes = this.#lost;
-    this.#lost = [];
-    for (const object of changed) {
-      const fileId = this.#fileIdOf.get(object);
-      if (fileId === undefined) continue;
-      const before = this.#liveNames.get(object) ?? '';
-      const now = this.#volumes.isGone(object) ? '' : packed(this.#volumes.pathsOf(object));
-      if (now === before) continue;
-      const [had, has] = [new Set(unpacked(before)), new Set(unpacked(now))];
-      for (const name of has)
-        if (!had.has(name))
-          changes.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'added' });
-      for (const name of had)
-        if (!has.has(name))
-          changes.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'removed' });
-      this.#liveNames.set(object, now);
-    }
-    for (const object of this.#volumes.prune()) this.#forget(object);
-    return changes;
+    return this.#numbers.nameChanges(this.#volumes.turn);
   }
 
   /** Objects and names that there was no room for, or that were too long, since the last call. */
@@ -366,42 +279,8 @@ export class RootRecording {
     return fresh.map((path) => ({ rootId: this.options.rootId, path }));
   }
 
-  /** Its file system is not mounted any more. If it comes back, the store knows it by its handle. */
-  #lose(object: number): void {
-    const fileId = this.#fileIdOf.get(object);
-    if (fileId !== undefined)
-      for (const name of unpacked(this.#liveNames.get(object) ?? ''))
-        this.#lost.push({ fileId, path: Buffer.from(name, 'latin1'), change: 'removed' });
-    this.#forget(object);
+  #recall(): void {
+    const there = this.#volumes.all.map(({ prefix }) => prefix);
+    this.#numbers.recall({ fresh: this.#volumes.takeFresh(), there });
   }
-
-  #remember(object: number, id: number, names: readonly Buffer[]): number {
-    this.#fileIdOf.set(object, id);
-    this.#liveNames.set(object, packed(names));
-    if (names.some((name) => INIT_PATHS.has(name.toString('latin1')))) this.#initFiles.add(object);
-    return id;
-  }
-
-  #forget(object: number): void {
-    this.#fileIdOf.delete(object);
-    this.#liveNames.delete(object);
-    this.#initFiles.delete(object);
-  }
-}
-
-type KeyBytes = Pick<ExportKey, 'fsidType' | 'fsid'>;
-
-function keyId({ fsidType, fsid }: KeyBytes): string {
-  return `${fsidType}:${fsid.toString('latin1')}`;
-}
-
-/** Of two exports with one key that of the volume's own top: the key's own handle is that one's. */
-function both(a: UsedExport | null, b: UsedExport, { inner }: Place): UsedExport {
-  if (a === null) return b;
-  const first = a.place.inner.equals(inner) ? a : b;
-  return { ...first, subtreeCheck: a.subtreeCheck || b.subtreeCheck };
-}
-
-function overlap(a: Place, b: Place): boolean {
-  return a.device === b.device && (isWithin(a.inner, b.inner) || isWithin(b.inner, a.inner));
 }

@@ -1,19 +1,20 @@
 /**
- * The file systems of one root as one tree: objects are numbered across them, and an object that
- * two mounts of one file system show (a bind mount) is one object with the names of both.
- * Owns which volumes there are and follows what is mounted and what goes. Must not know exports.
+ * Which file systems a root has: its own, and what is mounted below it. Owns them, follows what is
+ * mounted and what goes, and has each one listed. Must not know exports, nor what is known of their
+ * objects (root-objects.ts).
  */
 import { statSync } from 'node:fs';
-import type { FileEvent, FileHandle } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
-import type { IndexSummary, ObjectStat } from '../fanotify-ts/handle-index.ts';
-import { compareBytes } from '../common/bytes.ts';
+import type { IndexSummary } from '../fanotify-ts/handle-index.ts';
+import { nowUs } from './clock.ts';
 import { MountTable, readMountinfo, type Mount, type Place } from './mounts.ts';
-import { below, relativeTo } from './paths.ts';
+import { relativeTo } from './paths.ts';
+import { RootObjects } from './root-objects.ts';
 import { Volume, type RootIndex, type Watcher } from './volume.ts';
+import { asWalk } from './walks.ts';
 
-/** An index numbers its objects with 31 bits (native/index/name_tree.h). */
-const OBJECTS = 2 ** 31;
+/** A file system that could not be listed is tried again after this long. */
+const RETRY_US = 5_000_000;
 
 const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
@@ -26,35 +27,53 @@ export interface AccessTime {
   readonly link: boolean;
 }
 
-let walking = 0;
+interface Unwalked {
+  readonly retryUs: number;
+  /** Why it could not be listed; null if that was not tried. */
+  readonly why: string | null;
+}
 
-/** Walks of file systems that have begun and not ended. */
-export function walksUnderWay(): number {
-  return walking;
+const UNTRIED: Unwalked = { retryUs: 0, why: null };
+
+interface Walked {
+  readonly summary: IndexSummary;
+  /** Monotonic: what changed before is in it. */
+  readonly beganUs: number;
+}
+
+export interface FollowOptions {
+  /** Is this mount below the root to be recorded? */
+  readonly wanted: (mount: Mount) => boolean;
+  /** Hears why a wanted one cannot be. */
+  readonly refused: Refused;
+  /** Monotonic: until when the mounts were as they were at the last call, for certain. */
+  readonly knownUs: number;
+}
+
+/** A time (monotonic) in which nobody watched the root. */
+export interface Unwatched {
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
 /** Hears of a mount that cannot be recorded. */
 export type Refused = (mount: Mount, error: TraceError) => void;
 
-/** A file as its events know it, whichever roots it is in. */
-export interface FileIdentity {
-  readonly source: string;
-  readonly handle: FileHandle;
-}
-
 export class Volumes {
+  /** What they hold. */
+  readonly objects = new RootObjects();
   readonly #root: Buffer;
   readonly #watcher: Watcher | null;
   readonly #index: RootIndex | undefined;
   #volumes: Volume[] = [];
-  /** Unmounted since the last look: what came before is still asked about. */
-  #leaving: Volume[] = [];
+  /** Unmounted, and since how many calls of {@link letGo}: what came before is asked about. */
+  readonly #leaving = new Map<Volume, number>();
   #all: readonly Volume[] = [];
-  readonly #byNumber = new Map<number, Volume>();
-  /** Of objects that two volumes have: which of its numbers is the one. */
-  readonly #chosen = new Map<number, number>();
-  readonly #summaries = new Map<Volume, IndexSummary>();
-  readonly #unwalked = new Set<Volume>();
+  readonly #walked = new Map<Volume, Walked>();
+  readonly #unwalked = new Map<Volume, Unwalked>();
+  /** Where volumes begin that were walked for the first time, not taken yet. */
+  #fresh: Buffer[] = [];
+  #replaced: Unwatched | null = null;
   #nextNumber = 0;
   #turn = 0;
   #mountsBelow = 0;
@@ -78,10 +97,11 @@ export class Volumes {
   }
 
   close(): void {
-    for (const volume of this.#byNumber.values()) volume.close();
-    this.#volumes = this.#leaving = [];
-    this.#all = [];
-    this.#byNumber.clear();
+    for (const volume of this.objects.volumes()) volume.close();
+    this.objects.clear();
+    this.#leaving.clear();
+    this.#unwalked.clear();
+    this.#all = this.#volumes = [];
   }
 
   /** Those that are mounted now, and those that a client may still be asked about. */
@@ -107,37 +127,53 @@ export class Volumes {
     return { objects: sum('objects'), refused: sum('refused'), leftOut: sum('leftOut') };
   }
 
-  /** Walks every volume again, for a handle that nothing has announced. */
-  async walk(): Promise<void> {
-    for (const volume of this.#volumes) await this.#walk(volume);
+  /**
+   * Walks every volume again, for a handle that nothing has announced, or for what nobody saw.
+   * @param untilUs monotonic: not those that were walked after this
+   */
+  async walk(untilUs = Infinity): Promise<void> {
+    for (const volume of [...this.#volumes])
+      if ((this.#walked.get(volume)?.beganUs ?? -Infinity) <= untilUs) await this.#walk(volume);
   }
 
-  /** Walks the volumes that no walk has seen yet. */
+  /** Walks the volumes that no walk has seen yet; one that is refused is tried again later. */
   async walkNew(refused: Refused): Promise<void> {
-    for (const volume of [...this.#unwalked]) {
+    for (const [volume, { retryUs }] of [...this.#unwalked]) {
+      if (nowUs() < retryUs || !this.#unwalked.has(volume)) continue;
       try {
         await this.#walk(volume);
       } catch (error) {
         if (!(error instanceof TraceError)) throw error;
-        this.#unwalked.delete(volume);
+        const why = error.message;
+        if (this.#unwalked.has(volume))
+          this.#unwalked.set(volume, { retryUs: nowUs() + RETRY_US, why });
         refused(volume.place.mount, error);
       }
     }
   }
 
+  /** Why a volume could not be listed, so that nothing in it has a name; null if all could be. */
+  get unlisted(): string | null {
+    return [...this.#unwalked.values()].map(({ why }) => why).find((why) => why !== null) ?? null;
+  }
+
+  /** Where volumes begin that were walked for the first time since the last call. */
+  takeFresh(): Buffer[] {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    return fresh;
+  }
+
   async #walk(volume: Volume): Promise<void> {
-    walking += 1;
-    try {
-      this.#summaries.set(volume, await volume.index.walk());
-    } finally {
-      walking -= 1;
-    }
-    this.#unwalked.delete(volume);
+    const beganUs = nowUs();
+    const summary = await asWalk(() => volume.index.walk());
+    this.#walked.set(volume, { summary, beganUs });
+    if (this.#unwalked.delete(volume)) this.#fresh.push(volume.prefix);
   }
 
   /** What the last walks found, and what they could not look at; null before the first. */
   get summary(): Pick<IndexSummary, 'unreadable' | 'collisions'> | null {
-    const known = this.#volumes.flatMap((volume) => this.#summaries.get(volume) ?? []);
+    const known = this.#volumes.flatMap((volume) => this.#walked.get(volume)?.summary ?? []);
     if (known.length === 0) return null;
     const sum = (key: 'unreadable' | 'collisions'): number =>
       known.reduce((total, summary) => total + summary[key], 0);
@@ -145,14 +181,11 @@ export class Volumes {
   }
 
   /**
-   * Takes in what is mounted now: opens and watches what is new and wanted, and lets go of what is
-   * not there any more.
-   * @param wanted is this mount below the root to be recorded?
-   * @param refused hears why a wanted one cannot be
+   * Takes in what is mounted now: opens and watches what is new and wanted. What is not there any
+   * more is asked about until {@link letGo}.
    * @returns whether anything changed
    */
-  follow(mounts: MountTable, wanted: (mount: Mount) => boolean, refused: Refused): boolean {
-    for (const volume of this.#leaving) this.#drop(volume);
+  follow(mounts: MountTable, { wanted, refused, knownUs }: FollowOptions): boolean {
     const visible = mounts.visibleBelow(this.#root);
     const places = new Map<string, Place>();
     const own = mounts.placeOf(this.#root);
@@ -161,12 +194,18 @@ export class Volumes {
       const place = mounts.placeOf(mount.at);
       if (place !== null) places.set(keyOf(mount.at), place);
     }
-    const stays = ({ path, place }: Volume): boolean =>
-      places.get(keyOf(path))?.mount.id === place.mount.id || own === null;
-    this.#leaving = this.#volumes.filter((volume) => !stays(volume));
+    const stays = ({ path, place }: Volume): boolean => {
+      const now = places.get(keyOf(path));
+      return own === null || (now !== undefined && sameMount(now, place));
+    };
+    const gone = this.#volumes.filter((volume) => !stays(volume));
     this.#volumes = this.#volumes.filter(stays);
-    for (const volume of this.#leaving) volume.unwatch();
-    let changed = this.#leaving.length > 0;
+    for (const volume of gone) {
+      volume.unwatch();
+      this.#unwalked.delete(volume);
+      this.#leaving.set(volume, 0);
+    }
+    let changed = gone.length > 0;
     for (const [key, place] of places) {
       const path = Buffer.from(key, 'latin1');
       if (this.#volumes.some((volume) => volume.path.equals(path))) continue;
@@ -180,79 +219,29 @@ export class Volumes {
       }
     }
     this.#mountsBelow = visible.length - this.#volumes.filter((v) => v.prefix.length > 0).length;
+    const toUs = this.#volumes.find(isOwn)?.watchedSinceUs;
+    if (gone.some(isOwn) && toUs !== undefined)
+      this.#replaced = { fromUs: this.#replaced?.fromUs ?? knownUs, toUs };
     if (changed) this.#turn += 1;
-    this.#all = [...this.#volumes, ...this.#leaving];
+    this.#arrange();
     return changed;
   }
 
-  /** Objects that an NFS file-handle hash stands for: none, one, or several on a collision. */
-  objectsOfHash(hash: number): number[] {
-    const found: number[] = [];
-    for (const volume of this.#all)
-      for (const id of volume.index.idsOfHash(hash)) found.push(this.#objectOf(volume, id));
-    return found.length < 2 ? found : [...new Set(found)];
+  /** Has another mount become the root since the last call? While nobody watched it. */
+  takeReplaced(): Unwatched | null {
+    const replaced = this.#replaced;
+    this.#replaced = null;
+    return replaced;
   }
 
-  objectOfEvent(event: FileEvent): number {
-    for (const volume of this.all) {
-      if (!volume.takes(event)) continue;
-      const id = volume.objectOfEvent(event);
-      if (id >= 0) return this.#objectOf(volume, id);
-    }
-    return -1;
-  }
-
-  /** As {@link Volume.seek}, in every volume that the event can be about. */
-  seek(event: FileEvent): number | null {
-    let unlistable = false;
-    for (const volume of this.all) {
-      if (!volume.takes(event)) continue;
-      const id = volume.seek(event);
-      if (id === null) unlistable = true;
-      else if (id >= 0) return this.#objectOf(volume, id);
-    }
-    return unlistable ? null : -1;
-  }
-
-  /** The object of a handle in the volume that begins at a path from the root; -1 if unknown. */
-  objectOf(mount: Buffer, handle: FileHandle): number {
-    for (const volume of this.all) {
-      if (!volume.prefix.equals(mount)) continue;
-      const id = volume.index.idOfHandle(handle);
-      if (id >= 0) return this.#objectOf(volume, id);
-    }
-    return -1;
-  }
-
-  /** Where from the root the object's volume begins, and its handle there. */
-  identityOf(object: number): { readonly mount: Buffer; readonly handle: FileHandle } {
-    const { volume, id } = this.#split(object);
-    return { mount: volume.prefix, handle: volume.index.handleOf(id) };
-  }
-
-  whereIs(object: number): FileIdentity {
-    const { volume, id } = this.#split(object);
-    return { source: volume.source, handle: volume.index.handleOf(id) };
-  }
-
-  /** -1 if no volume has it. */
-  find({ source, handle }: FileIdentity): number {
-    for (const volume of this.all) {
-      if (volume.source !== source) continue;
-      const id = volume.index.idOfHandle(handle);
-      if (id >= 0) return this.#objectOf(volume, id);
-    }
-    return -1;
-  }
-
-  /** Every name, relative to the root, bytewise sorted; the last known ones if it is gone. */
-  pathsOf(object: number): Buffer[] {
-    const all = this.#sightsOf(object);
-    const alive = all.filter(({ volume, id }) => !volume.index.isGone(id));
-    const paths = (alive.length > 0 ? alive : all).flatMap(({ volume, id }) =>
-      volume.index.pathsOf(id).map((path) => below(volume.prefix, path)),
-    );
-    return all.length < 2 ? paths : paths.sort(compareBytes);
+  /**
+   * Lets go of what was unmounted before the last call: what happened on it has been asked about
+   * by then. An index keeps its device in use.
+   */
+  letGo(): void {
+    for (const [volume, calls] of this.#leaving)
+      if (calls > 0) this.#drop(volume);
+      else this.#leaving.set(volume, calls + 1);
   }
 
   /** Objects with an access time in a span, directories left out. */
@@ -262,8 +251,8 @@ export class Volumes {
   }): Promise<AccessTime[]> {
     const found = new Map<number, AccessTime>();
     for (const volume of this.#volumes)
-      for (const { id, accessedNs } of await volume.index.accessedBetween(span)) {
-        const object = this.#objectOf(volume, id);
+      for (const { id, accessedNs } of await asWalk(() => volume.index.accessedBetween(span))) {
+        const object = this.objects.numberOf(volume, id);
         const link = ((volume.index.statOf(id)?.mode ?? 0) & S_IFMT) === S_IFLNK;
         found.set(object, { object, atUs: Number(accessedNs / 1000n), link });
       }
@@ -274,7 +263,7 @@ export class Volumes {
   isInPlace(): boolean {
     // A replayed tree is nowhere.
     if (this.#index !== undefined) return true;
-    const own = this.#volumes.find(({ prefix }) => prefix.length === 0);
+    const own = this.#volumes.find(isOwn);
     const stat = own?.index.statOf(0);
     if (stat === undefined || stat === null) return false;
     try {
@@ -283,63 +272,6 @@ export class Volumes {
     } catch {
       return false;
     }
-  }
-
-  isGone(object: number): boolean {
-    return this.#sightsOf(object).every(({ volume, id }) => volume.index.isGone(id));
-  }
-
-  isDirectory(object: number): boolean {
-    const { volume, id } = this.#split(object);
-    return volume.index.isDirectory(id);
-  }
-
-  isCreated(object: number): boolean {
-    return this.#sightsOf(object).some(({ volume, id }) => volume.isCreated(id));
-  }
-
-  statOf(object: number): ObjectStat | null {
-    for (const { volume, id } of this.#sightsOf(object)) {
-      const stat = volume.index.statOf(id);
-      if (stat !== null) return stat;
-    }
-    return null;
-  }
-
-  /** Does this directory have this name now? */
-  hasChild(object: number, name: Buffer): boolean {
-    return this.#sightsOf(object).some(({ volume, id }) => volume.index.childOf(id, name) >= 0);
-  }
-
-  /** Is it the root directory itself? */
-  isTop(object: number): boolean {
-    const { volume, id } = this.#split(object);
-    return id === 0 && volume.prefix.length === 0;
-  }
-
-  /** Objects of which a name, or a name above it, has changed since the last call. */
-  takeChanged(): number[] {
-    return this.all.flatMap((volume) =>
-      Array.from(volume.index.takeChanged(), (id) => this.#objectOf(volume, id)),
-    );
-  }
-
-  /** Forgets what has been gone for long: these numbers may be other objects' from now on. */
-  prune(): number[] {
-    const pruned = this.all.flatMap((volume) =>
-      Array.from(volume.prune(), (id) => volume.number * OBJECTS + id),
-    );
-    if (pruned.length > 0) this.#unchoose(new Set(pruned));
-    return pruned;
-  }
-
-  watchedSinceUs(object: number): number {
-    return this.#split(object).volume.watchedSinceUs;
-  }
-
-  /** Is the volume of this object still there? Ids of objects outlive it. */
-  has(object: number): boolean {
-    return this.#byNumber.has(Math.floor(object / OBJECTS));
   }
 
   #add(path: Buffer, place: Place, index?: RootIndex): void {
@@ -354,76 +286,49 @@ export class Volumes {
       throw error;
     }
     this.#nextNumber += 1;
-    this.#byNumber.set(volume.number, volume);
+    this.objects.add(volume);
     this.#volumes.push(volume);
-    this.#all = [...this.#volumes, ...this.#leaving];
-    this.#unwalked.add(volume);
+    this.#unwalked.set(volume, UNTRIED);
+    this.#arrange();
   }
 
   #drop(volume: Volume): void {
     volume.close();
-    this.#byNumber.delete(volume.number);
-    this.#summaries.delete(volume);
-    this.#unwalked.delete(volume);
-    const its = [...this.#chosen].flat().filter((one) => this.#numberOf(one) === volume.number);
-    this.#unchoose(new Set(its));
+    this.#leaving.delete(volume);
+    this.objects.delete(volume);
+    this.#walked.delete(volume);
     this.#turn += 1;
+    this.#arrange();
   }
 
-  #unchoose(objects: ReadonlySet<number>): void {
-    for (const [from, to] of this.#chosen)
-      if (objects.has(from) || objects.has(to)) this.#chosen.delete(from);
+  /** What is mounted anew where it was is asked itself: one object is to have one number. */
+  #arrange(): void {
+    const mounted = this.#volumes;
+    const left = [...this.#leaving.keys()].filter((old) => !mounted.some((one) => shows(one, old)));
+    this.#all = [...mounted, ...left];
+    this.objects.arrange({ mounted, asked: this.#all });
   }
+}
 
-  #numberOf(object: number): number {
-    return Math.floor(object / OBJECTS);
-  }
+function isOwn({ prefix }: Volume): boolean {
+  return prefix.length === 0;
+}
 
-  #split(object: number): { readonly volume: Volume; readonly id: number } {
-    const volume = this.#byNumber.get(this.#numberOf(object));
-    if (volume === undefined) throw new RangeError('the volume of this object has gone');
-    return { volume, id: object % OBJECTS };
-  }
+/** Does a volume show all that another one did, by the same paths? */
+function shows({ prefix, place }: Volume, old: Volume): boolean {
+  return prefix.equals(old.prefix) && sameDirectory(place, old.place);
+}
 
-  /** The number of an object: of several mounts that show it the one that was asked for first. */
-  #objectOf(volume: Volume, id: number): number {
-    const object = volume.number * OBJECTS + id;
-    const others = this.#sameFileSystem(volume);
-    if (others.length === 0) return object;
-    const known = this.#chosen.get(object);
-    if (known !== undefined) return known;
-    const handle = volume.index.handleOf(id);
-    const sights = [object];
-    for (const other of others) {
-      const found = other.index.idOfHandle(handle);
-      if (found >= 0) sights.push(other.number * OBJECTS + found);
-    }
-    const chosen =
-      sights.map((sight) => this.#chosen.get(sight)).find((one) => one !== undefined) ??
-      Math.min(...sights);
-    for (const sight of sights) this.#chosen.set(sight, chosen);
-    return chosen;
-  }
+/**
+ * The kernel gives a mount's number to the next one at once; a device's only when nothing holds the
+ * file system any more, and an index does. What was mounted again so has been watched all along.
+ */
+function sameMount(a: Place, b: Place): boolean {
+  return a.mount.id === b.mount.id && sameDirectory(a, b);
+}
 
-  /** Every volume that shows the object, and how it is known there. */
-  #sightsOf(object: number): { readonly volume: Volume; readonly id: number }[] {
-    const first = this.#split(object);
-    const others = this.#sameFileSystem(first.volume);
-    if (others.length === 0) return [first];
-    const handle = first.volume.index.handleOf(first.id);
-    const more = others.flatMap((volume) => {
-      const id = volume.index.idOfHandle(handle);
-      return id < 0 ? [] : [{ volume, id }];
-    });
-    return [first, ...more];
-  }
-
-  #sameFileSystem(volume: Volume): Volume[] {
-    const { device } = volume.place;
-    return this.#volumes.length === 1
-      ? []
-      : this.#volumes.filter((other) => other !== volume && other.place.device === device);
-  }
+function sameDirectory(a: Place, b: Place): boolean {
+  return a.device === b.device && a.inner.equals(b.inner);
 }
 
 function keyOf(path: Buffer): string {

@@ -4,6 +4,7 @@
  */
 import type { Database, Statement } from 'better-sqlite3';
 import { compareBytes } from '../common/bytes.ts';
+import type { FileHandle } from '../common/batches.ts';
 import type { BootEvidence, ClientIdentity, OpenSession, PendingBoot } from '../common/boots.ts';
 import { ClientReader } from './clients.ts';
 import { evidenceOf } from './evidence.ts';
@@ -63,6 +64,7 @@ const SQL = {
   known: `SELECT f.id, f.mount, f.handle_type AS type, f.handle AS bytes, n.path
     FROM file f LEFT JOIN name n ON n.file_id = f.id AND n.until_batch IS NULL
     WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
+  fileOf: 'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
   files: `SELECT f.id AS fileId, f.mode, f.uid, f.gid, f.size, f.nlink, f.dev,
       CAST(f.mtime_ns AS TEXT) AS mtimeNs, CAST(f.inode AS TEXT) AS inode,
       f.handle_type AS handleType, f.handle, a.operations, a.count, a.bytes,
@@ -230,6 +232,10 @@ export class Reader {
       if (row.path !== null) current.names.push(row.path);
     }
     if (current !== undefined) yield current;
+  }
+
+  fileIdOf(rootId: number, mount: Buffer, { type, bytes }: FileHandle): number | undefined {
+    return this.#sql.fileOf.pluck().get(rootId, mount, type, bytes) as number | undefined;
   }
 
   sessions(filter: {

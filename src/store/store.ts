@@ -2,6 +2,7 @@
  * The database of recordings and sessions: the only door to SQL. Owns the connection and turns
  * its failures into the one error type. Must not know the daemon, the command line or images.
  */
+import type { FileHandle } from '../common/batches.ts';
 import type { ClientIdentity, OpenSession, PendingBoot } from '../common/boots.ts';
 import { TraceError } from '../common/errors.ts';
 import type { Tier } from '../common/words.ts';
@@ -167,6 +168,11 @@ export class Store {
   /** Files of a root that are known by a handle. No other call may come before its end. */
   knownFiles(rootId: number): Iterable<KnownFile> {
     return this.#reader.knownFiles(rootId);
+  }
+
+  /** The number of a file by where it is; undefined if there is none. */
+  fileIdOf(rootId: number, mount: Buffer, handle: FileHandle): number | undefined {
+    return this.#try(() => this.#reader.fileIdOf(rootId, mount, handle));
   }
 
   /** Writes one flush in one transaction: all of it or, with an error, nothing. */

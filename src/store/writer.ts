@@ -101,8 +101,9 @@ export class Writer {
   readonly #shift: ClockShift;
   readonly #ingest: (batch: IngestBatch) => void;
   /**
-   * Numbers given to files that the store knew already: one that had left the root and came back
-   * after a restart. They stand for the first number.
+   * Numbers given to files that the store knew already; they stand for the first number. Only for
+   * one that went and came back while the row of its first number waited for this store: whoever
+   * gives numbers asks for those of files that come back.
    */
   readonly #aliases = new Map<number, number>();
 

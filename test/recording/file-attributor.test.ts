@@ -28,10 +28,8 @@ describe('events of unknown objects', { skip: cannotMake('tmpfs') }, () => {
     root.open();
     await root.rewalk();
     const clients = new ClientFilter([]);
-    root.begin(
-      { rootId: 1, recordingId: 1, clients, label: null, onLoss: 'warn', startedUs: 0 },
-      [],
-    );
+    const ids = { rootId: 1, recordingId: 1 };
+    root.begin({ ...ids, clients, label: null, onLoss: 'warn', startedUs: 0 });
     writeFileSync(`${disk.path}/late`, 'x');
     const index = await indexOf(disk.path);
     late = event(index.handleOf(idOf(index, 'late')), index.handleOf(idOf(index, '')));

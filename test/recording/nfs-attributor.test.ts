@@ -64,7 +64,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     await root.rewalk();
     const filter = new ClientFilter(clients);
     const identity = { rootId: ROOT_ID, recordingId: 70, clients: filter };
-    root.begin({ ...identity, label: null, onLoss: 'warn', startedUs: 0 }, []);
+    root.begin({ ...identity, label: null, onLoss: 'warn', startedUs: 0 });
     const place = new MountTable(readMountinfo()).placeOf(root.path);
     assert.ok(place !== null);
     const rootHandle = { type: 1, bytes: Buffer.alloc(8) };

@@ -1,0 +1,157 @@
+/** Files keep their numbers in the store, and their names there are true, whatever comes and goes. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { ClientFilter } from '../../src/recording/client-filter.ts';
+import { nowUs } from '../../src/recording/clock.ts';
+import { MountTable, readMountinfo } from '../../src/recording/mounts.ts';
+import { RootRecording } from '../../src/recording/root-recording.ts';
+import { Store } from '../../src/store/store.ts';
+import type { NewFile } from '../../src/store/types.ts';
+import { cannotMake, makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
+
+describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
+  let disk: MountedFileSystem;
+  let other: MountedFileSystem;
+  let folder: string;
+  let store: Store;
+  let rootId: number;
+  let root: RootRecording;
+  let next: number;
+
+  beforeEach(async () => {
+    disk = makeFileSystem('tmpfs');
+    other = makeFileSystem('tmpfs');
+    for (const name of ['root/m', 'n']) mkdirSync(`${disk.path}/${name}`, { recursive: true });
+    for (const file of [`${disk.path}/root/own`, `${other.path}/file`, `${other.path}/gone`])
+      writeFileSync(file, '');
+    folder = mkdtempSync(join(tmpdir(), 'numbers-'));
+    store = Store.open({ path: join(folder, 'trace.db') });
+    rootId = store.ensureRoot(Buffer.from('/root'));
+    next = 1;
+    await begin();
+  });
+  afterEach(() => {
+    root.close();
+    store.close();
+    execFileSync('sh', ['-c', 'umount "$0"/root/m 2>/dev/null; true', disk.path]);
+    disk.remove();
+    other.remove();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function begin(): Promise<void> {
+    root = new RootRecording({ path: Buffer.from(`${disk.path}/root`) });
+    root.open();
+    const clients = new ClientFilter([]);
+    root.begin(
+      { rootId, recordingId: 1, clients, label: null, onLoss: 'warn', startedUs: 0 },
+      {
+        all: () => store.knownFiles(rootId),
+        idOf: (mount, handle) => store.fileIdOf(rootId, mount, handle),
+      },
+    );
+    await look();
+  }
+  async function look(): Promise<void> {
+    const mounts = new MountTable(readMountinfo());
+    const refused = (_: unknown, error: Error): never => assert.fail(error);
+    root.followMounts(mounts, { wanted: () => true, refused, knownUs: nowUs() });
+    await root.walkNew(refused);
+  }
+  const mount = (): unknown =>
+    execFileSync('mount', ['--bind', other.path, `${disk.path}/root/m`], { stdio: 'pipe' });
+  const unmount = (): unknown => execFileSync('umount', [`${disk.path}/root/m`], { stdio: 'pipe' });
+  /** As a flush that saw these used: their numbers. */
+  const use = (...paths: string[]): number[] => {
+    const files: NewFile[] = [];
+    const numbers = paths.map((path) => root.fileOf(objectOf(path), () => next++, files));
+    store.ingest({ atUs: 1, files, names: root.nameChanges() });
+    root.letGo();
+    return numbers;
+  };
+  /** By what the store was told at first. */
+  const objectOf = (path: string): number => {
+    for (let object = 0; object < 8 * 2 ** 31; object += 2 ** 31)
+      for (let id = 0; id < 16; id += 1)
+        try {
+          if (
+            String(root.pathOf(object + id)) === path &&
+            root.find(root.whereIs(object + id)) >= 0
+          )
+            return root.find(root.whereIs(object + id));
+        } catch {
+          break;
+        }
+    return assert.fail(path);
+  };
+  const stored = (): [number, string[]][] =>
+    [...store.knownFiles(rootId)].map(({ id, names }) => [id, names.map(String)]);
+
+  test('a file system that is unmounted and comes back', async () => {
+    mount();
+    await look();
+    assert.deepEqual(use('own', 'm/file', 'm/gone'), [1, 2, 3]);
+    unmount();
+    await look();
+    for (let flush = 0; flush < 3; flush += 1) use();
+    assert.deepEqual(stored(), [
+      [1, ['own']],
+      [2, []],
+      [3, []],
+    ]);
+    rmSync(`${other.path}/gone`);
+    renameSync(`${other.path}/file`, `${other.path}/other`);
+    mount();
+    await look();
+    use();
+    assert.deepEqual(use('own', 'm/other'), [1, 2]);
+    assert.deepEqual(stored(), [
+      [1, ['own']],
+      [2, ['m/other']],
+      [3, []],
+    ]);
+    assert.equal(next, 4, 'no other number was given');
+  });
+
+  test('one that is mounted again between two looks', async () => {
+    mount();
+    await look();
+    assert.deepEqual(use('own', 'm/file', 'm/gone'), [1, 2, 3]);
+    unmount();
+    rmSync(`${other.path}/gone`);
+    // The next mount gets the number of the last one.
+    execFileSync('mount', ['--bind', other.path, `${disk.path}/n`]);
+    mount();
+    execFileSync('umount', [`${disk.path}/n`]);
+    await look();
+    assert.deepEqual(use('m/file'), [2]);
+    for (let flush = 0; flush < 3; flush += 1) use();
+    assert.deepEqual(use('own', 'm/file'), [1, 2]);
+    assert.deepEqual(stored(), [
+      [1, ['own']],
+      [2, ['m/file']],
+      [3, []],
+    ]);
+  });
+
+  test('a file that was out of the root when the recording was resumed, and came back', async () => {
+    assert.deepEqual(use('own'), [1]);
+    root.close();
+    renameSync(`${disk.path}/root/own`, `${disk.path}/own`);
+    await begin();
+    use();
+    assert.deepEqual(stored(), [[1, []]]);
+    renameSync(`${disk.path}/own`, `${disk.path}/root/back`);
+    writeFileSync(`${disk.path}/root/new`, '');
+    await root.rewalk();
+    assert.deepEqual(use('back', 'new'), [1, 2]);
+    assert.deepEqual(stored(), [
+      [1, ['back']],
+      [2, ['new']],
+    ]);
+  });
+});
