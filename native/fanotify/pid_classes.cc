@@ -41,6 +41,19 @@ bool IsKernelThread(int proc_fd, pid_t pid) {
   return (flags & kKthread) != 0;
 }
 
+// Whether root started it: not a user who names a program so, nor a set-user-ID program of another
+// name that a user's link leads to.
+bool IsRoots(int proc_fd, pid_t pid) {
+  char status[1024];
+  const ssize_t got = ReadProc(proc_fd, pid, "status", status, sizeof status - 1);
+  if (got <= 0) return false;
+  status[got] = 0;
+  // A line break in comm is written as \n: no other line begins so.
+  const char* at = strstr(status, "\nUid:");
+  unsigned real = 1;
+  return at != nullptr && sscanf(at + 5, "%u", &real) == 1 && real == 0;
+}
+
 }  // namespace
 
 PidClasses::PidClasses(const std::vector<std::string>& server_names)
@@ -80,7 +93,7 @@ PidClass PidClasses::Inspect(pid_t pid) const {
   const std::string name(comm, static_cast<size_t>(got));
   if (name == "nfsd" && IsKernelThread(proc_fd_, pid)) return PidClass::kNfsd;
   for (const std::string& server : server_names_)
-    if (name == server) return PidClass::kServer;
+    if (name == server) return IsRoots(proc_fd_, pid) ? PidClass::kServer : PidClass::kOther;
   return PidClass::kOther;
 }
 

@@ -154,7 +154,7 @@ void NfsInterpreter::OnVerify(const Layout& layout, const RawRecord& record, Thr
   key.type = Low(layout.type.Number(record));
   key.access = Low(layout.access.Number(record));
   key.client = thread->has_call && thread->xid == xid ? kCallsClient : kUnknownClient;
-  if (key.hash == 0) stats_.zero_hashes++;
+  (key.hash == 0 ? stats_.zero_hashes : stats_.hashes)++;
   CountCheck(key, xid, record, thread);
 }
 

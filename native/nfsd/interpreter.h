@@ -18,7 +18,8 @@ struct InterpreterStats {
   uint64_t denied = 0;           // checks that failed: counted and taken back
   uint64_t join_mismatches = 0;  // calls whose client is not known
   uint64_t in_flight = 0;        // calls that had begun before the trace did
-  uint64_t zero_hashes = 0;      // a kernel without CRC32 gives only these
+  uint64_t hashes = 0;           // checks of nfsd_fh_verify with one
+  uint64_t zero_hashes = 0;      // and without: a kernel without CRC32 gives only these
   uint64_t unknown_records = 0;
 };
 

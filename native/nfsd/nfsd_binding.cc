@@ -144,6 +144,7 @@ class NfsdTrace : public Napi::ObjectWrap<NfsdTrace> {
     out.Set("denied", Count(env, status.stats.denied));
     out.Set("joinMismatches", Count(env, status.stats.join_mismatches));
     out.Set("inFlightAtStart", Count(env, status.stats.in_flight));
+    out.Set("hashes", Count(env, status.stats.hashes));
     out.Set("zeroHashes", Count(env, status.stats.zero_hashes));
     out.Set("threadCpuUs", Count(env, status.thread_cpu_ns / 1000));
     out.Set("problem", status.problem.empty()

@@ -17,6 +17,8 @@ constexpr size_t kChunk = 4096;
 // Between the module's loading and the first call of a client lie at least exportfs, rpc.nfsd and
 // the client's own connect; a look at one folder costs microseconds.
 constexpr int kProbeMs = 100;
+// Events that are there and cannot be opened, or are of no use, seldom change.
+constexpr uint64_t kRetryNs = 5'000'000'000;
 constexpr int kBusyMs = 100;
 constexpr int kIdleMs = 400;
 constexpr uint64_t kCpuCheckNs = 1'000'000'000;
@@ -104,6 +106,7 @@ void NfsdReader::Run() {
     running = status_.state == ReaderState::kRunning;
   }
   uint64_t events_before = 0;
+  uint64_t try_again_ns = 0;
   bool idle = false;
   while (true) {
     WaitForWork(idle);
@@ -113,14 +116,16 @@ void NfsdReader::Run() {
       wanted = sync_wanted_;
     }
     bool last = stop_.load();
-    if (!running && !last) {
+    uint64_t now = MonotonicNs();
+    if (!running && !last && now >= try_again_ns) {
       std::string step;
       int err;
       running = TryOpen(&step, &err);
       std::lock_guard<std::mutex> lock(mutex_);
       if (err != 0) status_.problem = step + ": " + strerror(err);
+      now = MonotonicNs();
+      if (!running && !status_.problem.empty()) try_again_ns = now + kRetryNs;
     }
-    uint64_t now = MonotonicNs();
     if (running) {
       if (last) rings_.Disable();
       ReadUntil(last ? UINT64_MAX : now, last);

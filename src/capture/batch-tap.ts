@@ -25,8 +25,8 @@ export class BatchTap {
   }
 
   trace(batch: NfsBatch): void {
-    const { rows, markers, losses, lookups = [] } = batch;
-    if (rows.length + markers.length + losses.length + lookups.length > 0)
+    const { rows, markers, losses, lookups = [], lookupsDropped = [] } = batch;
+    if ([rows, markers, losses, lookups, lookupsDropped].some(({ length }) => length > 0))
       this.#write({ kind: 'nfs', batch });
   }
 

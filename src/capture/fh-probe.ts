@@ -13,7 +13,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { TraceError } from '../common/errors.ts';
+import { TraceError, type TraceErrorOptions } from '../common/errors.ts';
 
 const GROUP = 'nfsroot_trace';
 
@@ -46,9 +46,11 @@ function definitions(name: string): [string, string] {
 
 /** Is the event, with its partner at the return, there? */
 export function hasProbe(tracefs: string, name: string): boolean {
-  return [name, `${name}_ret`].every((event) =>
-    exists(`${tracefs}/events/${GROUP}/${event}/format`),
-  );
+  return [name, `${name}_ret`].every((event) => isThere(tracefs, event));
+}
+
+function isThere(tracefs: string, event: string): boolean {
+  return exists(`${tracefs}/events/${GROUP}/${event}/format`);
 }
 
 /** Why this process could not create the event; null if it could. Changes nothing. */
@@ -67,9 +69,12 @@ export function whyNoProbe(tracefs: string): string | null {
  * @throws TraceError `no-kprobe`
  */
 export function createProbe(tracefs: string, name: string): void {
-  if (hasProbe(tracefs, name)) return;
+  const halves = [name, `${name}_ret`].filter((event) => isThere(tracefs, event));
+  if (halves.length === 2) return;
+  // Whoever set it up was killed half-way.
+  if (halves.length === 1) removeProbe(tracefs, name);
   try {
-    for (const definition of definitions(name)) command(tracefs, definition);
+    for (const definition of definitions(name)) define(tracefs, definition);
   } catch (cause) {
     removeProbe(tracefs, name);
     const error = cause as NodeJS.ErrnoException;
@@ -77,9 +82,18 @@ export function createProbe(tracefs: string, name: string): void {
       code: 'no-kprobe',
       message: `cannot put a kprobe event on fh_verify: ${reasonOf(error)}`,
       hint: 'as root: trace prepare',
-      exit: error.code === 'EACCES' || error.code === 'EPERM' ? 'permission' : 'unavailable',
+      exit: EXITS[error.code ?? ''] ?? 'io',
       cause,
     });
+  }
+}
+
+/** One that is there already, since somebody reads it and it could not be removed, is as good. */
+function define(tracefs: string, definition: string): void {
+  try {
+    command(tracefs, definition);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
@@ -155,6 +169,15 @@ function command(tracefs: string, text: string): void {
   }
 }
 
+/** What has no kprobe events, or no nfsd, is no failure; all else is one. */
+const EXITS: Readonly<Record<string, TraceErrorOptions['exit']>> = {
+  ENOENT: 'unavailable',
+  EINVAL: 'unavailable',
+  EACCES: 'permission',
+  EPERM: 'permission',
+  EROFS: 'permission',
+};
+
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {
   switch (code) {
     case 'ENOENT':
@@ -164,6 +187,10 @@ function reasonOf({ code, message }: NodeJS.ErrnoException): string {
     case 'EACCES':
     case 'EPERM':
       return 'only root may, and not on a locked-down kernel';
+    case 'EROFS':
+      return 'tracefs is mounted read-only';
+    case 'ENOMEM':
+      return 'the kernel has no memory for it';
     default:
       return message;
   }

@@ -30,6 +30,7 @@ export interface NativeNfsdStatus {
   readonly denied: number;
   readonly joinMismatches: number;
   readonly inFlightAtStart: number;
+  readonly hashes: number;
   readonly zeroHashes: number;
   readonly threadCpuUs: number;
   readonly problem: string | null;

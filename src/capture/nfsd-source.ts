@@ -15,6 +15,7 @@ import {
   removeLeftovers,
   removeProbe,
 } from './fh-probe.ts';
+import { joined } from './joined-batches.ts';
 import {
   nfsdAddon,
   type NativeNfsdStatus,
@@ -49,8 +50,8 @@ export interface NfsdSourceOptions {
  *
  * `byProbe`: the checks of handles come from a kprobe event. `lost`: records that the kernel dropped. `denied`: checks that failed, taken back from the rows.
  * `joinMismatches`: checks, reads and writes whose client could not be known. `inFlightAtStart`: calls that
- * were under way when the trace began, not counted. `zeroHashes`: a kernel built without CRC32 has
- * only these. `problem`: why it still waits although the events are there. Times in microseconds.
+ * were under way when the trace began, not counted. `hashes`: checks with a hash;
+ * `zeroHashes`: those without, of which a kernel without CRC32 has only these. `problem`: why it still waits although the events are there. Times in microseconds.
  */
 export type NfsdStatus = NativeNfsdStatus;
 
@@ -78,6 +79,8 @@ export class NfsdSource {
   #missedUs = 0;
   #stopping: Promise<void> | null = null;
   #sequence = 0;
+  /** Of the last batch. */
+  #untilUs = 0;
 
   constructor(options: NfsdSourceOptions = {}) {
     this.#options = options;
@@ -136,16 +139,15 @@ export class NfsdSource {
 
   /** What was counted since the last drain. Empty before start. */
   drain(): NfsBatch {
-    if (this.#native === null) return EMPTY;
     // What came before goes first.
-    if (this.#replacing !== null) return EMPTY;
+    if (this.#native === null || this.#replacing !== null)
+      return { ...EMPTY, untilUs: this.#untilUs };
     this.#sequence += 1;
     const rest = this.#rest;
-    if (rest !== null) {
-      this.#rest = null;
-      return { ...rest, sequence: this.#sequence };
-    }
-    const batch = this.#decode(this.#native.drain());
+    this.#rest = null;
+    const fresh = this.#decode(this.#native.drain());
+    const batch = rest === null ? fresh : joined(rest, fresh);
+    this.#untilUs = batch.untilUs;
     this.#settle();
     const missed = this.#missedCalls(batch.untilUs);
     const losses = missed.length === 0 ? batch.losses : [...batch.losses, ...missed];
@@ -188,6 +190,7 @@ export class NfsdSource {
         denied: 0,
         joinMismatches: 0,
         inFlightAtStart: 0,
+        hashes: 0,
         zeroHashes: 0,
         threadCpuUs: 0,
         problem: null,
@@ -241,10 +244,10 @@ export class NfsdSource {
     if (status.state !== 'running') return;
     clearInterval(this.#waiting);
     if (status.byProbe || this.#replacing !== null) return;
-    const { best, noHashes, preferProbe } = this.#plan;
-    if (status.zeroHashes > 0 && !noHashes) this.#replace({ noHashes: true });
+    const { best, preferProbe } = this.#plan;
     if (best === 'reads' || this.#probeTried) return;
-    if (preferProbe || status.tier === 'reads') this.#replace({});
+    if (givesNoHashes(status)) this.#replace({ noHashes: true });
+    else if (preferProbe || status.tier === 'reads') this.#replace({});
     else if (this.#isDue() && handlesAreSigned()) this.#replace({ preferProbe: true });
   }
 
@@ -257,13 +260,17 @@ export class NfsdSource {
   #replace(change: Partial<NativePlan>): void {
     const old = this.#native;
     this.#probeTried = true;
-    this.#plan = { ...this.#plan, ...change, probe: this.#plan.probe || this.#probe() };
-    if (old === null || (this.#plan.probe === '' && !this.#plan.noHashes)) return;
+    const probe = this.#plan.probe || this.#probe();
+    // Without one there is nothing better than what is read.
+    if (old === null || probe === '') return;
+    const before = this.#plan;
+    this.#plan = { ...before, ...change, probe };
     try {
       this.#native = this.#open();
     } catch (error) {
       // The old one goes on.
       if (!(error instanceof TraceError)) throw error;
+      this.#plan = before;
       this.#removeOwnProbe();
       return;
     }
@@ -295,6 +302,14 @@ export class NfsdSource {
 const LOOK_GAP_US = 5_000_000;
 const WAITING_MS = 100;
 const EMPTY: NfsBatch = { rows: [], markers: [], losses: [], lookups: [], untilUs: 0 };
+
+/** So many checks without one hash among them are no accident, nor one client's odd handles. */
+const ENOUGH_ZEROS = 100;
+
+/** Is this a kernel that computes no hashes? A handle may have the hash 0, an empty one has. */
+export function givesNoHashes(status: Pick<NfsdStatus, 'hashes' | 'zeroHashes'>): boolean {
+  return status.hashes === 0 && status.zeroHashes >= ENOUGH_ZEROS;
+}
 
 /** Must a kprobe event be there before the trace is opened? Without the module there can be none. */
 function wantsProbe({ moduleLoaded, events }: NfsdProbe, plan: NativePlan): boolean {

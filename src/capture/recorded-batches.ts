@@ -1,6 +1,6 @@
 /**
  * What the sensors handed over, as a file: one JSON value a line. Bytes are `{"base64": "…"}`,
- * 64-bit numbers `{"bigint": "…"}`; times are microseconds of the recording machine's
+ * 64-bit numbers `{"bigint": "…"}`, maps `{"map": [[key, value], …]}`; times are microseconds of the recording machine's
  * CLOCK_MONOTONIC. Pure; owns the format. docs/testing.md tells how a file is made.
  */
 import type { ExportKey } from '../attribution/handle.ts';
@@ -64,13 +64,15 @@ function plain(this: unknown, key: string, value: unknown): unknown {
   const raw = (this as Record<string, unknown>)[key];
   if (Buffer.isBuffer(raw)) return { base64: raw.toString('base64') };
   if (typeof raw === 'bigint') return { bigint: raw.toString() };
+  if (raw instanceof Map) return { map: [...(raw as Map<unknown, unknown>)] };
   return value;
 }
 
 function revived(_: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  const { base64, bigint } = value as { readonly base64?: unknown; readonly bigint?: unknown };
+  const { base64, bigint, map } = value as Readonly<Record<string, unknown>>;
   if (typeof base64 === 'string') return Buffer.from(base64, 'base64');
   if (typeof bigint === 'string') return BigInt(bigint);
+  if (Array.isArray(map)) return new Map(map as [unknown, unknown][]);
   return value;
 }

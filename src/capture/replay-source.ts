@@ -79,6 +79,7 @@ export class ReplaySensors {
       losses: lossesOf(batches),
       lookups: batches.flatMap(({ lookups = [] }) => lookups),
       lookupsDropped: batches.flatMap(({ lookupsDropped = [] }) => lookupsDropped),
+      unsigned: new Map(batches.flatMap(({ unsigned = [] }) => [...unsigned])),
       untilUs,
     }));
     this.#files = new Stream(files, (batches, untilUs) => ({

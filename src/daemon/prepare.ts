@@ -9,7 +9,7 @@ import { TraceError } from '../common/errors.ts';
 /**
  * `unavailable`: the nfsd module is not loaded, or this kernel has no kprobe events, and needs none
  * if it has nfsd_fh_verify.
- * @throws TraceError `no-tracefs`, `no-kprobe` (exit 77)
+ * @throws TraceError `no-tracefs`, `no-kprobe` (exit 77; 74 for what the kernel has no room for)
  */
 export function prepare(): 'there' | 'unavailable' {
   const tracefs = findTracefs();
@@ -40,7 +40,7 @@ export function undoPrepare(): 'removed' | 'absent' {
   throw new TraceError({
     code: `kprobe-${outcome}`,
     message: `cannot remove the kprobe event on fh_verify: ${why}`,
-    hint: busy ? 'stop the daemon first' : 'run it as root',
+    hint: busy ? 'stop the daemon first' : 'run it as root, where the kernel lets root',
     exit: busy ? 'busy' : 'permission',
   });
 }

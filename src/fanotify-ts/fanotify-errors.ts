@@ -103,7 +103,8 @@ function markError(error: SystemCallError, subject: string): TraceError {
     case errno.EOPNOTSUPP:
       return unsupported(
         'it has no file handles',
-        'put the root on a file system that NFS can export (ext4, XFS, btrfs, tmpfs, ...)',
+        'put the root on a file system that NFS can export (ext4, XFS, btrfs, tmpfs, ...); an ' +
+          'overlay must be mounted with index=on,nfs_export=on',
       );
     case errno.EINVAL:
       return new TraceError({

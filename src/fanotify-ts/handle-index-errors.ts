@@ -33,7 +33,9 @@ const openErrors: Readonly<Record<number, Pick<TraceErrorOptions, 'code' | 'exit
   95: {
     code: 'no-file-handles',
     exit: 'config',
-    hint: 'the root must be on a file system that an NFS server can export, e.g. ext4, XFS or btrfs',
+    hint:
+      'the root must be on a file system that an NFS server can export, e.g. ext4, XFS or btrfs; an ' +
+      'overlay must be mounted with index=on,nfs_export=on',
   },
 };
 

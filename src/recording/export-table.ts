@@ -155,6 +155,11 @@ export class ExportTable {
     return false;
   }
 
+  /** Addresses that the kernel has asked mountd about lately. */
+  clients(): Iterable<string> {
+    return this.#reader.domains().keys();
+  }
+
   /** Indexes the exports that are not wholly within recorded roots, or does it again. */
   async walkOutside(): Promise<void> {
     await this.#outside.walk(this.#outsideExports());

@@ -139,6 +139,7 @@ export class Pipe {
       ...shared,
       serverPorts,
       spans: this.#spans,
+      knownClients: () => exports.clients(),
       filesOf: (session) => new Set(store.fileIdsOf(session)),
     });
   }

@@ -12,7 +12,6 @@ import type { LossUpdate } from '../store/types.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import { monotonicOf, nowUs } from './clock.ts';
 import { connectedClients } from './connected-clients.ts';
-import { clientDomains } from './exports.ts';
 import { UNATTRIBUTED } from './file-attributor.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { SessionSpan, SessionSpans } from './session-spans.ts';
@@ -53,6 +52,8 @@ export interface RescanOptions {
   readonly roots: ReadonlyMap<number, RootRecording>;
   readonly spans: SessionSpans;
   readonly serverPorts: () => readonly number[];
+  /** Addresses that have asked the kernel's server lately. */
+  readonly knownClients: () => Iterable<string>;
   readonly nextFileId: () => number;
   /** Files that a session has already. */
   readonly filesOf: (sessionId: number) => ReadonlySet<number>;
@@ -180,7 +181,7 @@ export class Rescan {
   #others(root: RootRecording, { client }: SessionSpan, traced: boolean): number {
     const { clients } = root.options;
     const seen = new Set(connectedClients(new Set(this.#options.serverPorts())));
-    if (traced) for (const address of clientDomains().keys()) seen.add(address);
+    if (traced) for (const address of this.#options.knownClients()) seen.add(address);
     seen.delete(client.split('%', 1)[0] ?? client);
     // Without a trace an access is the session's by the same rule as everything in it.
     if (client === UNATTRIBUTED || (!traced && clients.single === client)) return 0;

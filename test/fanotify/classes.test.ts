@@ -138,6 +138,29 @@ describe('counts and classes', { skip: cannotRecord }, () => {
       });
   });
 
+  test('a user’s program of a server’s name is no server, nor root’s program that a user starts', async () => {
+    await recording({}, async (group) => {
+      const file = disk.at('user');
+      fs.writeFileSync(file, 'x');
+      const program = catAs('ganesha.nfsd');
+      const folder = path.dirname(program);
+      for (const way of [path.dirname(folder), folder, disk.root]) fs.chmodSync(way, 0o755);
+      const user = { uid: 65534, gid: 65534 };
+      for (const mode of [0o755, 0o4755]) {
+        fs.chmodSync(program, mode);
+        const child = spawn(program, [file.toString(), '-'], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+          ...user,
+        });
+        await once(child.stdout, 'data');
+        await group.sync();
+        child.stdin.end();
+        const rows = shown(group.drain().events).filter((row) => row.endsWith('of user'));
+        assert.deepEqual(rows, ['other access+open of user'], mode.toString(8));
+      }
+    });
+  });
+
   test('a user program that calls itself nfsd is not the kernel server', async () => {
     await recording({}, async (group) => {
       const file = disk.at('faked');

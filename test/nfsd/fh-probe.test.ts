@@ -71,6 +71,24 @@ test('creating appends two definitions, once; others’ stay', (t) => {
   assert.match(readFileSync(`${folder}/kprobe_events`, 'utf8'), /^p:others\/mine vfs_read\n/);
 });
 
+test('a half that somebody left is removed before both are created', (t) => {
+  const { folder, commands, add } = pretend(t, '5.10');
+  add('fhv_ret');
+  assert.equal(hasProbe(folder, 'fhv'), false);
+  createProbe(folder, 'fhv');
+  const [first, second, third, fourth] = commands();
+  assert.deepEqual([first, second], ['-:nfsroot_trace/fhv_ret', '-:nfsroot_trace/fhv']);
+  assert.match(third ?? '', /^p:nfsroot_trace\/fhv /);
+  assert.match(fourth ?? '', /^r1024:nfsroot_trace\/fhv_ret /);
+});
+
+test('what is no lack of the kernel or of rights is a failure, with the system’s word for it', (t) => {
+  const { folder } = pretend(t, '5.10', { kprobes: false });
+  mkdirSync(`${folder}/kprobe_events`);
+  assert.match(whyNoProbe(folder) ?? '', /EISDIR/);
+  assert.throws(() => createProbe(folder, 'fhv'), { code: 'no-kprobe', exit: 'io' });
+});
+
 test('a kernel without kprobe events says so, and there is nothing to remove', (t) => {
   const { folder } = pretend(t, '5.10', { kprobes: false });
   assert.match(whyNoProbe(folder) ?? '', /CONFIG_KPROBE_EVENTS/);

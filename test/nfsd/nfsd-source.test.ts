@@ -14,8 +14,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeNfsBatch } from '../../src/capture/nfsd-decode.ts';
 import { findTracefs, probeNfsd } from '../../src/capture/nfsd-probe.ts';
-import { NfsdSource } from '../../src/capture/nfsd-source.ts';
-import type { NfsBatch } from '../../src/common/batches.ts';
+import { joined } from '../../src/capture/joined-batches.ts';
+import { givesNoHashes, NfsdSource } from '../../src/capture/nfsd-source.ts';
+import type { NfsBatch, NfsRow } from '../../src/common/batches.ts';
 import { TraceError } from '../../src/common/errors.ts';
 import { lacks } from '../capabilities.ts';
 import { kernelFormats, sockaddr4 } from './kernel-records.ts';
@@ -246,6 +247,63 @@ test(
     assert.ok(ownRows(batch).length + source.status().lost >= 5000, 'others read files too');
   },
 );
+
+test('a hash of 0 is a hash, unless there are only those, and many', () => {
+  assert.equal(givesNoHashes({ hashes: 0, zeroHashes: 99 }), false);
+  assert.equal(givesNoHashes({ hashes: 0, zeroHashes: 100 }), true);
+  assert.equal(givesNoHashes({ hashes: 1, zeroHashes: 1_000_000 }), false);
+});
+
+test(
+  'handles without hashes, and no kprobe to be had: what is read goes on',
+  { skip },
+  async () => {
+    const { folder, load, remove } = pretendTracefs();
+    load();
+    const source = new NfsdSource({ tracefs: folder });
+    source.start();
+    readMany(-BASE, 1);
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 100; i++) readMany(-BASE, 1);
+      await source.sync();
+      const { rows, untilUs } = source.drain();
+      assert.ok(untilUs > 0);
+      const zeros = rows.filter(({ client, hash }) => client === CLIENT && hash === 0);
+      assert.ok(zeros.length > 0, 'they will be losses, but they are seen');
+    }
+    const { state, tier, hashes, zeroHashes } = source.status();
+    assert.deepEqual([state, tier], ['running', 'exact']);
+    assert.ok(zeroHashes >= 300 && hashes >= 0);
+    await source.stop();
+    remove();
+  },
+);
+
+test('what two readers saw of one stream is one batch, in its order', () => {
+  const row = (epoch: number, order: number, hash: number): NfsRow => ({
+    ...{ epoch, order, hash, client: CLIENT, kind: 'read', type: 0, access: 0, count: 1 },
+    ...{ bytes: 0, minOffset: 0, firstUs: 0, lastUs: 0 },
+  });
+  const loss = { where: 'trace-ring', count: 1, fromUs: 0, toUs: 1 };
+  const empty = { markers: [], losses: [loss], untilUs: 5 };
+  const before = { ...empty, rows: [row(4, 70, 1), row(6, 90, 2)], unsigned: new Map([[1, 2]]) };
+  const name = { ...{ epoch: 1, order: 8, client: CLIENT, directory: 3 }, name: Buffer.from('x') };
+  const lookup = { ...name, count: 1, firstUs: 0, lastUs: 0 };
+  const after = { ...empty, rows: [row(0, 1, 3), row(1, 7, 4)], lookups: [lookup], untilUs: 9 };
+  const { rows, lookups, losses, unsigned, untilUs } = joined(before, after);
+  assert.deepEqual(
+    rows.map(({ epoch, order, hash }) => [epoch, order, hash]),
+    [
+      [4, 70, 1],
+      [6, 90, 2],
+      [7, 92, 3],
+      [8, 98, 4],
+    ],
+  );
+  assert.deepEqual([lookups?.[0]?.epoch, lookups?.[0]?.order], [8, 99]);
+  assert.deepEqual([losses.length, unsigned?.get(1), untilUs], [2, 2, 9]);
+  assert.deepEqual(joined({ ...empty, rows: [] }, after).rows, after.rows);
+});
 
 test('a batch of another version is refused', () => {
   assert.throws(() => decodeNfsBatch(Buffer.alloc(64)), TraceError);
