@@ -32,6 +32,13 @@ const probes = {
   handles: () => probeHandles(),
   /** A private mount namespace with a tmpfs in it. */
   mount: () => probeShell('unshare --mount sh -c "mount -t tmpfs none /mnt"'),
+  /** An overlay that can be exported, on tmpfs, gives file events with handles. */
+  overlay: () =>
+    probeShell(
+      `unshare --mount sh -ec 'mount -t tmpfs none /mnt; cd /mnt; mkdir l u w m; ` +
+        `mount -t overlay o -o index=on,nfs_export=on,lowerdir=l,upperdir=u,workdir=w m; ` +
+        `exec ${PYTHON} "${PROBE_SCRIPT}" fanotify /mnt/m'`,
+    ),
   xfs: () => probeFileSystem('xfs', 'mkfs.xfs -q', 300),
   btrfs: () => probeFileSystem('btrfs', 'mkfs.btrfs -q', 128),
   /** A network namespace with a veth pair to it. */

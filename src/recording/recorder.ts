@@ -78,8 +78,9 @@ export class Recorder {
     this.#exports = new ExportTable({
       roots: this.#roots,
       reader: options.replay?.exports,
-      onRefused: (mount, { message }) => {
-        options.onNotice({ level: 'warn', text: `${mount.at.toString()}: ${message}` });
+      onRefused: (mount, { message, hint }) => {
+        const text = `${mount.at.toString()}: ${message}${hint === undefined ? '' : `; ${hint}`}`;
+        options.onNotice({ level: 'warn', text });
       },
     });
     this.#pipe = new Pipe({

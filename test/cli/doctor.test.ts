@@ -349,6 +349,7 @@ describe('roots', { skip: lacks('root', 'loop', 'fanotify', 'handles', 'mount') 
           ),
           path,
         );
+        if (type === 'overlay') assert.match(JSON.stringify(told), /index=on,nfs_export=on/);
         assert.deepEqual([told.code, told.roots[0]?.tier], [1, null]);
       }
     } finally {

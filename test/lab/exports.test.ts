@@ -31,6 +31,8 @@ const ADDRESSES: Readonly<Record<Client, string>> = { c3: '10.77.0.31', c4: '10.
 const KINDS: readonly Kind[] = [
   { name: 'fsid=N on ext4', fileSystem: 'ext4', root: 'fsid' },
   { name: 'a UUID on ext4', fileSystem: 'ext4', root: 'uuid' },
+  { name: 'in the fsid=0 export', fileSystem: 'tmpfs', root: 'zero' },
+  { name: 'fsid=N on an overlay, nfs_export=on', fileSystem: 'overlay', root: 'overlay' },
   { name: 'fsid=N on tmpfs', fileSystem: 'tmpfs', root: 'memory' },
   {
     name: 'subtree_check on ext4, a hard link in two directories',
@@ -131,6 +133,7 @@ const CHANGES: readonly string[] = [
     `mkdir -p /m/plain; mount -t nfs -o vers=3,nolock 10.77.0.1:/srv/plain /m/plain; cd /m/plain; ${USE}; cd own; ${USE}; ls ../hidden`,
   ),
   as('c3', `${mount('c3', 'bound')}; cat ${folder('c3', 'bound')}/b`),
+  as('c4', `cd ${folder('c4', 'overlay')}; echo more >>d2/unused; cat d2/unused`),
   // The file moves while the client holds a handle that names its directory.
   as(
     'c3',
@@ -258,6 +261,10 @@ describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () 
   test('the same directory by two exports', () => {
     reads('bound', 'c3', ['b'], later);
     reads('fsid', 'c3', [...readIn(''), 'd1/b'], later);
+  });
+
+  test('a file of an overlay that a client’s writing copies up stays the same file', () => {
+    reads('overlay', 'c4', [...readIn(''), 'd2/unused'], later);
   });
 
   test('with subtree_check a handle stays good when its file moves', () => {

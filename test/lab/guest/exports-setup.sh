@@ -73,6 +73,15 @@ for dir in one two two/inner; do fill shared/$dir; done
 mkdir bound
 mount --bind fsid/d1 bound
 for dir in twice first second; do on tmpfs $dir; done
+# A part of the fsid=0 export, reached from the NFSv4 root by look-ups alone.
+fill zero
+# Files of the lower layer, all but one that is copied up.
+on ext4 /lower
+mkdir -p /over overlay
+mount -t tmpfs none /over
+mkdir /over/upper /over/work
+mount -t overlay -o index=on,nfs_export=on,lowerdir=/lower,upperdir=/over/upper,workdir=/over/work none overlay
+echo more >>overlay/d2/c
 # Out of the reach of the pseudo root's crossmnt.
 mkdir -p /srv/plain
 on ext4 /srv/plain
@@ -97,6 +106,7 @@ cat >/etc/exports <<EXPORTS
 /nfsroots/twice 10.77.0.32(fsid=22,rw,no_root_squash,subtree_check,insecure)
 /nfsroots/first 10.77.0.31(fsid=30,rw,no_root_squash,no_subtree_check,insecure)
 /nfsroots/second 10.77.0.32(fsid=30,rw,no_root_squash,no_subtree_check,insecure)
+/nfsroots/overlay *(fsid=14,rw,no_root_squash,no_subtree_check,insecure)
 /srv/plain *(rw,no_root_squash,no_subtree_check,insecure)
 /srv/plain/own *(rw,nohide,no_root_squash,no_subtree_check,insecure)
 EXPORTS
