@@ -3,6 +3,7 @@
  * Owns both. Must not know where objects are, nor SQL.
  */
 import type { FileHandle } from '../common/batches.ts';
+import type { Store } from '../store/store.ts';
 import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
 import type { RootObjects } from './root-objects.ts';
 
@@ -20,6 +21,17 @@ const NUL = '\0';
 export interface KnownFiles {
   readonly all: () => Iterable<KnownFile>;
   readonly idOf: (mount: Buffer, handle: FileHandle) => number | undefined;
+}
+
+/** As a store answers it. */
+export function knownFilesOf(
+  store: Pick<Store, 'knownFiles' | 'fileIdOf'>,
+  rootId: number,
+): KnownFiles {
+  return {
+    all: () => store.knownFiles(rootId),
+    idOf: (mount, handle) => store.fileIdOf(rootId, mount, handle),
+  };
 }
 
 /** Where file systems of a root begin, as paths from the root. */

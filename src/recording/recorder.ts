@@ -5,13 +5,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../common/errors.ts';
-import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
-import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
+import { nowUs, wallNowUs } from './clock.ts';
 import { ExportTable, type ExportReader } from './export-table.ts';
 import { Pipe, type PipeOptions } from './pipe.ts';
-import type { KnownFiles } from './file-numbers.ts';
+import { RootPlaces, type Resumed } from './root-places.ts';
+import { knownFilesOf } from './file-numbers.ts';
 import { RootRecording } from './root-recording.ts';
 import {
   closedIn,
@@ -52,23 +52,15 @@ export interface ReplayParts {
   readonly root: (path: Buffer) => RootIndex | undefined;
 }
 
-/** Recordings that are taken up again, and what was missed of them and of those that are absent. */
-interface Resumed {
-  readonly roots: RootRecording[];
-  readonly builder: BatchBuilder;
-}
-
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #roots = new Map<number, RootRecording>();
-  readonly #absent = new AbsentRoots();
   readonly #sensors: SensorSet;
   readonly #exports: ExportTable;
   readonly #pipe: Pipe;
+  readonly #places: RootPlaces;
   /** One piece of work at a time; later callers wait for their turn. */
   #tail: Promise<unknown> = Promise.resolve();
-  /** When every root was last seen in its place, wall clock. */
-  #placedUs = wallNowUs();
   /** When the work under way began, monotonic; null if there is none. */
   #busySince: number | null = null;
 
@@ -89,6 +81,20 @@ export class Recorder {
       roots: this.#roots,
       exports: this.#exports,
     });
+    this.#places = new RootPlaces({
+      store: options.store,
+      onNotice: options.onNotice,
+      roots: this.#roots,
+      exports: this.#exports,
+      pipe: this.#pipe,
+      open: (path) => {
+        const root = this.#newRoot(path);
+        root.open();
+        return root;
+      },
+      drop: (root) => this.#drop(root),
+      walk: (roots) => this.#walk(roots),
+    });
   }
 
   /**
@@ -97,23 +103,19 @@ export class Recorder {
    * asked meanwhile waits for their end.
    */
   async start(): Promise<void> {
-    const { store, onNotice } = this.#options;
+    const { onNotice } = this.#options;
     this.#sensors.start();
     const { untraced } = this.#sensors.status();
     if (untraced !== null) onNotice(noticeOfTier(untraced));
-    const resumed: Resumed = { roots: [], builder: new BatchBuilder() };
+    let resumed: Resumed;
     try {
-      const lastUs = store.lastIngestUs();
-      for (const recording of store.activeRecordings()) {
-        const fromUs = Math.max(lastUs ?? 0, recording.startedUs);
-        this.#resume({ recording, fromUs, where: 'daemon-restart', why: '' }, resumed);
-      }
+      resumed = this.#places.resumeAll();
     } catch (error) {
       await this.#sensors.stop();
       throw error;
     }
     // One commit for all: a daemon that is killed before finds the whole gap again.
-    void this.#exclusively(() => this.#goOn(resumed)).catch((error: unknown) => {
+    void this.#exclusively(() => this.#places.goOn(resumed)).catch((error: unknown) => {
       onNotice({ level: 'warn', text: `recordings go on, but: ${(error as Error).message}` });
     });
   }
@@ -134,7 +136,7 @@ export class Recorder {
           throw error;
         }
         resolve(describe(root));
-        await this.#orLater(walk);
+        await this.#places.orLater(walk);
       }).catch(reject);
     });
   }
@@ -166,7 +168,7 @@ export class Recorder {
       });
       const { label } = request;
       const identity = { rootId, recordingId, clients, label, onLoss, startedUs };
-      root.begin(identity, this.#knownOf(rootId));
+      root.begin(identity, knownFilesOf(store, rootId));
     } catch (error) {
       root.close();
       throw error;
@@ -194,24 +196,6 @@ export class Recorder {
     if (tap !== undefined) for (const root of roots) root.record(tap, 'begin');
   }
 
-  /** A listing that fails of roots that are taken already: each flush tries it again. */
-  async #orLater(walk: Promise<void>): Promise<void> {
-    try {
-      await walk;
-    } catch (error) {
-      const text = `roots could not be listed, and will be tried again: ${(error as Error).message}`;
-      this.#options.onNotice({ level: 'warn', text });
-    }
-  }
-
-  #knownOf(rootId: number): KnownFiles {
-    const { store } = this.#options;
-    return {
-      all: () => store.knownFiles(rootId),
-      idOf: (mount, handle) => store.fileIdOf(rootId, mount, handle),
-    };
-  }
-
   /** A root once its listing has ended; none if it is not recorded. */
   walked(rootId: number): Promise<RecordingStatus[]> {
     return this.#exclusively(() => {
@@ -226,17 +210,17 @@ export class Recorder {
       await this.#flush(true);
       const { store } = this.#options;
       const root = this.#roots.get(rootId);
-      const absent = this.#absent.get(rootId);
+      const absent = this.#places.absent.get(rootId);
       const identity = root?.options ?? absent?.recording;
       if (identity === undefined) return null;
       const recordingId = root?.options.recordingId ?? absent?.recording.id ?? 0;
       const effects = this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop');
       const builder = new BatchBuilder();
-      if (absent !== undefined) builder.losses.push(this.#absent.lossOf(absent));
+      if (absent !== undefined) builder.losses.push(this.#places.absent.lossOf(absent));
       this.#pipe.commit(effects, builder);
       store.stopRecording(recordingId, wallNowUs());
       if (root !== undefined) this.#drop(root);
-      this.#absent.delete(rootId);
+      this.#places.absent.delete(rootId);
       return {
         recordingId,
         sessions: closedIn(effects),
@@ -249,7 +233,7 @@ export class Recorder {
   /** Takes what the sensors have and commits it; looks after roots that come and go. */
   flush(): Promise<void> {
     return this.#exclusively(async () => {
-      await this.#followRoots();
+      await this.#places.follow();
       try {
         await this.#flush(false);
       } finally {
@@ -298,7 +282,7 @@ export class Recorder {
       ...this.#sensors.status(),
       recordings: [
         ...[...this.#roots.values()].map(describe),
-        ...this.#absent.all().map(describeAbsent),
+        ...this.#places.absent.all().map(describeAbsent),
       ],
       unresolved: this.#pipe.unresolved,
       outside: this.#pipe.outside,
@@ -312,7 +296,7 @@ export class Recorder {
 
   rootIdOf(path: Buffer): number | undefined {
     const root = [...this.#roots.values()].find((one) => one.path.equals(path));
-    const absent = this.#absent.all().find(({ recording }) => recording.root.equals(path));
+    const absent = this.#places.absent.all().find(({ recording }) => recording.root.equals(path));
     return root?.options.rootId ?? absent?.recording.rootId;
   }
 
@@ -358,102 +342,7 @@ export class Recorder {
   /** A flush notices what became of mounts; what that means for a recording is told here. */
   async #flush(whole: boolean, withinMs?: number): Promise<void> {
     await this.#pipe.flush(whole, withinMs);
-    await this.#noteRemounts();
-  }
-
-  /**
-   * Takes up a recording again, or, while its root is not there, waits for it: it may be mounted
-   * later than the daemon starts. The time without it is a loss. What is resumed must {@link #goOn}.
-   */
-  #resume(absent: AbsentRoot, { roots, builder }: Resumed): void {
-    const { recording } = absent;
-    const { rootId, id: recordingId, root: path, label, clients, onLoss, startedUs } = recording;
-    const root = this.#newRoot(path);
-    try {
-      root.open();
-      builder.losses.push(this.#absent.lossOf(absent));
-    } catch (error) {
-      if (!(error instanceof TraceError)) throw error;
-      if (absent.why !== error.message)
-        this.#options.onNotice({
-          level: 'warn',
-          text: `recording of ${path.toString()} waits: ${error.message}`,
-        });
-      // The gap of the daemon is told at once; the absence, when it is over.
-      if (absent.where === 'daemon-restart') builder.losses.push(this.#absent.lossOf(absent));
-      this.#absent.put({ ...absent, where: 'root-absent', why: error.message });
-      return;
-    }
-    const filter = new ClientFilter(clients);
-    const identity = { rootId, recordingId, clients: filter, label, onLoss, startedUs };
-    root.begin(identity, this.#knownOf(rootId));
-    this.#roots.set(rootId, root);
-    this.#absent.delete(rootId);
-    this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
-    roots.push(root);
-  }
-
-  /** Lists the roots that were taken up again, and tells what was missed. */
-  async #goOn({ roots, builder }: Resumed): Promise<void> {
-    if (roots.length > 0) await this.#orLater(this.#walk(roots));
-    if (builder.losses.length > 0) await this.#pipe.commitWithRescan([], builder, true);
-    for (const { path } of roots)
-      this.#options.onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
-  }
-
-  /** A root that was unmounted or replaced is let go of; one that came back is taken up again. */
-  async #followRoots(): Promise<void> {
-    const displaced = [...this.#roots.values()].filter((root) => !root.isInPlace());
-    // What was mounted on a root, or unmounted from it, is taken in as it is: see volumes.ts.
-    if (displaced.length > 0) await this.#exports.refresh();
-    await this.#noteRemounts();
-    for (const root of [...this.#roots.values()]) {
-      if (root.isInPlace()) continue;
-      const { rootId } = root.options;
-      const recording = this.#options.store.activeRecordings().find((one) => one.rootId === rootId);
-      await this.#pipe.flush(false);
-      this.#drop(root);
-      if (recording === undefined) continue;
-      const why = 'the directory is not where it was: unmounted, moved or replaced';
-      this.#options.onNotice({
-        level: 'warn',
-        text: `recording of ${root.path.toString()} waits: ${why}`,
-      });
-      const absent = { recording, fromUs: this.#placedUs, where: 'root-absent', why } as const;
-      this.#absent.put(absent);
-      this.#commitAbsence(absent);
-    }
-    this.#placedUs = wallNowUs();
-    const resumed: Resumed = { roots: [], builder: new BatchBuilder() };
-    for (const absent of this.#absent.due(nowUs())) this.#resume(absent, resumed);
-    await this.#goOn(resumed);
-  }
-
-  /** Roots that another mount has become: nobody watched them for a moment. */
-  async #noteRemounts(): Promise<void> {
-    const builder = new BatchBuilder();
-    const toWall = wallTranslation();
-    for (const root of this.#roots.values()) {
-      const unwatched = root.takeReplaced();
-      if (unwatched === null) continue;
-      builder.losses.push({
-        recordingId: root.options.recordingId,
-        sessionId: null,
-        where: 'root-absent',
-        count: 1,
-        fromUs: toWall(unwatched.fromUs),
-        toUs: toWall(unwatched.toUs),
-        detail: 'something was mounted on the root, or the root unmounted or mounted again',
-      });
-    }
-    if (builder.losses.length > 0) await this.#pipe.commitWithRescan([], builder, true);
-  }
-
-  /** Written when it begins: if this daemon were killed, nobody would know of it. */
-  #commitAbsence(absent: AbsentRoot): void {
-    const builder = new BatchBuilder();
-    builder.losses.push(this.#absent.lossOf(absent));
-    this.#pipe.commit([], builder);
+    await this.#places.noteRemounts();
   }
 
   #newRoot(path: Buffer): RootRecording {

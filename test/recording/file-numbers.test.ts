@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ClientFilter } from '../../src/recording/client-filter.ts';
 import { nowUs } from '../../src/recording/clock.ts';
+import { knownFilesOf } from '../../src/recording/file-numbers.ts';
 import { MountTable, readMountinfo } from '../../src/recording/mounts.ts';
 import { RootRecording } from '../../src/recording/root-recording.ts';
 import { Store } from '../../src/store/store.ts';
@@ -49,10 +50,7 @@ describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
     const clients = new ClientFilter([]);
     root.begin(
       { rootId, recordingId: 1, clients, label: null, onLoss: 'warn', startedUs: 0 },
-      {
-        all: () => store.knownFiles(rootId),
-        idOf: (mount, handle) => store.fileIdOf(rootId, mount, handle),
-      },
+      knownFilesOf(store, rootId),
     );
     await look();
   }
