@@ -223,6 +223,27 @@ test('once the module is there it runs, and misses nothing from then on', { skip
 });
 
 test(
+  'events that are there and cannot be opened are not tried all the time',
+  { skip },
+  async () => {
+    const { folder, load, remove } = pretendTracefs();
+    const source = new NfsdSource({ tracefs: folder });
+    source.start();
+    const format = join(folder, 'staged', 'nfsd_fh_verify', 'format');
+    const text = readFileSync(format, 'latin1');
+    writeFileSync(format, text.replace(/^ID: .*$/m, 'ID: 999999'));
+    load();
+    while (source.status().problem === null) await new Promise((resolve) => setTimeout(resolve, 5));
+    writeFileSync(join(folder, 'events', 'nfsd', 'nfsd_fh_verify', 'format'), text);
+    await source.sync();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(source.status().state, 'waiting', 'in five seconds it is');
+    await source.stop();
+    remove();
+  },
+);
+
+test(
   'a ring that is too small is a loss with its time, and the count is right',
   { skip },
   async () => {
