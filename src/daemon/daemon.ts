@@ -104,7 +104,10 @@ class Life {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, shutdown);
     // On a terminal it means that the terminal goes.
     process.on('SIGHUP', () => (isatty(2) ? shutdown() : this.#reload()));
-    stopping.signal.addEventListener('abort', () => this.#endInTime());
+    stopping.signal.addEventListener('abort', () => {
+      this.#endInTime();
+      this.#recorder.endListing();
+    });
     this.#manager.status('starting');
     await this.#recorder.start();
     const watchdog = this.#watchdog();

@@ -61,6 +61,9 @@ export class Recorder {
   readonly #places: RootPlaces;
   /** One piece of work at a time; later callers wait for their turn. */
   #tail: Promise<unknown> = Promise.resolve();
+  /** Is what was resumed at the start being listed? Nothing was committed yet. */
+  #listing = false;
+  #ended = false;
   /** When the work under way began, monotonic; null if there is none. */
   #busySince: number | null = null;
 
@@ -115,7 +118,13 @@ export class Recorder {
       throw error;
     }
     // One commit for all: a daemon that is killed before finds the whole gap again.
-    void this.#exclusively(() => this.#places.goOn(resumed)).catch((error: unknown) => {
+    this.#listing = true;
+    const listed = (): boolean => {
+      const wanted = this.#listing;
+      this.#listing = false;
+      return wanted;
+    };
+    void this.#exclusively(() => this.#places.goOn(resumed, listed)).catch((error: unknown) => {
       onNotice({ level: 'warn', text: `recordings go on, but: ${(error as Error).message}` });
     });
   }
@@ -233,6 +242,7 @@ export class Recorder {
   /** Takes what the sensors have and commits it; looks after roots that come and go. */
   flush(): Promise<void> {
     return this.#exclusively(async () => {
+      if (this.#ended) return;
       await this.#places.follow();
       try {
         await this.#flush(false);
@@ -301,14 +311,27 @@ export class Recorder {
   }
 
   /**
+   * For whoever is about to {@link stop} it: the listing of what was resumed at the start, which may
+   * take minutes, ends now. Nothing is committed any more: the next start finds the same gap, and
+   * what was taken since is in it.
+   */
+  endListing(): void {
+    if (!this.#listing) return;
+    this.#listing = false;
+    this.#ended = true;
+    for (const root of this.#roots.values()) root.close();
+  }
+
+  /**
    * Last flush, then the sensors stop. Recordings stay active in the store and resume later.
    * @param options.withinMs for how long a store that refuses is asked again
    */
   stop(options: { readonly withinMs: number } = { withinMs: 0 }): Promise<void> {
     const end = nowUs() + options.withinMs * 1000;
+    this.endListing();
     return this.#exclusively(async () => {
       try {
-        await this.#lastFlush(end);
+        if (!this.#ended) await this.#lastFlush(end);
       } finally {
         this.#endTap();
         for (const root of this.#roots.values()) root.close();
@@ -341,6 +364,8 @@ export class Recorder {
 
   /** A flush notices what became of mounts; what that means for a recording is told here. */
   async #flush(whole: boolean, withinMs?: number): Promise<void> {
+    if (this.#ended)
+      throw new TraceError({ code: 'ending', message: 'the daemon ends', exit: 'unavailable' });
     await this.#pipe.flush(whole, withinMs);
     await this.#places.noteRemounts();
   }

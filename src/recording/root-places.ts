@@ -59,9 +59,13 @@ export class RootPlaces {
     return resumed;
   }
 
-  /** Lists the roots that were taken up again, and tells what was missed. */
-  async goOn({ roots, builder }: Resumed): Promise<void> {
+  /**
+   * Lists the roots that were taken up again, and tells what was missed.
+   * @param listed called then: false if the rest is not wanted any more
+   */
+  async goOn({ roots, builder }: Resumed, listed: () => boolean = () => true): Promise<void> {
     if (roots.length > 0) await this.orLater(this.#options.walk(roots));
+    if (!listed()) return;
     if (builder.losses.length > 0) await this.#options.pipe.commitWithRescan([], builder, true);
     for (const { path } of roots)
       this.#options.onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });

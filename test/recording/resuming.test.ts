@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ReplaySensors } from '../../src/capture/replay-source.ts';
 import { TraceError } from '../../src/common/errors.ts';
 import { HandleIndex, type IndexSummary } from '../../src/fanotify-ts/handle-index.ts';
@@ -116,6 +117,36 @@ describe('recordings that begin and go on', { skip: cannotMake('tmpfs') }, () =>
     assert.deepEqual(losses(), ['daemon-restart', 'daemon-restart']);
     assert.equal(status().walking, false);
     assert.equal(status().objects, 2);
+  });
+
+  test('whoever stops it while its roots are listed waits for no listing, and the gap stays', async () => {
+    mount();
+    await recorder.start();
+    await start();
+    await recorder.stop();
+    store.ingest({ atUs: wallNowUs() });
+    const lastUs = store.lastIngestUs();
+    mock.method(HandleIndex.prototype, 'walk', async function (this: HandleIndex) {
+      // Until it is closed.
+      while (this.objects >= 0) await delay(1);
+    });
+    recorder = newRecorder();
+    await recorder.start();
+    await delay(20);
+    assert.equal(status().walking, true);
+    const flush = recorder.flush();
+    const mark = assert.rejects(recorder.mark('now'), { code: 'ending' });
+    recorder.endListing();
+    await Promise.all([flush, mark]);
+    await recorder.stop();
+    mock.restoreAll();
+    assert.deepEqual([store.lastIngestUs(), losses()], [lastUs, []]);
+    recorder = newRecorder();
+    await recorder.start();
+    await recorder.flush();
+    const [gap] = store.losses();
+    assert.equal(gap?.where, 'daemon-restart');
+    assert.ok(gap.fromUs <= (lastUs ?? 0));
   });
 
   test('a root that is absent at the start holds nothing up, and goes on when it comes', async () => {
