@@ -80,7 +80,7 @@ export class ExportTable {
   #lookedUs = nowUs();
   #etab: readonly ExportedDirectory[] = [];
   #generation = 0;
-  /** The last refresh did not come to its end. */
+  /** There is a root that has not followed yet, or the last refresh did not come to its end. */
   #behind = false;
   /** Read when it is asked for, at most once between two refreshes. */
   #domains: ReadonlyMap<string, string> | null = null;
@@ -104,6 +104,7 @@ export class ExportTable {
    */
   async refresh({ always = false }: { readonly always?: boolean } = {}): Promise<boolean> {
     this.#domains = null;
+    if (always) this.#behind = true;
     const tables = this.#reader.tables();
     const knownUs = this.#lookedUs;
     this.#lookedUs = nowUs();
@@ -111,7 +112,7 @@ export class ExportTable {
     const before = this.#generation;
     const remounted = this.#mountinfo === null || !this.#mountinfo.equals(mountinfo);
     const exported = this.#tables === null || !sameTables(this.#tables, tables);
-    if (!always && !this.#behind && !remounted && !exported) {
+    if (!this.#behind && !remounted && !exported) {
       await this.#walkNew();
       return false;
     }

@@ -6,6 +6,7 @@ import { TraceError } from '../../src/common/errors.ts';
 import type { IndexSummary } from '../../src/fanotify-ts/handle-index.ts';
 import { nowUs } from '../../src/recording/clock.ts';
 import { ExportTable } from '../../src/recording/export-table.ts';
+import type { RootRecording } from '../../src/recording/root-recording.ts';
 import type { OutsideIndex } from '../../src/recording/outside-exports.ts';
 import { Volumes } from '../../src/recording/volumes.ts';
 import type { RootIndex } from '../../src/recording/volume.ts';
@@ -126,6 +127,31 @@ describe('exports outside', () => {
     assert.deepEqual(seen, [null]);
     assert.ok(withoutWalkSince(nowUs()) !== null);
     volumes.close();
+  });
+
+  test('a new root follows also if the refresh that was made for it failed', async () => {
+    const followed: string[] = [];
+    const root = {
+      covers: () => false,
+      walkNew: () => Promise.resolve(),
+      followMounts: () => followed.push('mounts') < 0,
+      useExports: () => followed.push('exports'),
+    } as unknown as RootRecording;
+    const reader = { domains: () => new Map(), rootHandle: () => null, openIndex: () => null };
+    let failing = false;
+    const roots = new Map<number, RootRecording>();
+    const table = new ExportTable({
+      roots,
+      reader: { ...reader, tables: () => (failing ? assert.fail('no tables') : tables) },
+    });
+    await table.refresh();
+    roots.set(1, root);
+    failing = true;
+    await assert.rejects(table.refresh({ always: true }), /no tables/);
+    failing = false;
+    await table.refresh();
+    await table.refresh();
+    assert.deepEqual(followed, ['mounts', 'exports']);
   });
 
   test('the way to exports through the NFSv4 pseudo root is outside, before the kernel lists it', async () => {
