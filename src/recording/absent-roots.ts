@@ -3,7 +3,7 @@
  * and what the time without it is called. Must not open roots.
  */
 import type { LossUpdate, RecordingRow } from '../store/types.ts';
-import { nowUs, wallNowUs } from './clock.ts';
+import { nowUs } from './clock.ts';
 
 const RETRY_US = 2_000_000;
 
@@ -13,8 +13,11 @@ const DETAILS = {
 } as const;
 
 export interface AbsentRoot {
-  readonly recording: RecordingRow;
-  /** Since when nothing is recorded, wall clock. */
+  /** Its times in the store move when the clock is set. */
+  readonly recording: Omit<RecordingRow, 'startedUs' | 'stoppedUs' | 'lastUs'>;
+  /** Monotonic. */
+  readonly startedUs: number;
+  /** Since when nothing is recorded, monotonic. */
   readonly fromUs: number;
   readonly where: keyof typeof DETAILS;
   readonly why: string;
@@ -48,9 +51,19 @@ export class AbsentRoots {
     return this.all();
   }
 
-  /** The time without the root. */
-  lossOf({ recording, fromUs, where }: AbsentRoot, toUs = wallNowUs()): LossUpdate {
-    const detail = DETAILS[where];
-    return { recordingId: recording.id, sessionId: null, where, count: 1, fromUs, toUs, detail };
+  /**
+   * The time without the root, until now.
+   * @param toWall monotonic to wall-clock microseconds
+   */
+  lossOf({ recording, fromUs, where }: AbsentRoot, toWall: (us: number) => number): LossUpdate {
+    return {
+      recordingId: recording.id,
+      sessionId: null,
+      where,
+      count: 1,
+      fromUs: toWall(fromUs),
+      toUs: toWall(nowUs()),
+      detail: DETAILS[where],
+    };
   }
 }

@@ -8,9 +8,9 @@ import { TraceError } from '../common/errors.ts';
 import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
-import { monotonicOf, nowUs, wallNowUs } from './clock.ts';
-import { ExportTable, type ExportReader } from './export-table.ts';
-import { Pipe, type PipeOptions } from './pipe.ts';
+import { nowUs } from './clock.ts';
+import { ExportTable } from './export-table.ts';
+import { Pipe } from './pipe.ts';
 import { RootRecording } from './root-recording.ts';
 import { walksUnderWay } from './volumes.ts';
 import {
@@ -18,38 +18,24 @@ import {
   describe,
   describeAbsent,
   noticeOfTier,
+  type RecorderOptions,
   type RecorderStatus,
   type RecordingStatus,
   type StartRequest,
   type StoppedRecording,
 } from './recorder-types.ts';
-import { Sensors, type SensorSet, type SensorsOptions } from './sensors.ts';
-import type { RootIndex } from './volume.ts';
+import { Sensors, type SensorSet } from './sensors.ts';
 
 export type * from './recorder-types.ts';
 
-/** At the end the kernel's queues get this long to be drained, and the store is asked so often. */
+/** At the end the sensors get this long to hand over what they have. */
 const LAST_SYNC_MS = 1500;
-const RETRY_MS = 200;
 
 /**
  * How long the answer to a start waits for the root's listing, so that most answers tell what it
  * could not take in. 100,000 files take longer; find(1) needs more than this for them.
  */
 const FIRST_WORD_MS = 30;
-
-export type RecorderOptions = SensorsOptions &
-  Omit<PipeOptions, 'sensors' | 'roots' | 'exports'> & {
-    /** Instead of this machine's kernel and trees. */
-    readonly replay?: ReplayParts | undefined;
-  };
-
-/** What a replay puts in the place of the kernel. */
-export interface ReplayParts {
-  readonly sensors: SensorSet;
-  readonly exports: ExportReader;
-  readonly root: (path: Buffer) => RootIndex | undefined;
-}
 
 export class Recorder {
   readonly #options: RecorderOptions;
@@ -60,8 +46,8 @@ export class Recorder {
   readonly #pipe: Pipe;
   /** One piece of work at a time; later callers wait for their turn. */
   #tail: Promise<unknown> = Promise.resolve();
-  /** When every root was last seen in its place, wall clock. */
-  #placedUs = wallNowUs();
+  /** When every root was last seen in its place, monotonic. */
+  #placedUs = nowUs();
   /** When the work under way began, monotonic; null if there is none. */
   #busySince: number | null = null;
 
@@ -86,6 +72,7 @@ export class Recorder {
   /** Starts the sensors and resumes every recording that the store says was running. */
   async start(): Promise<void> {
     const { store, onNotice } = this.#options;
+    const { toMonotonic } = this.#pipe.wall;
     this.#sensors.start();
     const { untraced } = this.#sensors.status();
     if (untraced !== null) onNotice(noticeOfTier(untraced));
@@ -94,8 +81,9 @@ export class Recorder {
         // Read once: the first root's gap is a commit of its own.
         const lastUs = store.lastIngestUs();
         for (const recording of store.activeRecordings()) {
-          const fromUs = Math.max(lastUs ?? 0, recording.startedUs);
-          await this.#resume({ recording, fromUs, where: 'daemon-restart', why: '' });
+          const startedUs = toMonotonic(recording.startedUs);
+          const fromUs = Math.max(toMonotonic(lastUs ?? 0), startedUs);
+          await this.#resume({ recording, startedUs, fromUs, where: 'daemon-restart', why: '' });
         }
       });
     } catch (error) {
@@ -114,7 +102,7 @@ export class Recorder {
         const root = this.#begin(request);
         const walk = this.#walk(root);
         await Promise.race([walk, delay(FIRST_WORD_MS)]);
-        resolve(describe(root));
+        resolve(this.#describe(root));
         await walk;
       }).catch(reject);
     });
@@ -134,8 +122,10 @@ export class Recorder {
     // Nothing is written before the root has been opened: a refused start leaves no trace.
     const root = this.#newRoot(request.path);
     root.open();
-    const startedUs = wallNowUs();
+    const startedUs = nowUs();
     try {
+      // A step of the clock that waits for the store would move what comes before it.
+      this.#pipe.commit([]);
       const rootId = store.ensureRoot(request.path);
       const recordingId = store.startRecording({
         rootId,
@@ -143,7 +133,7 @@ export class Recorder {
         clients: [...request.clients],
         tier: this.#sensors.tier,
         onLoss,
-        atUs: startedUs,
+        atUs: this.#pipe.wall.toWall(startedUs),
       });
       root.begin({ rootId, recordingId, clients, label: request.label, onLoss, startedUs }, []);
     } catch (error) {
@@ -169,7 +159,7 @@ export class Recorder {
   walked(rootId: number): Promise<RecordingStatus[]> {
     return this.#exclusively(() => {
       const root = this.#roots.get(rootId);
-      return Promise.resolve(root === undefined ? [] : [describe(root)]);
+      return Promise.resolve(root === undefined ? [] : [this.#describe(root)]);
     });
   }
 
@@ -185,9 +175,10 @@ export class Recorder {
       const recordingId = root?.options.recordingId ?? absent?.recording.id ?? 0;
       const effects = this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop');
       const builder = new BatchBuilder();
-      if (absent !== undefined) builder.losses.push(this.#absent.lossOf(absent));
-      this.#pipe.commit(effects, builder);
-      store.stopRecording(recordingId, wallNowUs());
+      const { wall } = this.#pipe;
+      if (absent !== undefined) builder.losses.push(this.#absent.lossOf(absent, wall.toWall));
+      await this.#pipe.commitLast(effects, builder);
+      store.stopRecording(recordingId, wall.nowUs);
       if (root !== undefined) this.#drop(root);
       this.#absent.delete(rootId);
       return {
@@ -237,7 +228,7 @@ export class Recorder {
   mark(text: string): Promise<number[]> {
     return this.#exclusively(async () => {
       await this.#pipe.flush(true);
-      return this.#options.store.addMark({ text, atUs: wallNowUs() });
+      return this.#options.store.addMark({ text, atUs: this.#pipe.wall.nowUs });
     });
   }
 
@@ -245,8 +236,8 @@ export class Recorder {
     return {
       ...this.#sensors.status(),
       recordings: [
-        ...[...this.#roots.values()].map(describe),
-        ...this.#absent.all().map(describeAbsent),
+        ...[...this.#roots.values()].map((root) => this.#describe(root)),
+        ...this.#absent.all().map((absent) => describeAbsent(absent, this.#pipe.wall.toWall)),
       ],
       unresolved: this.#pipe.unresolved,
       outside: this.#pipe.outside,
@@ -256,6 +247,10 @@ export class Recorder {
       open: this.#pipe.sessions.open,
       drops: this.#pipe.sessions.drops,
     };
+  }
+
+  #describe(root: RootRecording): RecordingStatus {
+    return describe(root, this.#pipe.wall.toWall);
   }
 
   rootIdOf(path: Buffer): number | undefined {
@@ -272,7 +267,7 @@ export class Recorder {
     const end = nowUs() + options.withinMs * 1000;
     return this.#exclusively(async () => {
       try {
-        await this.#lastFlush(end);
+        await this.#pipe.finish(end);
       } finally {
         this.#endTap();
         for (const root of this.#roots.values()) root.close();
@@ -292,30 +287,19 @@ export class Recorder {
     tap.close();
   }
 
-  async #lastFlush(endUs: number): Promise<void> {
-    for (;;)
-      try {
-        await this.#pipe.flush(true, LAST_SYNC_MS);
-        return;
-      } catch (error) {
-        if (!(error instanceof TraceError) || nowUs() >= endUs) throw error;
-        await delay(RETRY_MS);
-      }
-  }
-
   /**
    * Goes on with a recording, or, while its root is not there, waits for it: it may be mounted
    * later than the daemon starts. The time without it is a loss.
    */
   async #resume(absent: AbsentRoot): Promise<void> {
     const { onNotice } = this.#options;
-    const { recording } = absent;
-    const { rootId, id: recordingId, root: path, label, clients, onLoss, startedUs } = recording;
+    const { recording, startedUs } = absent;
+    const { rootId, id: recordingId, root: path, label, clients, onLoss } = recording;
     const root = this.#newRoot(path);
     const builder = new BatchBuilder();
     try {
       root.open();
-      builder.losses.push(this.#absent.lossOf(absent));
+      builder.losses.push(this.#absent.lossOf(absent, this.#pipe.wall.toWall));
     } catch (error) {
       if (!(error instanceof TraceError)) throw error;
       if (absent.why !== error.message)
@@ -333,7 +317,7 @@ export class Recorder {
     this.#roots.set(rootId, root);
     await this.#walk(root);
     this.#absent.delete(rootId);
-    this.#pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
+    this.#pipe.sessions.openRoot(rootId, startedUs);
     await this.#pipe.commitWithRescan([], builder, true);
     onNotice({ level: 'info', text: `recording of ${path.toString()} goes on` });
   }
@@ -347,7 +331,7 @@ export class Recorder {
       if (root.isInPlace()) await this.#noteRemount(root.options.recordingId);
     for (const root of [...this.#roots.values()]) {
       if (root.isInPlace()) continue;
-      const { rootId } = root.options;
+      const { rootId, startedUs } = root.options;
       const recording = this.#options.store.activeRecordings().find((one) => one.rootId === rootId);
       await this.#pipe.flush(false);
       this.#drop(root);
@@ -357,11 +341,12 @@ export class Recorder {
         level: 'warn',
         text: `recording of ${root.path.toString()} waits: ${why}`,
       });
-      const absent = { recording, fromUs: this.#placedUs, where: 'root-absent', why } as const;
+      const times = { startedUs, fromUs: this.#placedUs };
+      const absent = { recording, ...times, where: 'root-absent', why } as const;
       this.#absent.put(absent);
       this.#commitAbsence(absent);
     }
-    this.#placedUs = wallNowUs();
+    this.#placedUs = nowUs();
     for (const absent of this.#absent.due(nowUs())) await this.#resume(absent);
   }
 
@@ -373,8 +358,8 @@ export class Recorder {
       sessionId: null,
       where: 'root-absent',
       count: 1,
-      fromUs: this.#placedUs,
-      toUs: wallNowUs(),
+      fromUs: this.#pipe.wall.toWall(this.#placedUs),
+      toUs: this.#pipe.wall.nowUs,
       detail: 'another file system was mounted on the root, or the root unmounted',
     });
     await this.#pipe.commitWithRescan([], builder, true);
@@ -383,7 +368,7 @@ export class Recorder {
   /** Written when it begins: if this daemon were killed, nobody would know of it. */
   #commitAbsence(absent: AbsentRoot): void {
     const builder = new BatchBuilder();
-    builder.losses.push(this.#absent.lossOf(absent));
+    builder.losses.push(this.#absent.lossOf(absent, this.#pipe.wall.toWall));
     this.#pipe.commit([], builder);
   }
 

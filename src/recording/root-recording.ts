@@ -8,6 +8,7 @@ import type { FileEvent, FileHandle } from '../common/batches.ts';
 import type { ExportKey } from '../attribution/handle.ts';
 import type { KnownFile, NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
+import { wallOffsetUs } from './clock.ts';
 import type { Mount, MountTable, Place } from './mounts.ts';
 import { isWithin } from './paths.ts';
 import type { RootIndex, Watcher } from './volume.ts';
@@ -27,7 +28,7 @@ export interface RecordingIdentity {
   readonly clients: ClientFilter;
   readonly label: string | null;
   readonly onLoss: OnLoss;
-  /** Wall clock, microseconds. */
+  /** Monotonic, microseconds. */
   readonly startedUs: number;
 }
 
@@ -276,7 +277,8 @@ export class RootRecording {
 
   /** Brings the indexes up to date with creations, deletions and renames that were seen. */
   followNames(events: readonly FileEvent[]): void {
-    const startedUs = (): number => this.options.startedUs;
+    // As the file systems' clock has it now.
+    const startedUs = (): number => this.options.startedUs + wallOffsetUs();
     for (const volume of this.#volumes.all) volume.followNames(events, startedUs);
   }
 
