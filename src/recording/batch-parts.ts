@@ -62,6 +62,8 @@ interface RowOwner {
   readonly sessionId?: number;
   /** Else whose, if it is one recording's. */
   readonly recordingId?: number;
+  /** Operations that it stands for. */
+  readonly count?: number;
   /** Wall clock; absent where the row has no time of its own. */
   readonly firstUs?: number;
   readonly lastUs?: number;
@@ -74,7 +76,7 @@ export function rowOf(batch: IngestBatch): RowOwner {
   const [missing] = batch.missing ?? [];
   if (missing !== undefined) return { kind: 'a missing name', ...timed(missing) };
   const [dropped] = batch.missingDropped ?? [];
-  if (dropped !== undefined) return { kind: 'a missing name', sessionId: dropped.sessionId };
+  if (dropped !== undefined) return { kind: 'a missing name', ...dropped };
   const [note] = batch.notes ?? [];
   if (note !== undefined) return { kind: 'a note', sessionId: note.sessionId, ...at(note) };
   const [closed] = batch.closed ?? [];
@@ -90,10 +92,10 @@ export function rowOf(batch: IngestBatch): RowOwner {
   return { kind: (batch.losses ?? []).length > 0 ? 'a loss' : 'a change' };
 }
 
-type Timed = Required<Pick<RowOwner, 'sessionId' | 'firstUs' | 'lastUs'>>;
+type Timed = Required<Pick<RowOwner, 'sessionId' | 'count' | 'firstUs' | 'lastUs'>>;
 
-function timed({ sessionId, firstUs, lastUs }: Timed): Timed {
-  return { sessionId, firstUs, lastUs };
+function timed({ sessionId, count, firstUs, lastUs }: Timed): Timed {
+  return { sessionId, count, firstUs, lastUs };
 }
 
 function at({ atUs }: { readonly atUs: number }): Required<Pick<RowOwner, 'firstUs' | 'lastUs'>> {

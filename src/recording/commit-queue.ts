@@ -132,17 +132,16 @@ export class CommitQueue {
 
   #setAside(batch: IngestBatch, { message }: Error): void {
     const [loss] = batch.losses ?? [];
-    const { kind, ...whose } = rowOf(batch);
-    const { atUs } = batch;
-    const { firstUs = loss?.fromUs ?? atUs, lastUs = loss?.toUs ?? atUs, ...owner } = whose;
+    const { kind, sessionId = null, recordingId = null, ...row } = rowOf(batch);
+    const { count = loss?.count, firstUs = loss?.fromUs, lastUs = loss?.toUs } = row;
     const offsetUs = batch.clock?.offsetUs ?? 0;
     this.note({
-      ...NOBODYS,
-      ...owner,
+      recordingId,
+      sessionId,
       where: loss?.where ?? 'refused-batch',
-      count: Math.max(1, loss?.count ?? 0),
-      fromUs: firstUs - offsetUs,
-      toUs: lastUs - offsetUs,
+      count: Math.max(1, count ?? 0),
+      fromUs: (firstUs ?? batch.atUs) - offsetUs,
+      toUs: (lastUs ?? batch.atUs) - offsetUs,
       detail: `the store refused ${kind}: ${message}`,
     });
   }
@@ -153,12 +152,12 @@ export class CommitQueue {
     const { accesses = [], missing = [], missingDropped = [], clock } = found?.batch ?? {};
     if (found === undefined || accesses.length + missing.length === 0) return;
     const offsetUs = clock?.offsetUs ?? 0;
-    for (const { sessionId, firstUs, lastUs } of accesses)
+    for (const { sessionId, count, firstUs, lastUs } of accesses)
       this.note({
         ...NOBODYS,
         sessionId,
         where: 'writer',
-        count: 1,
+        count,
         fromUs: firstUs - offsetUs,
         toUs: lastUs - offsetUs,
       });

@@ -279,7 +279,7 @@ export class Pipe {
   }
 
   /** The same, when no other commit may follow that would tell what this one has lost. */
-  async commitLast(effects: readonly SessionEffect[], builder: BatchBuilder): Promise<void> {
+  async commitLast(effects: readonly SessionEffect[], builder?: BatchBuilder): Promise<void> {
     this.commit(effects, builder);
     await this.#committer.settle({ whole: true, traced: this.#traced });
   }

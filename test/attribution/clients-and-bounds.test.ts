@@ -346,3 +346,17 @@ describe('bounds', () => {
     assert.ok(ms < 5000, `${ms} ms`);
   });
 });
+
+test('what is kept of machines behind an address is short, however long their names are', () => {
+  const machines = new Machines();
+  const names = ['one', 'other'].map((name) => Buffer.alloc(1024, name));
+  for (const [index, ownerName] of names.entries())
+    machines.saw('10.0.0.7', { verifier: String(index), ownerName }, index);
+  assert.equal(machines.share('10.0.0.7'), true);
+  const kept = [...machines.behind('10.0.0.7', 2).values()].map(({ ownerName }) => ownerName);
+  assert.deepEqual(
+    kept.map((name) => name.length <= 128),
+    [true, true],
+  );
+  assert.equal(kept[0]?.equals(kept[1] ?? Buffer.alloc(0)), false);
+});
