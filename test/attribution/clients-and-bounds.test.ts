@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ClientRenewal } from '../../src/attribution/boot-sessions.ts';
 import { foldOwnerName } from '../../src/attribution/client-identities.ts';
+import { Machines } from '../../src/attribution/machines.ts';
 import { Player, ROOT } from './session-player.ts';
 import { marker, nfs3Mount, nfs4HardReboot, nfs4Mount, SECOND } from './trace-sequences.ts';
 
