@@ -2,7 +2,7 @@
  * Recordings whose root is not there: not mounted yet, unmounted, moved. Owns when to look again
  * and what the time without it is called. Must not open roots.
  */
-import type { LossUpdate, RecordingRow } from '../store/types.ts';
+import type { LossGrowth, LossUpdate, RecordingRow } from '../store/types.ts';
 import { nowUs } from './clock.ts';
 
 const RETRY_US = 2_000_000;
@@ -19,7 +19,11 @@ export interface AbsentRoot {
   readonly startedUs: number;
   /** Since when nothing is recorded, monotonic. */
   readonly fromUs: number;
-  readonly where: keyof typeof DETAILS;
+  /**
+   * Since when the store has it as a loss that grows, monotonic; null while nobody has looked for
+   * the root since the daemon began.
+   */
+  readonly toldUs: number | null;
   readonly why: string;
 }
 
@@ -51,19 +55,64 @@ export class AbsentRoots {
     return this.all();
   }
 
-  /**
-   * The time without the root, until now.
-   * @param toWall monotonic to wall-clock microseconds
-   */
-  lossOf({ recording, fromUs, where }: AbsentRoot, toWall: (us: number) => number): LossUpdate {
-    return {
-      recordingId: recording.id,
-      sessionId: null,
-      where,
-      count: 1,
-      fromUs: toWall(fromUs),
-      toUs: toWall(nowUs()),
-      detail: DETAILS[where],
-    };
+  /** The losses that the store has of roots that are still away, until now; monotonic. */
+  growing(): LossGrowth[] {
+    return this.all().flatMap(growthOf);
   }
+}
+
+/** What the store has of the loss goes on until now, monotonic; none if it has nothing. */
+export function growthOf({ recording, toldUs }: AbsentRoot): LossGrowth[] {
+  if (toldUs === null) return [];
+  return [{ recordingId: recording.id, where: 'root-absent', fromUs: toldUs, toUs: nowUs() }];
+}
+
+/**
+ * The time without the root, until now, to be looked into: what the store has of it already does
+ * not count again.
+ * @param toWall monotonic to wall-clock microseconds
+ */
+export function absenceOf(absent: AbsentRoot, toWall: (us: number) => number): LossUpdate {
+  const told = absent.toldUs !== null;
+  const where = told ? 'root-absent' : 'daemon-restart';
+  const loss = lossOf(absent.recording.id, where, absent.fromUs, toWall);
+  return { ...loss, count: told ? 0 : 1 };
+}
+
+/**
+ * The loss that is told while the root is away: if the daemon were killed, nobody would know of it.
+ * @param absent with the moment since when it is told
+ */
+export function beginningOf(
+  absent: AbsentRoot & { readonly toldUs: number },
+  toWall: (us: number) => number,
+): LossUpdate {
+  return lossOf(absent.recording.id, 'root-absent', absent.toldUs, toWall);
+}
+
+/** Another file system is the root now: nobody watched it until this flush. */
+export function remountOf(
+  recordingId: number,
+  fromUs: number,
+  toWall: (us: number) => number,
+): LossUpdate {
+  const detail = 'another file system was mounted on the root, or the root unmounted';
+  return { ...lossOf(recordingId, 'root-absent', fromUs, toWall), detail };
+}
+
+function lossOf(
+  recordingId: number,
+  where: keyof typeof DETAILS,
+  fromUs: number,
+  toWall: (us: number) => number,
+): LossUpdate {
+  return {
+    recordingId,
+    sessionId: null,
+    where,
+    count: 1,
+    fromUs: toWall(fromUs),
+    toUs: toWall(nowUs()),
+    detail: DETAILS[where],
+  };
 }

@@ -29,6 +29,7 @@ const FIELDS = Object.keys({
   missingDropped: true,
   closed: true,
   losses: true,
+  grown: true,
 } satisfies Record<Field, true>) as Field[];
 
 const OTHERS = FIELDS.filter((field) => !['files', 'names', 'accesses'].includes(field));
@@ -88,6 +89,8 @@ export function rowOf(batch: IngestBatch): RowOwner {
   if (opened !== undefined) return { kind: 'a session', recordingId: opened.recordingId };
   if ((batch.files ?? []).length > 0) return { kind: 'a file' };
   if ((batch.names ?? []).length > 0) return { kind: 'a name' };
+  const [grown] = batch.grown ?? [];
+  if (grown !== undefined) return { kind: "a loss's end", recordingId: grown.recordingId };
   // A loss that is refused belongs to a session that the store does not know.
   return { kind: (batch.losses ?? []).length > 0 ? 'a loss' : 'a change' };
 }

@@ -6,7 +6,7 @@
 import type { SessionEffect } from '../attribution/boot-sessions.ts';
 import type { Tier } from '../common/words.ts';
 import type { Store } from '../store/store.ts';
-import type { IngestBatch, LossUpdate } from '../store/types.ts';
+import type { IngestBatch, LossGrowth, LossUpdate } from '../store/types.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientNames } from './client-names.ts';
 import { nowUs } from './clock.ts';
@@ -31,6 +31,8 @@ const ROUNDS = 3;
 export interface CommitterOptions {
   readonly store: Store;
   readonly roots: ReadonlyMap<number, RootRecording>;
+  /** Losses that go on, monotonic. */
+  readonly growing: () => readonly LossGrowth[];
   readonly tier: () => Tier;
   readonly serverPorts: () => readonly number[];
   readonly nextFileId: () => number;
@@ -56,6 +58,8 @@ export class Committer {
   readonly #soleClient = new Set<number>();
   /** Monotonic. */
   #lastUs = nowUs();
+  /** When losses that go on were told last, monotonic. */
+  #grownUs = nowUs();
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -154,11 +158,11 @@ export class Committer {
     const idle =
       this.#queue.waiting === 0 &&
       shiftUs === 0 &&
-      effects.length === 0 &&
+      effects.length + builder.grown.length === 0 &&
       Object.values(batch).every((rows) => !Array.isArray(rows) || rows.length === 0);
     if (idle && now - this.#lastUs < HEARTBEAT_US) return;
     try {
-      this.#queue.commit(batch);
+      this.#queue.commit({ ...batch, grown: this.#grown(builder, now) });
       this.#lastUs = now;
       this.#soleClient.clear();
     } finally {
@@ -197,6 +201,17 @@ export class Committer {
       });
     const { files, missing, missingDropped } = builder;
     return { files, accesses: builder.accesses(), missing, missingDropped };
+  }
+
+  /** Not each time, and not while batches wait: the last word of a loss is the one that counts. */
+  #grown(builder: BatchBuilder, now: number): LossGrowth[] {
+    const due = now - this.#grownUs >= HEARTBEAT_US && this.#queue.waiting === 0;
+    if (due) this.#grownUs = now;
+    return [...builder.grown, ...(due ? this.#options.growing() : [])].map((loss) => ({
+      ...loss,
+      fromUs: this.wall.toWall(loss.fromUs),
+      toUs: this.wall.toWall(loss.toUs),
+    }));
   }
 
   /** What a client made too large to be kept: a loss. */

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
+import type { LossGrowth } from '../store/types.ts';
 import { TraceError } from '../common/errors.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { nowUs } from './clock.ts';
@@ -29,6 +30,8 @@ export interface PipeOptions {
   /** By root id; the recorder adds and removes. */
   readonly roots: ReadonlyMap<number, RootRecording>;
   readonly exports: ExportTable;
+  /** Losses that go on, of roots that are away; monotonic. */
+  readonly growing?: () => readonly LossGrowth[];
   /** Silence that ends a session, microseconds. */
   readonly quietUs: number;
   /** Ask for the names of clients' addresses. */
@@ -93,6 +96,7 @@ export class Pipe {
       roots,
       serverPorts,
       nextFileId,
+      growing: options.growing ?? (() => []),
       tier: () => sensors.tier,
       reverseLookup: options.reverseLookup === true,
       pendingBytes: options.pendingBytes,

@@ -14,7 +14,7 @@ import type { SensorSet, SensorsOptions, SensorsStatus } from './sensors.ts';
 import type { RootIndex } from './volume.ts';
 
 export type RecorderOptions = SensorsOptions &
-  Omit<PipeOptions, 'sensors' | 'roots' | 'exports'> & {
+  Omit<PipeOptions, 'sensors' | 'roots' | 'exports' | 'growing'> & {
     /** Instead of this machine's kernel and trees. */
     readonly replay?: ReplayParts | undefined;
   };

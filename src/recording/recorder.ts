@@ -5,7 +5,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../common/errors.ts';
-import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
+import {
+  absenceOf,
+  AbsentRoots,
+  beginningOf,
+  growthOf,
+  remountOf,
+  type AbsentRoot,
+} from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
 import { nowUs } from './clock.ts';
@@ -66,6 +73,7 @@ export class Recorder {
       sensors: this.#sensors,
       roots: this.#roots,
       exports: this.#exports,
+      growing: () => this.#absent.growing(),
     });
   }
 
@@ -83,7 +91,7 @@ export class Recorder {
         for (const recording of store.activeRecordings()) {
           const startedUs = toMonotonic(recording.startedUs);
           const fromUs = Math.max(toMonotonic(lastUs ?? 0), startedUs);
-          await this.#resume({ recording, startedUs, fromUs, where: 'daemon-restart', why: '' });
+          await this.#resume({ recording, startedUs, fromUs, toldUs: null, why: '' });
         }
       });
     } catch (error) {
@@ -176,7 +184,7 @@ export class Recorder {
       const effects = this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop');
       const builder = new BatchBuilder();
       const { wall } = this.#pipe;
-      if (absent !== undefined) builder.losses.push(this.#absent.lossOf(absent, wall.toWall));
+      if (absent !== undefined) builder.grown.push(...growthOf(absent));
       await this.#pipe.commitLast(effects, builder);
       store.stopRecording(recordingId, wall.nowUs);
       if (root !== undefined) this.#drop(root);
@@ -294,22 +302,22 @@ export class Recorder {
   async #resume(absent: AbsentRoot): Promise<void> {
     const { onNotice } = this.#options;
     const { recording, startedUs } = absent;
+    const { toWall } = this.#pipe.wall;
     const { rootId, id: recordingId, root: path, label, clients, onLoss } = recording;
     const root = this.#newRoot(path);
     const builder = new BatchBuilder();
     try {
       root.open();
-      builder.losses.push(this.#absent.lossOf(absent, this.#pipe.wall.toWall));
+      builder.losses.push(absenceOf(absent, toWall));
+      builder.grown.push(...growthOf(absent));
     } catch (error) {
       if (!(error instanceof TraceError)) throw error;
-      if (absent.why !== error.message)
-        onNotice({
-          level: 'warn',
-          text: `recording of ${path.toString()} waits: ${error.message}`,
-        });
-      // The gap of the daemon is told at once; the absence, when it is over.
-      if (absent.where === 'daemon-restart') this.#commitAbsence(absent);
-      this.#absent.put({ ...absent, where: 'root-absent', why: error.message });
+      const { message: why } = error;
+      if (absent.why !== why)
+        onNotice({ level: 'warn', text: `recording of ${path.toString()} waits: ${why}` });
+      // The gap of the daemon ends here, and the absence begins.
+      if (absent.toldUs === null) this.#beginAbsence({ ...absent, toldUs: nowUs(), why });
+      else this.#absent.put({ ...absent, why });
       return;
     }
     const filter = new ClientFilter(clients);
@@ -341,34 +349,28 @@ export class Recorder {
         level: 'warn',
         text: `recording of ${root.path.toString()} waits: ${why}`,
       });
-      const times = { startedUs, fromUs: this.#placedUs };
-      const absent = { recording, ...times, where: 'root-absent', why } as const;
-      this.#absent.put(absent);
-      this.#commitAbsence(absent);
+      const fromUs = this.#placedUs;
+      this.#beginAbsence({ recording, startedUs, fromUs, toldUs: fromUs, why });
     }
     this.#placedUs = nowUs();
     for (const absent of this.#absent.due(nowUs())) await this.#resume(absent);
   }
 
-  /** Another file system is the root now: nobody watched it until this flush. */
   async #noteRemount(recordingId: number): Promise<void> {
     const builder = new BatchBuilder();
-    builder.losses.push({
-      recordingId,
-      sessionId: null,
-      where: 'root-absent',
-      count: 1,
-      fromUs: this.#pipe.wall.toWall(this.#placedUs),
-      toUs: this.#pipe.wall.nowUs,
-      detail: 'another file system was mounted on the root, or the root unmounted',
-    });
+    builder.losses.push(remountOf(recordingId, this.#placedUs, this.#pipe.wall.toWall));
     await this.#pipe.commitWithRescan([], builder, true);
   }
 
-  /** Written when it begins: if this daemon were killed, nobody would know of it. */
-  #commitAbsence(absent: AbsentRoot): void {
+  /** Told when it begins: if this daemon were killed, nobody would know of it. */
+  #beginAbsence(absent: AbsentRoot & { readonly toldUs: number }): void {
+    const { toWall } = this.#pipe.wall;
     const builder = new BatchBuilder();
-    builder.losses.push(this.#absent.lossOf(absent, this.#pipe.wall.toWall));
+    // Nobody looked for the root before: until now it was the daemon that was away.
+    if (absent.toldUs > absent.fromUs)
+      builder.losses.push(absenceOf({ ...absent, toldUs: null }, toWall));
+    builder.losses.push(beginningOf(absent, toWall));
+    this.#absent.put(absent);
     this.#pipe.commit([], builder);
   }
 

@@ -1,4 +1,4 @@
-/** The clock is set while a root is recorded, and while it is not there. */
+/** A root goes and comes, and the clock is set meanwhile: what the store has of that time. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,4 +101,55 @@ describe('a recording, and its root away', { skip: lacks('mount', 'fanotify') },
         await running.stop();
       }
     });
+
+  test('the time without it grows in the store, over the end of a daemon too', async () => {
+    const path = Buffer.from(`${disk.path}/root`);
+    const away = `${disk.path}/elsewhere`;
+    const first = recorder();
+    await first.start();
+    await first.startRoot({ path, label: null, clients: [] });
+    await first.flush();
+    const goneUs = wallUs();
+    renameSync(path, away);
+    await first.flush();
+    const absences = () => store.losses().filter(({ where }) => where === 'root-absent');
+    assert.equal(absences().length, 1);
+    for (let flush = 0; flush < 3; flush += 1) {
+      laterUs += 600 * SECOND;
+      stepUs -= HOUR;
+      await first.flush();
+    }
+    const [grown] = absences();
+    assert.ok(grown !== undefined && absences().length === 1);
+    assert.ok(Math.abs(grown.toUs - grown.fromUs - 1800 * SECOND) < 30 * SECOND);
+    assert.ok(Math.abs(grown.fromUs - (goneUs - 3 * HOUR)) < 30 * SECOND);
+
+    // As if it had been killed: the root still is away when the next one starts.
+    await first.stop();
+    laterUs += 60 * SECOND;
+    const second = recorder();
+    try {
+      await second.start();
+      laterUs += 600 * SECOND;
+      await second.flush();
+      renameSync(away, path);
+      laterUs += 3 * SECOND;
+      await second.flush();
+      assert.equal(second.status().recordings[0]?.waiting, null);
+      const all = store.losses();
+      assert.deepEqual(
+        all.map(({ where, count }) => `${where} ${count}`),
+        ['root-absent 1', 'daemon-restart 1', 'root-absent 1', 'root-absent 0'],
+      );
+      for (const [index, { fromUs }] of all.entries())
+        if (index === 1 || index === 2)
+          assert.ok(Math.abs(fromUs - (all[index - 1]?.toUs ?? 0)) < 6 * SECOND, 'without a hole');
+      const [, gap, again, whole] = all;
+      assert.ok((again?.toUs ?? 0) - (again?.fromUs ?? 0) >= 600 * SECOND);
+      assert.equal(whole?.fromUs, gap?.fromUs);
+      assert.ok(Math.abs((whole?.toUs ?? 0) - (again?.toUs ?? 0)) < SECOND);
+    } finally {
+      await second.stop();
+    }
+  });
 });
