@@ -32,6 +32,7 @@ import {
   type StoppedRecording,
 } from './recorder-types.ts';
 import { Sensors, type SensorSet } from './sensors.ts';
+import { Turns } from './turns.ts';
 
 export type * from './recorder-types.ts';
 
@@ -51,12 +52,9 @@ export class Recorder {
   readonly #sensors: SensorSet;
   readonly #exports: ExportTable;
   readonly #pipe: Pipe;
-  /** One piece of work at a time; later callers wait for their turn. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** When every root was last seen in its place, monotonic. */
   #placedUs = nowUs();
-  /** When the work under way began, monotonic; null if there is none. */
-  #busySince: number | null = null;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -85,7 +83,7 @@ export class Recorder {
     const { untraced } = this.#sensors.status();
     if (untraced !== null) onNotice(noticeOfTier(untraced));
     try {
-      await this.#exclusively(async () => {
+      await this.#turns.take(async () => {
         // Read once: the first root's gap is a commit of its own.
         const lastUs = store.lastIngestUs();
         for (const recording of store.activeRecordings()) {
@@ -106,13 +104,15 @@ export class Recorder {
    */
   startRoot(request: StartRequest): Promise<RecordingStatus> {
     return new Promise((resolve, reject) => {
-      this.#exclusively(async () => {
-        const root = this.#begin(request);
-        const walk = this.#walk(root);
-        await Promise.race([walk, delay(FIRST_WORD_MS)]);
-        resolve(this.#describe(root));
-        await walk;
-      }).catch(reject);
+      this.#turns
+        .take(async () => {
+          const root = this.#begin(request);
+          const walk = this.#walk(root);
+          await Promise.race([walk, delay(FIRST_WORD_MS)]);
+          resolve(this.#describe(root));
+          await walk;
+        })
+        .catch(reject);
     });
   }
 
@@ -165,7 +165,7 @@ export class Recorder {
 
   /** A root once its listing has ended; none if it is not recorded. */
   walked(rootId: number): Promise<RecordingStatus[]> {
-    return this.#exclusively(() => {
+    return this.#turns.take(() => {
       const root = this.#roots.get(rootId);
       return Promise.resolve(root === undefined ? [] : [this.#describe(root)]);
     });
@@ -173,7 +173,7 @@ export class Recorder {
 
   /** Ends the recording of one root after draining every queue; null if it is not recorded. */
   stopRoot(rootId: number): Promise<StoppedRecording | null> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#pipe.flush(true);
       const { store } = this.#options;
       const root = this.#roots.get(rootId);
@@ -200,7 +200,7 @@ export class Recorder {
 
   /** Takes what the sensors have and commits it; looks after roots that come and go. */
   flush(): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#followRoots();
       await this.#pipe.flush(false);
       if (this.#options.tap !== undefined) this.#exports.record(this.#options.tap);
@@ -214,7 +214,7 @@ export class Recorder {
 
   /** How long the work under way has taken; walks of a root, which may be large, left out. */
   get busyMs(): number {
-    return this.#busySince === null || walksUnderWay() > 0 ? 0 : (nowUs() - this.#busySince) / 1000;
+    return walksUnderWay() > 0 ? 0 : this.#turns.busyUs / 1000;
   }
 
   /** Takes over what may change while recording runs. */
@@ -224,7 +224,7 @@ export class Recorder {
 
   /** Closes a client's sessions by hand; its next access opens a new one. Gives their ids. */
   beginSession(client: string, rootId: number | null): Promise<number[]> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#pipe.flush(true);
       const effects = this.#pipe.sessions.begin(client, rootId, nowUs());
       this.#pipe.commit(effects);
@@ -234,7 +234,7 @@ export class Recorder {
 
   /** A named moment in every open session; flushes first, so that it lies after what was seen. */
   mark(text: string): Promise<number[]> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#pipe.flush(true);
       return this.#options.store.addMark({ text, atUs: this.#pipe.wall.nowUs });
     });
@@ -273,7 +273,7 @@ export class Recorder {
    */
   stop(options: { readonly withinMs: number } = { withinMs: 0 }): Promise<void> {
     const end = nowUs() + options.withinMs * 1000;
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       try {
         await this.#pipe.finish(end);
       } finally {
@@ -385,18 +385,5 @@ export class Recorder {
     this.#roots.delete(root.options.rootId);
     this.#pipe.forget(root);
     root.close();
-  }
-
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(async () => {
-      this.#busySince = nowUs();
-      try {
-        return await work();
-      } finally {
-        this.#busySince = null;
-      }
-    });
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 }
