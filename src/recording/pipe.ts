@@ -75,6 +75,8 @@ export class Pipe {
   #fileSequence = 0;
   #nextFileId: number;
   #failure: string | null = null;
+  /** Why the kernel's queues could not be drained for somebody who needs the whole. */
+  #late: unknown = null;
   /** When the sensors were drained last, monotonic. */
   #drainedUs = nowUs();
   /** Did a client ever show in file events alone: of a server of user space? */
@@ -203,6 +205,8 @@ export class Pipe {
           await delay(RETRY_MS);
           continue;
         }
+        // It was the store, and what was drained waits for it.
+        if (error !== this.#late) throw error;
         await this.#noting(() => this.#flushOnce('never'));
         const text = `ended without what the kernel still had: ${error.message}`;
         this.#options.onNotice({ level: 'warn', text });
@@ -254,7 +258,11 @@ export class Pipe {
 
   /** Has everything that happened before this call come out of the kernel's queues? */
   async #isDrained(drain: Drain, withinMs?: number): Promise<boolean> {
-    if (drain === 'whole') await this.#options.sensors.sync(withinMs);
+    if (drain === 'whole')
+      await this.#options.sensors.sync(withinMs).catch((error: unknown) => {
+        this.#late = error;
+        throw error;
+      });
     else if (drain === 'never' || !this.#witnesses.suspicious) return false;
     else if (!(await this.#syncs.all())) {
       if (this.#syncs.inVain >= MOST_IN_VAIN) this.#witnesses.discard();

@@ -124,6 +124,14 @@ describe('the kernel’s queues are late', () => {
   });
 });
 
+test('the end does not ask a store again that refuses: what was drained waits', async () => {
+  rig.rows = [row(1)];
+  rig.diskFull = true;
+  const sequence = rig.syncs;
+  await assert.rejects(rig.pipe.finish(nowUs()), /no room/);
+  assert.deepEqual([rig.syncs - sequence, rig.pipe.uncommitted], [1, 1]);
+});
+
 test('a file event that the trace does not know of: the path may have gone by then', async () => {
   rig.events = [{ ...EVENT, mask: FAN_ACCESS, pidClass: 'nfsd' }];
   await rig.pipe.flush(false);
