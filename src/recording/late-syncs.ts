@@ -8,6 +8,8 @@ import type { Notice } from './effects.ts';
 import type { SensorSet } from './sensors.ts';
 
 const PAUSE_US = 60_000_000;
+/** So often in a row, and what waits to be compared is let go of: it must not grow for ever. */
+const MOST_IN_VAIN = 3;
 
 export interface LateSyncsOptions {
   readonly sensors: Pick<SensorSet, 'sync' | 'syncFiles'>;
@@ -23,9 +25,9 @@ export class LateSyncs {
     this.#options = options;
   }
 
-  /** How often in a row the queues could not be drained in time. */
-  get inVain(): number {
-    return this.#inVain;
+  /** Were the queues late so often that nobody should count on them? */
+  get hopeless(): boolean {
+    return this.#inVain >= MOST_IN_VAIN;
   }
 
   /** True if everything that happened before the call is in the next drains. */
@@ -34,7 +36,10 @@ export class LateSyncs {
       return await this.#inTime(() => this.#options.sensors.sync());
     } catch (error) {
       if (!(error instanceof TraceError)) throw error;
-      const text = `${error.message}; recording goes on, the witnesses are compared later`;
+      const then = this.hopeless
+        ? 'what the two witnesses saw meanwhile is not compared'
+        : 'the witnesses are compared later';
+      const text = `${error.message}; recording goes on, ${then}`;
       this.#options.onNotice({ level: 'warn', text });
       return false;
     }

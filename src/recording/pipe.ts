@@ -48,8 +48,6 @@ export interface PipeOptions {
 
 /** A flush that is later than this finds events whose clients may have gone meanwhile. */
 const STALL_US = 10_000_000;
-/** So often the queues may not be drained in time before what waits to be compared is let go of. */
-const MOST_IN_VAIN = 3;
 /** At the end the queues get this long to be drained, and the store is asked so often. */
 const LAST_SYNC_MS = 1500;
 const RETRY_MS = 200;
@@ -265,7 +263,7 @@ export class Pipe {
       });
     else if (drain === 'never' || !this.#witnesses.suspicious) return false;
     else if (!(await this.#syncs.all())) {
-      if (this.#syncs.inVain >= MOST_IN_VAIN) this.#witnesses.discard();
+      if (this.#syncs.hopeless) this.#witnesses.discard();
       return false;
     }
     return true;

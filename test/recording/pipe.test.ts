@@ -102,6 +102,7 @@ describe('the kernel’s queues are late', () => {
       rig.pass(61_000_000);
     }
     assert.equal(rig.syncs, 3);
+    assert.match(rig.notices.at(-1) ?? '', /what the two witnesses saw meanwhile is not compared/);
   });
 
   test('who needs the whole is told', async () => {
