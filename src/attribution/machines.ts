@@ -4,8 +4,10 @@
  * one host). Owns what is known of each verifier's life; must not know sessions.
  */
 import { BoundedMap } from './bounded-map.ts';
+import { foldOwnerName } from './client-identities.ts';
 
 export interface Machine {
+  /** As {@link foldOwnerName} gives it. */
   readonly ownerName: Buffer;
   /** First and last sign of life; -Infinity when it came from the store. */
   readonly firstUs: number;
@@ -45,7 +47,8 @@ export class Machines {
     atUs: number,
   ): boolean {
     const place = this.#place(address);
-    const { verifier, ownerName } = machine;
+    const { verifier } = machine;
+    const ownerName = foldOwnerName(machine.ownerName);
     const known = place.machines.get(verifier);
     const firstUs = known?.firstUs ?? atUs;
     const lastUs = Math.max(known?.lastUs ?? atUs, atUs);

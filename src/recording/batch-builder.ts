@@ -5,6 +5,7 @@
 import type { Evidence } from '../common/words.ts';
 import type {
   AccessUpdate,
+  LossGrowth,
   LossUpdate,
   MissingDropped,
   MissingLookup,
@@ -14,6 +15,7 @@ import type {
 export class BatchBuilder {
   readonly files: NewFile[] = [];
   losses: LossUpdate[] = [];
+  readonly grown: LossGrowth[] = [];
   readonly missing: MissingLookup[] = [];
   readonly missingDropped: MissingDropped[] = [];
   /** By evidence, session, file. */

@@ -29,6 +29,7 @@ const FIELDS = Object.keys({
   missingDropped: true,
   closed: true,
   losses: true,
+  grown: true,
 } satisfies Record<Field, true>) as Field[];
 
 const OTHERS = FIELDS.filter((field) => !['files', 'names', 'accesses'].includes(field));
@@ -53,6 +54,55 @@ export function bytesOfBatch(batch: IngestBatch): number {
 export function rowsOfBatch(batch: IngestBatch): number {
   const step = (batch.shiftUs ?? 0) === 0 ? 0 : 1;
   return FIELDS.reduce((sum, field) => sum + (batch[field]?.length ?? 0), step);
+}
+
+interface RowOwner {
+  /** In words. */
+  readonly kind: string;
+  /** Whose it is, if it is a session's that the store knows. */
+  readonly sessionId?: number;
+  /** Else whose, if it is one recording's. */
+  readonly recordingId?: number;
+  /** Operations that it stands for. */
+  readonly count?: number;
+  /** Wall clock; absent where the row has no time of its own. */
+  readonly firstUs?: number;
+  readonly lastUs?: number;
+}
+
+/** What the one row of a batch is, for the loss that it becomes when the store refuses it. */
+export function rowOf(batch: IngestBatch): RowOwner {
+  const [access] = batch.accesses ?? [];
+  if (access !== undefined) return { kind: 'an access', ...timed(access) };
+  const [missing] = batch.missing ?? [];
+  if (missing !== undefined) return { kind: 'a missing name', ...timed(missing) };
+  const [dropped] = batch.missingDropped ?? [];
+  if (dropped !== undefined) return { kind: 'a missing name', ...dropped };
+  const [note] = batch.notes ?? [];
+  if (note !== undefined) return { kind: 'a note', sessionId: note.sessionId, ...at(note) };
+  const [closed] = batch.closed ?? [];
+  if (closed !== undefined) return { kind: "a session's end", sessionId: closed.id, ...at(closed) };
+  const [revised] = batch.revised ?? [];
+  if (revised !== undefined) return { kind: 'a session', sessionId: revised.id };
+  // The store does not know this one.
+  const [opened] = batch.opened ?? [];
+  if (opened !== undefined) return { kind: 'a session', recordingId: opened.recordingId };
+  if ((batch.files ?? []).length > 0) return { kind: 'a file' };
+  if ((batch.names ?? []).length > 0) return { kind: 'a name' };
+  const [grown] = batch.grown ?? [];
+  if (grown !== undefined) return { kind: "a loss's end", recordingId: grown.recordingId };
+  // A loss that is refused belongs to a session that the store does not know.
+  return { kind: (batch.losses ?? []).length > 0 ? 'a loss' : 'a change' };
+}
+
+type Timed = Required<Pick<RowOwner, 'sessionId' | 'count' | 'firstUs' | 'lastUs'>>;
+
+function timed({ sessionId, count, firstUs, lastUs }: Timed): Timed {
+  return { sessionId, count, firstUs, lastUs };
+}
+
+function at({ atUs }: { readonly atUs: number }): Required<Pick<RowOwner, 'firstUs' | 'lastUs'>> {
+  return { firstUs: atUs, lastUs: atUs };
 }
 
 /** The first half of the rows and the second, each in the order in which they are written. */

@@ -1,7 +1,7 @@
 /**
- * The two clocks of a recording. Sensors and the session machine use CLOCK_MONOTONIC, so that a
- * step of the wall clock neither splits nor merges sessions; the store keeps wall-clock times for
- * people. Owns the translation, measured anew at each flush.
+ * The clocks of this machine. Sensors, the session machine and everything that a recording keeps in
+ * memory use CLOCK_MONOTONIC, which nobody sets; wall-clock times are made when they are written
+ * (wall-clock.ts). Owns access to both.
  */
 import { monotonicUs } from '../fanotify-ts/system.ts';
 
@@ -25,20 +25,11 @@ export function nowUs(): number {
   return clock.monotonicUs();
 }
 
-/** Wall clock now, microseconds since 1970. */
-export function wallNowUs(): number {
-  return clock.wallMs() * 1000;
-}
+/** The two reads may be apart by as long as others have the processor. */
+const READS = 3;
 
-/** A translation from monotonic to wall-clock microseconds that holds at the moment of the call. */
-export function wallTranslation(): (monotonic: number) => number {
-  const offset = wallNowUs() - nowUs();
-  return (monotonic) => Math.round(monotonic + offset);
-}
-
-/** The way back, for times that the store kept; never later than now. */
-export function monotonicOf(): (wall: number) => number {
-  const offset = wallNowUs() - nowUs();
-  const now = nowUs();
-  return (wall) => Math.min(now, wall - offset);
+/** Microseconds that the wall clock is ahead of CLOCK_MONOTONIC now; to the millisecond. */
+export function wallOffsetUs(): number {
+  const read = (): number => Math.round(clock.wallMs() * 1000 - clock.monotonicUs());
+  return Math.max(...Array.from({ length: READS }, read));
 }

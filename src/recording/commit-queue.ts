@@ -1,15 +1,17 @@
 /**
  * The last hop: batches wait here until the store has taken them, so that a full disk loses
  * nothing while memory lasts. Owns the bound, the search for a row that the store refuses, and the
- * count of everything that had to go.
+ * count of everything that had to go, which waits until the store takes something again: so that
+ * it cannot grow either. What is counted is kept as CLOCK_MONOTONIC: the clock may be set meanwhile.
  */
 import { TraceError } from '../common/errors.ts';
 import type { Store } from '../store/store.ts';
 import type { IngestBatch, LossUpdate, MissingDropped } from '../store/types.ts';
-import { bytesOfBatch, halvesOfBatch, rowsOfBatch } from './batch-parts.ts';
+import { bytesOfBatch, halvesOfBatch, rowOf, rowsOfBatch } from './batch-parts.ts';
 
 const DEFAULT_BYTES = 64 * 1024 * 1024;
-const SHOWN_REFUSALS = 3;
+const SHOWN_DETAILS = 3;
+const NOBODYS = { recordingId: null, sessionId: null } as const;
 
 export interface CommitQueueOptions {
   readonly store: Pick<Store, 'ingest'>;
@@ -27,7 +29,7 @@ export class CommitQueue {
   readonly #limit: number;
   readonly #waiting: Waiting[] = [];
   #bytes = 0;
-  /** By place and session: what was dropped, or set aside, and is not told yet. */
+  /** By place and whose it is: what was dropped, or set aside, and is not told yet. Monotonic. */
   readonly #losses = new Map<string, LossUpdate>();
 
   constructor({ store, limitBytes = DEFAULT_BYTES }: CommitQueueOptions) {
@@ -45,16 +47,42 @@ export class CommitQueue {
     return this.#bytes > this.#limit;
   }
 
-  /** What had to go since the last call. */
-  takeLosses(): LossUpdate[] {
+  /** Is there a loss that can be told: one that nothing waits before? */
+  get hasLosses(): boolean {
+    return this.#losses.size > 0 && this.waiting === 0;
+  }
+
+  /** What had to go since the last call; nothing while batches wait. */
+  takeLosses(toWall: (us: number) => number): LossUpdate[] {
+    if (!this.hasLosses) return [];
     const losses = [...this.#losses.values()];
     this.#losses.clear();
-    return losses;
+    return losses.map((loss) => ({
+      ...loss,
+      fromUs: toWall(loss.fromUs),
+      toUs: toWall(loss.toUs),
+    }));
   }
 
   /** What was drained but cannot be kept, being over the bound. */
   noteDropped(count: number, fromUs: number, toUs: number): void {
-    if (count > 0) this.#note({ where: 'writer', count, fromUs, toUs, sessionId: null });
+    if (count > 0) this.note({ ...NOBODYS, where: 'writer', count, fromUs, toUs });
+  }
+
+  /** A loss that is to be told when something can be; times are monotonic. */
+  note(loss: LossUpdate): void {
+    const { where, recordingId, sessionId, alone = false } = loss;
+    const key = `${where} ${recordingId ?? ''} ${sessionId ?? ''} ${alone}`;
+    const before = this.#losses.get(key);
+    const details = linesOf(before);
+    for (const line of linesOf(loss)) if (!details.includes(line)) details.push(line);
+    this.#losses.set(key, {
+      ...loss,
+      count: loss.count + (before?.count ?? 0),
+      fromUs: Math.min(loss.fromUs, before?.fromUs ?? Infinity),
+      toUs: Math.max(loss.toUs, before?.toUs ?? -Infinity),
+      detail: details.length === 0 ? null : details.slice(0, SHOWN_DETAILS).join('\n'),
+    });
   }
 
   /**
@@ -103,27 +131,36 @@ export class CommitQueue {
   }
 
   #setAside(batch: IngestBatch, { message }: Error): void {
-    const [access] = batch.accesses ?? [];
     const [loss] = batch.losses ?? [];
-    const { atUs } = batch;
-    this.#note({
+    const { kind, sessionId = null, recordingId = null, ...row } = rowOf(batch);
+    const { count = loss?.count, firstUs = loss?.fromUs, lastUs = loss?.toUs } = row;
+    const offsetUs = batch.clock?.offsetUs ?? 0;
+    this.note({
+      recordingId,
+      sessionId,
       where: loss?.where ?? 'refused-batch',
-      count: Math.max(1, loss?.count ?? 0),
-      fromUs: access?.firstUs ?? loss?.fromUs ?? atUs,
-      toUs: access?.lastUs ?? loss?.toUs ?? atUs,
-      // A loss that the store refused belongs to a session that it does not know.
-      sessionId: access?.sessionId ?? null,
-      detail: `the store refused ${kindOf(batch)}: ${message}`,
+      count: Math.max(1, count ?? 0),
+      fromUs: (firstUs ?? batch.atUs) - offsetUs,
+      toUs: (lastUs ?? batch.atUs) - offsetUs,
+      detail: `the store refused ${kind}: ${message}`,
     });
   }
 
   /** Sessions, files and names are kept: later batches refer to them. */
   #dropAccesses(at: number): void {
     const found = this.#waiting[at];
-    const { accesses = [], missing = [], missingDropped = [] } = found?.batch ?? {};
+    const { accesses = [], missing = [], missingDropped = [], clock } = found?.batch ?? {};
     if (found === undefined || accesses.length + missing.length === 0) return;
-    for (const { sessionId, firstUs, lastUs } of accesses)
-      this.#note({ where: 'writer', count: 1, fromUs: firstUs, toUs: lastUs, sessionId });
+    const offsetUs = clock?.offsetUs ?? 0;
+    for (const { sessionId, count, firstUs, lastUs } of accesses)
+      this.note({
+        ...NOBODYS,
+        sessionId,
+        where: 'writer',
+        count,
+        fromUs: firstUs - offsetUs,
+        toUs: lastUs - offsetUs,
+      });
     const batch = {
       ...found.batch,
       accesses: [],
@@ -135,22 +172,10 @@ export class CommitQueue {
     this.#waiting[at] = { batch, bytes };
     this.#bytes += bytes - found.bytes;
   }
+}
 
-  #note(loss: Omit<LossUpdate, 'recordingId'>): void {
-    const key = `${loss.where} ${loss.sessionId ?? ''}`;
-    const before = this.#losses.get(key);
-    const details = (before?.detail ?? '').split('\n').filter((line) => line !== '');
-    const { detail } = loss;
-    if (detail !== undefined && detail !== null && !details.includes(detail)) details.push(detail);
-    this.#losses.set(key, {
-      ...loss,
-      recordingId: null,
-      count: loss.count + (before?.count ?? 0),
-      fromUs: Math.min(loss.fromUs, before?.fromUs ?? Infinity),
-      toUs: Math.max(loss.toUs, before?.toUs ?? -Infinity),
-      detail: details.length === 0 ? null : details.slice(0, SHOWN_REFUSALS).join('\n'),
-    });
-  }
+function linesOf(loss: LossUpdate | undefined): string[] {
+  return (loss?.detail ?? '').split('\n').filter((line) => line !== '');
 }
 
 function countsBySession(dropped: readonly MissingDropped[]): MissingDropped[] {
@@ -158,12 +183,4 @@ function countsBySession(dropped: readonly MissingDropped[]): MissingDropped[] {
   for (const { sessionId, count } of dropped)
     counts.set(sessionId, (counts.get(sessionId) ?? 0) + count);
   return [...counts].map(([sessionId, count]) => ({ sessionId, count }));
-}
-
-function kindOf({ opened, files, names, accesses, losses }: IngestBatch): string {
-  if ((accesses?.length ?? 0) > 0) return 'an access';
-  if ((files?.length ?? 0) > 0) return 'a file';
-  if ((names?.length ?? 0) > 0) return 'a name';
-  if ((opened?.length ?? 0) > 0) return 'a session';
-  return (losses?.length ?? 0) > 0 ? 'a loss' : 'a change';
 }

@@ -17,13 +17,18 @@ import {
 } from '../fanotify-ts/masks.ts';
 import type { BatchBuilder } from './batch-builder.ts';
 import type { ClientFilter } from './client-filter.ts';
-import { wallNowUs } from './clock.ts';
+import { nowUs } from './clock.ts';
 import { connectedClients } from './connected-clients.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { WitnessBench } from './witness-bench.ts';
 
 /** The client of a session whose accesses could be anybody's. */
 export const UNATTRIBUTED = 'unattributed';
+
+const SHOWN_NAMES = 5;
+
+/** Events of objects that nobody can find, by root. */
+type Unlisted = Map<RootRecording, { count: number; readonly names: Set<string> }>;
 
 export interface FileAttributorOptions {
   readonly roots: ReadonlyMap<number, RootRecording>;
@@ -56,12 +61,13 @@ export class FileAttributor {
     },
   ): number {
     const { effects } = options;
+    const unlisted: Unlisted = new Map();
     let named = 0;
     let connected: readonly string[] | null = null;
     for (const event of batch.events) {
       if (event.pidClass !== 'nfsd' && event.pidClass !== 'server') continue;
       for (const root of this.#options.roots.values()) {
-        const object = this.#objectOf(root, event, options);
+        const object = this.#objectOf(root, event, { traced: options.traced, unlisted });
         if (object < 0) continue;
         if (event.pidClass === 'nfsd' && options.traced) {
           if ((event.mask & FAN_ACCESS) !== 0 && !root.isDirectory(object))
@@ -77,6 +83,7 @@ export class FileAttributor {
         named += event.count;
       }
     }
+    noteUnlisted(unlisted, options);
     return named;
   }
 
@@ -84,23 +91,17 @@ export class FileAttributor {
   #objectOf(
     root: RootRecording,
     event: FileEvent,
-    { traced, builder }: { readonly traced: boolean; readonly builder: BatchBuilder },
+    { traced, unlisted }: { readonly traced: boolean; readonly unlisted: Unlisted },
   ): number {
     const known = root.objectOfEvent(event);
     // The trace has its own way with handles that nothing explains.
     if (known >= 0 || (event.pidClass === 'nfsd' && traced)) return known;
     const found = root.seek(event);
     if (found !== null) return found;
-    const nowUs = wallNowUs();
-    builder.losses.push({
-      recordingId: root.options.recordingId,
-      sessionId: null,
-      where: 'unresolved-handle',
-      count: event.count,
-      fromUs: nowUs,
-      toUs: nowUs,
-      detail: `file ${event.name?.toString('utf8') ?? ''} in a directory that cannot be listed`,
-    });
+    const loss = unlisted.get(root) ?? { count: 0, names: new Set<string>() };
+    loss.count += event.count;
+    if (loss.names.size <= SHOWN_NAMES) loss.names.add(event.name?.toString('utf8') ?? '');
+    unlisted.set(root, loss);
     return -1;
   }
 
@@ -145,6 +146,27 @@ export class FileAttributor {
       created: root.isCreated(object),
     });
     return effects;
+  }
+}
+
+/** One loss for each root, however many names a client makes up. */
+function noteUnlisted(
+  unlisted: Unlisted,
+  { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
+): void {
+  const atUs = toWall(nowUs());
+  for (const [root, { count, names }] of unlisted) {
+    const shown = [...names].slice(0, SHOWN_NAMES).join(', ');
+    const more = names.size > SHOWN_NAMES ? ' and others' : '';
+    builder.losses.push({
+      recordingId: root.options.recordingId,
+      sessionId: null,
+      where: 'unresolved-handle',
+      count,
+      fromUs: atUs,
+      toUs: atUs,
+      detail: `file ${shown}${more} in a directory that cannot be listed`,
+    });
   }
 }
 

@@ -1,37 +1,28 @@
 /**
- * One flush: what the sensors have goes through attribution into the store, in one transaction.
- * Owns the session machine, the witnesses and what waits for the next commit. Must not know how
- * recordings begin and end.
+ * One flush: what the sensors have goes through attribution to the committer. Owns the session
+ * machine, the witnesses, and when the kernel's queues are drained first. Must not know how
+ * recordings begin and end, nor what becomes of a batch.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
 import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { NameChange } from '../store/types.ts';
+import type { LossGrowth } from '../store/types.ts';
+import { TraceError } from '../common/errors.ts';
 import { BatchBuilder } from './batch-builder.ts';
-import { ClientNames } from './client-names.ts';
-import { ClockSteps } from './clock-steps.ts';
-import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
-import { CommitQueue } from './commit-queue.ts';
-import {
-  batchOfEffects,
-  noticeOfLoss,
-  noticeOfStep,
-  noticesOfEffects,
-  stallOf,
-  type Notice,
-} from './effects.ts';
+import { nowUs } from './clock.ts';
+import { Committer } from './committer.ts';
+import { drained } from './drained.ts';
+import { stallOf, type Notice } from './effects.ts';
 import type { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
+import { LateSyncs } from './late-syncs.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
 import { Nfs4Renewals } from './nfs4-renewals.ts';
-import { Rescan } from './rescan.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { SensorSet } from './sensors.ts';
-import { SessionSpans } from './session-spans.ts';
+import type { WallClock } from './wall-clock.ts';
 import { WitnessBench } from './witness-bench.ts';
-
-/** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
-const HEARTBEAT_US = 5_000_000;
 
 export interface PipeOptions {
   readonly store: Store;
@@ -39,6 +30,8 @@ export interface PipeOptions {
   /** By root id; the recorder adds and removes. */
   readonly roots: ReadonlyMap<number, RootRecording>;
   readonly exports: ExportTable;
+  /** Losses that go on, of roots that are away; monotonic. */
+  readonly growing?: () => readonly LossGrowth[];
   /** Silence that ends a session, microseconds. */
   readonly quietUs: number;
   /** Ask for the names of clients' addresses. */
@@ -55,31 +48,33 @@ export interface PipeOptions {
 
 /** A flush that is later than this finds events whose clients may have gone meanwhile. */
 const STALL_US = 10_000_000;
+/** At the end the queues get this long to be drained, and the store is asked so often. */
+const LAST_SYNC_MS = 1500;
+const RETRY_MS = 200;
+
+/** `if-needed`: only if the witnesses disagree, and in vain if need be. */
+type Drain = 'whole' | 'if-needed' | 'never';
 
 export class Pipe {
   readonly sessions: BootSessions;
   readonly #options: PipeOptions;
   readonly #witnesses = new WitnessBench();
-  readonly #spans: SessionSpans;
-  readonly #rescan: Rescan;
-  readonly #queue: CommitQueue;
+  readonly #committer: Committer;
   readonly #nfsAttributor: NfsAttributor;
   readonly #fileAttributor: FileAttributor;
+  readonly #syncs: LateSyncs;
   readonly #renewals = new Nfs4Renewals();
-  readonly #names: ClientNames | null;
-  readonly #steps: ClockSteps;
   /** File events taken since the last commit. */
   #events: FileEvent[] = [];
   #fileLosses: LossCount[] = [];
   #fileUntilUs = 0;
-  /** Sessions that file events alone opened since the last commit. */
-  readonly #soleClient = new Set<number>();
   /** Of the last batches taken. */
   #traceSequence = 0;
   #fileSequence = 0;
   #nextFileId: number;
-  #lastCommitUs = wallNowUs();
   #failure: string | null = null;
+  /** Why the kernel's queues could not be drained for somebody who needs the whole. */
+  #late: unknown = null;
   /** When the sensors were drained last, monotonic. */
   #drainedUs = nowUs();
   /** Did a client ever show in file events alone: of a server of user space? */
@@ -92,56 +87,50 @@ export class Pipe {
     const { store, sensors, roots, exports } = options;
     this.#flushUs = options.flushUs ?? 0;
     this.#serverPorts = options.serverPorts;
-    this.#queue = new CommitQueue({ store, limitBytes: options.pendingBytes });
     const next = store.nextIds();
     this.#nextFileId = next.file;
-    this.#names = options.reverseLookup === true ? new ClientNames() : null;
-    this.#steps = new ClockSteps({ known: store.clock() });
-    const shiftUs = this.#steps.take();
-    // The time of the last batch moves along: the gap that follows it begins there.
-    if (shiftUs !== 0)
-      store.ingest({
-        atUs: (store.lastIngestUs() ?? 0) + shiftUs,
-        shiftUs,
-        clock: this.#steps.row,
-      });
-    const toMonotonic = monotonicOf();
-    const open = store.openSessions();
-    this.#spans = new SessionSpans(open);
+    const nextFileId = (): number => this.#nextFileId++;
+    const serverPorts = (): readonly number[] => this.#serverPorts;
+    this.#committer = new Committer({
+      store,
+      roots,
+      serverPorts,
+      nextFileId,
+      growing: options.growing ?? (() => []),
+      knownClients: () => exports.clients(),
+      tier: () => sensors.tier,
+      reverseLookup: options.reverseLookup === true,
+      pendingBytes: options.pendingBytes,
+      onNotice: options.onNotice,
+    });
+    this.#syncs = new LateSyncs(options);
+    const { toMonotonic } = this.wall;
     this.sessions = new BootSessions({
       nextSessionId: next.session,
       quietUs: options.quietUs,
       identities: store.identities(),
-      open: open.map((session) => ({
+      open: store.openSessions().map((session) => ({
         ...session,
         openedUs: toMonotonic(session.openedUs),
         lastUs: toMonotonic(session.lastUs),
       })),
       pending: store.pendingBoots().map((boot) => ({ ...boot, atUs: toMonotonic(boot.atUs) })),
     });
-    const shared = {
-      roots,
-      sessions: this.sessions,
-      witnesses: this.#witnesses,
-      nextFileId: () => this.#nextFileId++,
-    };
+    const shared = { roots, sessions: this.sessions, witnesses: this.#witnesses, nextFileId };
     this.#nfsAttributor = new NfsAttributor({
       ...shared,
       exports,
       refreshNames: async () => {
-        await sensors.syncFiles();
+        await this.#syncs.files();
         this.#takeFileEvents();
       },
     });
-    const serverPorts = (): readonly number[] => this.#serverPorts;
     this.#fileAttributor = new FileAttributor({ ...shared, serverPorts });
-    this.#rescan = new Rescan({
-      ...shared,
-      serverPorts,
-      spans: this.#spans,
-      knownClients: () => exports.clients(),
-      filesOf: (session) => new Set(store.fileIdsOf(session)),
-    });
+  }
+
+  /** What every time that is written, or shown, is translated by. */
+  get wall(): WallClock {
+    return this.#committer.wall;
   }
 
   /** Takes over what may change while recording runs. */
@@ -167,7 +156,7 @@ export class Pipe {
 
   /** Wall clock, microseconds. */
   get lastCommitUs(): number {
-    return this.#lastCommitUs;
+    return this.wall.toWall(this.#committer.lastUs);
   }
 
   /** Why the last flush failed; null if it did not. */
@@ -177,23 +166,57 @@ export class Pipe {
 
   /** Flushes that the store has not taken yet. */
   get uncommitted(): number {
-    return this.#queue.waiting;
+    return this.#committer.waiting;
   }
 
   forget(root: RootRecording): void {
     this.#witnesses.forget(root);
-    this.#rescan.forget(root);
+    this.#committer.forget(root);
   }
 
   /**
    * @param whole first drain the kernel's own queues. Twice, so that reads which fall between the
-   *   drains of the two witnesses are judged too.
+   *   drains of the two witnesses are judged too. Throws if they cannot be drained in time.
    * @param withinMs how long each drain of the kernel's queues may take
    */
   async flush(whole: boolean, withinMs?: number): Promise<void> {
+    await this.#noting(async () => {
+      await this.#flushOnce(whole ? 'whole' : 'if-needed', withinMs);
+      if (!whole) return;
+      await this.#flushOnce('whole', withinMs);
+      await this.#committer.settle({ whole, traced: this.#traced });
+    });
+  }
+
+  /**
+   * The last flush: a whole one, or, when the kernel's queues cannot be drained in time, one of what
+   * has come out of them.
+   * @param endUs until when it is tried again, monotonic
+   */
+  async finish(endUs: number): Promise<void> {
+    for (;;)
+      try {
+        await this.flush(true, LAST_SYNC_MS);
+        return;
+      } catch (error) {
+        if (!(error instanceof TraceError)) throw error;
+        if (nowUs() < endUs) {
+          await delay(RETRY_MS);
+          continue;
+        }
+        // It was the store, and what was drained waits for it.
+        if (error !== this.#late) throw error;
+        await this.#noting(() => this.#flushOnce('never'));
+        const text = `ended without what the kernel still had: ${error.message}`;
+        this.#options.onNotice({ level: 'warn', text });
+        return;
+      }
+  }
+
+  /** The failure that `status` tells of is that of the last flush. */
+  async #noting(work: () => Promise<void>): Promise<void> {
     try {
-      await this.#flushOnce(whole || this.#witnesses.suspicious, withinMs);
-      if (whole) await this.#flushOnce(true, withinMs);
+      await work();
       this.#failure = null;
     } catch (error) {
       this.#failure = (error as Error).message;
@@ -201,19 +224,21 @@ export class Pipe {
     }
   }
 
-  async #flushOnce(drained: boolean, withinMs?: number): Promise<void> {
+  async #flushOnce(drain: Drain, withinMs?: number): Promise<void> {
+    // Once, so that all times of one batch are of one clock.
+    this.wall.look();
     // First, since a file system that was unmounted cannot be brought up to date.
     await this.#options.exports.refresh();
-    if (drained) await this.#options.sensors.sync(withinMs);
-    this.#witnesses.next(wallNowUs());
+    const drained = await this.#isDrained(drain, withinMs);
+    this.#witnesses.next(nowUs());
     // The trace first: what it names has then been created in an event of the file side.
     const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
     const builder = new BatchBuilder();
     const effects: SessionEffect[] = [];
-    const toWall = wallTranslation();
+    const { toWall } = this.wall;
     let failure: Error | null = null;
     try {
-      if (this.#queue.full) this.#drop(trace, toWall);
+      if (this.#committer.full) this.#drop(trace);
       else await this.#attribute(trace, { builder, effects, toWall, drained });
     } catch (error) {
       // The sensors have given it away, and the session machine has seen a part of it: that part
@@ -223,39 +248,59 @@ export class Pipe {
     }
     this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
-    const { traced } = this.#options.sensors;
-    if (!traced) this.#witnesses.discard();
+    if (!this.#options.sensors.traced) this.#witnesses.discard();
     else if (failure === null && (drained || !this.#witnesses.suspicious))
-      builder.losses.push(...this.#witnesses.judge());
+      builder.losses.push(...this.#witnesses.judge(toWall));
     await this.commitWithRescan(effects, builder, drained);
     if (failure !== null) throw failure;
   }
 
+  /** Has everything that happened before this call come out of the kernel's queues? */
+  async #isDrained(drain: Drain, withinMs?: number): Promise<boolean> {
+    if (drain === 'whole')
+      await this.#options.sensors.sync(withinMs).catch((error: unknown) => {
+        this.#late = error;
+        throw error;
+      });
+    else if (drain === 'never' || !this.#witnesses.suspicious) return false;
+    else if (!(await this.#syncs.all())) {
+      if (this.#syncs.hopeless) this.#witnesses.discard();
+      return false;
+    }
+    return true;
+  }
+
+  /** File events are the record of some client if any was ever known by them. */
+  get #traced(): boolean {
+    return this.#options.sensors.tier !== 'sole-client' && !this.#byFileEvents;
+  }
+
   /** Writes losses after a look at what they may have hidden. */
-  async commitWithRescan(
+  commitWithRescan(
     effects: readonly SessionEffect[],
     builder: BatchBuilder,
     whole: boolean,
   ): Promise<void> {
-    builder.losses.push(...this.#queue.takeLosses());
-    this.#follow(effects);
-    // File events are the record of some client if any was ever known by them.
-    const traced = this.#options.sensors.tier !== 'sole-client' && !this.#byFileEvents;
-    await this.#rescan.apply(builder, { whole, traced });
-    this.commit(effects, builder);
+    return this.#committer.commitWithRescan(effects, builder, { whole, traced: this.#traced });
   }
 
-  #follow(effects: readonly SessionEffect[]): void {
-    const atUs = wallNowUs();
-    this.#spans.follow({ atUs, ...batchOfEffects(effects, wallTranslation(), () => 'exact') });
+  /** Writes what the session machine decided, with the accesses and losses of a builder. */
+  commit(effects: readonly SessionEffect[], builder?: BatchBuilder): void {
+    this.#committer.commit(effects, builder);
+  }
+
+  /** The same, when no other commit may follow that would tell what this one has lost. */
+  async commitLast(effects: readonly SessionEffect[], builder?: BatchBuilder): Promise<void> {
+    this.commit(effects, builder);
+    await this.#committer.settle({ whole: true, traced: this.#traced });
   }
 
   /** The store has taken nothing for so long that memory is full: what comes is only counted. */
-  #drop(trace: NfsBatch, toWall: (us: number) => number): void {
+  #drop(trace: NfsBatch): void {
     this.#takeFileEvents();
-    const { count, fromUs } = this.#contents(trace, toWall);
+    const { count, fromUs } = drained(trace, this.#events, this.#drainedUs);
     this.#events = [];
-    this.#queue.noteDropped(count, fromUs, wallNowUs());
+    this.#committer.noteDropped(count, fromUs);
   }
 
   /** Everything that was drained, and what it makes the session machine do. */
@@ -286,8 +331,7 @@ export class Pipe {
       if (named > 0 && this.#drainedUs - lastUs > this.#flushUs + STALL_US)
         builder.losses.push(stallOf(named, toWall(lastUs), toWall(this.#drainedUs)));
     } finally {
-      for (const effect of effects.slice(before))
-        if (effect.kind === 'opened') this.#soleClient.add(effect.session.id);
+      this.#committer.noteSoleClient(effects.slice(before));
     }
     this.#events = [];
     const now = nowUs();
@@ -321,11 +365,11 @@ export class Pipe {
 
   /** What an attribution that failed may not have looked at any more, all of it, as one loss. */
   #takeAbandoned(
-    { rows, markers }: NfsBatch,
+    trace: NfsBatch,
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     error: Error,
   ): void {
-    const { count, fromUs } = this.#contents({ rows, markers }, toWall);
+    const { count, fromUs } = drained(trace, this.#events, this.#drainedUs);
     this.#events = [];
     if (count === 0) return;
     builder.losses.push({
@@ -333,26 +377,10 @@ export class Pipe {
       sessionId: null,
       where: 'attribution',
       count,
-      fromUs,
-      toUs: wallNowUs(),
+      fromUs: toWall(fromUs),
+      toUs: toWall(nowUs()),
       detail: error.message,
     });
-  }
-
-  /** How much was drained, and since when it may be. */
-  #contents(
-    { rows, markers }: Pick<NfsBatch, 'rows' | 'markers'>,
-    toWall: (us: number) => number,
-  ): { readonly count: number; readonly fromUs: number } {
-    const sum = (counts: readonly { readonly count: number }[]): number =>
-      counts.reduce((total, { count }) => total + count, 0);
-    const firsts = [...rows.map(({ firstUs }) => firstUs), ...markers.map(({ atUs }) => atUs)];
-    // Events of files have no time; they came since the last drain.
-    const earliest = (least: number, us: number): number => Math.min(least, toWall(us));
-    return {
-      count: sum(rows) + sum(this.#events) + markers.length,
-      fromUs: firsts.reduce(earliest, toWall(this.#drainedUs)),
-    };
   }
 
   #addLosses(builder: BatchBuilder, trace: NfsBatch, toWall: (us: number) => number): void {
@@ -366,68 +394,5 @@ export class Pipe {
         toUs: toWall(toUs),
       });
     this.#fileLosses = [];
-  }
-
-  /** What a client made too large to be kept: a loss. */
-  #noteLeftOut(root: RootRecording, { losses }: BatchBuilder, atUs: number): void {
-    const count = root.takeLeftOut();
-    if (count === 0) return;
-    losses.push({
-      recordingId: root.options.recordingId,
-      sessionId: null,
-      where: 'index',
-      count,
-      fromUs: this.#lastCommitUs,
-      toUs: atUs,
-      detail: 'objects or names beyond what is kept: see docs/handle-index.md',
-    });
-  }
-
-  /** Writes what the session machine decided, with the accesses and losses of a builder. */
-  commit(effects: readonly SessionEffect[], builder = new BatchBuilder()): void {
-    const { onNotice } = this.#options;
-    const atUs = wallNowUs();
-    const names: NameChange[] = [];
-    for (const root of this.#options.roots.values()) {
-      for (const change of root.nameChanges()) names.push(change);
-      this.#noteLeftOut(root, builder, atUs);
-    }
-    const mounts = [...this.#options.roots.values()].flatMap((root) => root.newMounts());
-    const accesses = builder.accesses();
-    const { losses, missing, missingDropped } = builder;
-    const clientNames = this.#names?.take() ?? [];
-    const shiftUs = this.#steps.take();
-    this.#spans.shift(shiftUs);
-    this.#follow(effects);
-    const idle =
-      this.#queue.waiting === 0 &&
-      shiftUs === 0 &&
-      [effects, mounts, names, clientNames, accesses, losses, missing, missingDropped].every(
-        ({ length }) => length === 0,
-      );
-    if (idle && atUs - this.#lastCommitUs < HEARTBEAT_US) return;
-    this.#queue.commit({
-      atUs,
-      clock: this.#steps.row,
-      shiftUs,
-      clientNames,
-      ...batchOfEffects(effects, wallTranslation(), (id) =>
-        this.#soleClient.has(id) ? 'sole-client' : this.#options.sensors.tier,
-      ),
-      files: builder.files,
-      mounts,
-      names,
-      accesses,
-      missing,
-      missingDropped,
-      losses,
-    });
-    this.#lastCommitUs = atUs;
-    this.#soleClient.clear();
-    if (shiftUs !== 0) onNotice(noticeOfStep(shiftUs));
-    for (const effect of effects)
-      if (effect.kind === 'opened') this.#names?.want(effect.session.client);
-    for (const notice of noticesOfEffects(effects)) onNotice(notice);
-    for (const loss of losses) onNotice(noticeOfLoss(loss));
   }
 }

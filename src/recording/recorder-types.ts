@@ -7,8 +7,24 @@ import type { TraceError } from '../common/errors.ts';
 import type { LossTotal, OnLoss } from '../store/types.ts';
 import type { AbsentRoot } from './absent-roots.ts';
 import type { Notice } from './effects.ts';
+import type { ExportReader } from './export-table.ts';
+import type { PipeOptions } from './pipe.ts';
 import type { RootRecording } from './root-recording.ts';
-import type { SensorsStatus } from './sensors.ts';
+import type { SensorSet, SensorsOptions, SensorsStatus } from './sensors.ts';
+import type { RootIndex } from './volume.ts';
+
+export type RecorderOptions = SensorsOptions &
+  Omit<PipeOptions, 'sensors' | 'roots' | 'exports' | 'growing'> & {
+    /** Instead of this machine's kernel and trees. */
+    readonly replay?: ReplayParts | undefined;
+  };
+
+/** What a replay puts in the place of the kernel. */
+export interface ReplayParts {
+  readonly sensors: SensorSet;
+  readonly exports: ExportReader;
+  readonly root: (path: Buffer) => RootIndex | undefined;
+}
 
 export interface StartRequest {
   readonly path: Buffer;
@@ -36,10 +52,11 @@ export interface RecordingStatus {
   readonly walking: boolean;
   /** Why a file system of it could not be listed, which is tried again; null if all could be. */
   readonly unlisted: string | null;
+  /** Wall clock, microseconds. */
   readonly startedUs: number;
   /** Directories that the last walk could not list: handles from there have no name. */
   readonly unreadable: number;
-  /** Mounts below the root: not recorded. */
+  /** Mounts below the root that are not recorded with it. */
   readonly mountsBelow: number;
   /** Objects that share the hash of their NFS handle with another. */
   readonly collisions: number;
@@ -67,7 +84,8 @@ export interface RecorderStatus extends SensorsStatus {
   readonly drops: SessionDrops;
 }
 
-export function describe(root: RootRecording): RecordingStatus {
+/** @param toWall monotonic to wall-clock microseconds, as for {@link describeAbsent} */
+export function describe(root: RootRecording, toWall: (us: number) => number): RecordingStatus {
   const { rootId, recordingId, label, startedUs } = root.options;
   return {
     rootId,
@@ -77,7 +95,7 @@ export function describe(root: RootRecording): RecordingStatus {
     objects: root.objects,
     walking: root.summary === null && root.unlisted === null,
     unlisted: root.unlisted,
-    startedUs,
+    startedUs: toWall(startedUs),
     unreadable: root.summary?.unreadable ?? 0,
     mountsBelow: root.mountsBelow,
     collisions: root.summary?.collisions ?? 0,
@@ -86,8 +104,12 @@ export function describe(root: RootRecording): RecordingStatus {
   };
 }
 
-export function describeAbsent({ recording, why }: AbsentRoot): RecordingStatus {
-  const { rootId, id, root, label, startedUs } = recording;
+export function describeAbsent(
+  { recording, startedUs: sinceUs, why }: AbsentRoot,
+  toWall: (us: number) => number,
+): RecordingStatus {
+  const { rootId, id, root, label } = recording;
+  const startedUs = toWall(sinceUs);
   const counts = { objects: 0, unreadable: 0, mountsBelow: 0, collisions: 0, refused: 0 };
   const nothing = { ...counts, walking: false, unlisted: null };
   return { rootId, recordingId: id, path: root, label, startedUs, waiting: why, ...nothing };

@@ -6,51 +6,39 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../common/errors.ts';
 import { BatchBuilder } from './batch-builder.ts';
+import { growthOf } from './absent-roots.ts';
 import { ClientFilter } from './client-filter.ts';
-import { nowUs, wallNowUs } from './clock.ts';
-import { ExportTable, type ExportReader } from './export-table.ts';
-import { Pipe, type PipeOptions } from './pipe.ts';
-import { RootPlaces, type Resumed } from './root-places.ts';
+import { nowUs } from './clock.ts';
+import { ExportTable } from './export-table.ts';
 import { knownFilesOf } from './file-numbers.ts';
+import { Pipe } from './pipe.ts';
+import { RootPlaces, type Resumed } from './root-places.ts';
 import { RootRecording } from './root-recording.ts';
 import {
   closedIn,
   describe,
   describeAbsent,
   noticeOfTier,
+  type RecorderOptions,
   type RecorderStatus,
   type RecordingStatus,
   type StartRequest,
   type StoppedRecording,
 } from './recorder-types.ts';
-import { Sensors, type SensorSet, type SensorsOptions } from './sensors.ts';
-import type { RootIndex } from './volume.ts';
+import { Sensors, type SensorSet } from './sensors.ts';
+import { Turns } from './turns.ts';
 import { withoutWalkSince } from './walks.ts';
 
 export type * from './recorder-types.ts';
 
-/** At the end the kernel's queues get this long to be drained, and the store is asked so often. */
+/** At the end the sensors get this long to hand over what they have. */
 const LAST_SYNC_MS = 1500;
-const RETRY_MS = 200;
 
 /**
  * How long the answer to a start waits for the root's listing, so that most answers tell what it
  * could not take in. 100,000 files take longer; find(1) needs more than this for them.
  */
 const FIRST_WORD_MS = 30;
-
-export type RecorderOptions = SensorsOptions &
-  Omit<PipeOptions, 'sensors' | 'roots' | 'exports'> & {
-    /** Instead of this machine's kernel and trees. */
-    readonly replay?: ReplayParts | undefined;
-  };
-
-/** What a replay puts in the place of the kernel. */
-export interface ReplayParts {
-  readonly sensors: SensorSet;
-  readonly exports: ExportReader;
-  readonly root: (path: Buffer) => RootIndex | undefined;
-}
 
 export class Recorder {
   readonly #options: RecorderOptions;
@@ -59,13 +47,10 @@ export class Recorder {
   readonly #exports: ExportTable;
   readonly #pipe: Pipe;
   readonly #places: RootPlaces;
-  /** One piece of work at a time; later callers wait for their turn. */
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** Is what was resumed at the start being listed? Nothing was committed yet. */
   #listing = false;
   #ended = false;
-  /** When the work under way began, monotonic; null if there is none. */
-  #busySince: number | null = null;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
@@ -83,6 +68,7 @@ export class Recorder {
       sensors: this.#sensors,
       roots: this.#roots,
       exports: this.#exports,
+      growing: () => this.#places.absent.growing(),
     });
     this.#places = new RootPlaces({
       store: options.store,
@@ -124,9 +110,11 @@ export class Recorder {
       this.#listing = false;
       return wanted;
     };
-    void this.#exclusively(() => this.#places.goOn(resumed, listed)).catch((error: unknown) => {
-      onNotice({ level: 'warn', text: `recordings go on, but: ${(error as Error).message}` });
-    });
+    void this.#turns
+      .take(() => this.#places.goOn(resumed, listed))
+      .catch((error: unknown) => {
+        onNotice({ level: 'warn', text: `recordings go on, but: ${(error as Error).message}` });
+      });
   }
 
   /**
@@ -135,18 +123,20 @@ export class Recorder {
    */
   startRoot(request: StartRequest): Promise<RecordingStatus> {
     return new Promise((resolve, reject) => {
-      this.#exclusively(async () => {
-        const root = this.#begin(request);
-        const walk = this.#walk([root]);
-        try {
-          await Promise.race([walk, delay(FIRST_WORD_MS)]);
-        } catch (error) {
-          this.#abandon(root);
-          throw error;
-        }
-        resolve(describe(root));
-        await this.#places.orLater(walk);
-      }).catch(reject);
+      this.#turns
+        .take(async () => {
+          const root = this.#begin(request);
+          const walk = this.#walk([root]);
+          try {
+            await Promise.race([walk, delay(FIRST_WORD_MS)]);
+          } catch (error) {
+            this.#abandon(root);
+            throw error;
+          }
+          resolve(this.#describe(root));
+          await this.#places.orLater(walk);
+        })
+        .catch(reject);
     });
   }
 
@@ -164,8 +154,10 @@ export class Recorder {
     // Nothing is written before the root has been opened: a refused start leaves no trace.
     const root = this.#newRoot(request.path);
     root.open();
-    const startedUs = wallNowUs();
+    const startedUs = nowUs();
     try {
+      // A step of the clock that waits for the store would move what comes before it.
+      this.#pipe.commit([]);
       const rootId = store.ensureRoot(request.path);
       const recordingId = store.startRecording({
         rootId,
@@ -173,7 +165,7 @@ export class Recorder {
         clients: [...request.clients],
         tier: this.#sensors.tier,
         onLoss,
-        atUs: startedUs,
+        atUs: this.#pipe.wall.toWall(startedUs),
       });
       const { label } = request;
       const identity = { rootId, recordingId, clients, label, onLoss, startedUs };
@@ -190,7 +182,7 @@ export class Recorder {
   /** A start that failed on the way to its answer: whoever asked is told, and nothing is recorded. */
   #abandon(root: RootRecording): void {
     const { rootId, recordingId } = root.options;
-    this.#options.store.stopRecording(recordingId, wallNowUs());
+    this.#options.store.stopRecording(recordingId, this.#pipe.wall.nowUs);
     this.#drop(root);
     this.#pipe.commit(this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop'));
   }
@@ -207,15 +199,15 @@ export class Recorder {
 
   /** A root once its listing has ended; none if it is not recorded. */
   walked(rootId: number): Promise<RecordingStatus[]> {
-    return this.#exclusively(() => {
+    return this.#turns.take(() => {
       const root = this.#roots.get(rootId);
-      return Promise.resolve(root === undefined ? [] : [describe(root)]);
+      return Promise.resolve(root === undefined ? [] : [this.#describe(root)]);
     });
   }
 
   /** Ends the recording of one root after draining every queue; null if it is not recorded. */
   stopRoot(rootId: number): Promise<StoppedRecording | null> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#flush(true);
       const { store } = this.#options;
       const root = this.#roots.get(rootId);
@@ -225,9 +217,10 @@ export class Recorder {
       const recordingId = root?.options.recordingId ?? absent?.recording.id ?? 0;
       const effects = this.#pipe.sessions.closeRoot(rootId, nowUs(), 'stop');
       const builder = new BatchBuilder();
-      if (absent !== undefined) builder.losses.push(this.#places.absent.lossOf(absent));
-      this.#pipe.commit(effects, builder);
-      store.stopRecording(recordingId, wallNowUs());
+      const { wall } = this.#pipe;
+      if (absent !== undefined) builder.grown.push(...growthOf(absent));
+      await this.#pipe.commitLast(effects, builder);
+      store.stopRecording(recordingId, wall.nowUs);
       if (root !== undefined) this.#drop(root);
       this.#places.absent.delete(rootId);
       return {
@@ -241,7 +234,7 @@ export class Recorder {
 
   /** Takes what the sensors have and commits it; looks after roots that come and go. */
   flush(): Promise<void> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       if (this.#ended) return;
       await this.#places.follow();
       try {
@@ -260,8 +253,7 @@ export class Recorder {
 
   /** For how long the work under way has not ended; walks, which may be long, are left out. */
   get busyMs(): number {
-    const sinceUs = this.#busySince === null ? null : withoutWalkSince(this.#busySince);
-    return sinceUs === null ? 0 : (nowUs() - sinceUs) / 1000;
+    return this.#turns.busyUs(withoutWalkSince) / 1000;
   }
 
   /** Takes over what may change while recording runs. */
@@ -271,7 +263,7 @@ export class Recorder {
 
   /** Closes a client's sessions by hand; its next access opens a new one. Gives their ids. */
   beginSession(client: string, rootId: number | null): Promise<number[]> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#flush(true);
       const effects = this.#pipe.sessions.begin(client, rootId, nowUs());
       this.#pipe.commit(effects);
@@ -281,9 +273,9 @@ export class Recorder {
 
   /** A named moment in every open session; flushes first, so that it lies after what was seen. */
   mark(text: string): Promise<number[]> {
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       await this.#flush(true);
-      return this.#options.store.addMark({ text, atUs: wallNowUs() });
+      return this.#options.store.addMark({ text, atUs: this.#pipe.wall.nowUs });
     });
   }
 
@@ -291,8 +283,8 @@ export class Recorder {
     return {
       ...this.#sensors.status(),
       recordings: [
-        ...[...this.#roots.values()].map(describe),
-        ...this.#places.absent.all().map(describeAbsent),
+        ...[...this.#roots.values()].map((root) => this.#describe(root)),
+        ...this.#places.absent.all().map((one) => describeAbsent(one, this.#pipe.wall.toWall)),
       ],
       unresolved: this.#pipe.unresolved,
       outside: this.#pipe.outside,
@@ -302,6 +294,10 @@ export class Recorder {
       open: this.#pipe.sessions.open,
       drops: this.#pipe.sessions.drops,
     };
+  }
+
+  #describe(root: RootRecording): RecordingStatus {
+    return describe(root, this.#pipe.wall.toWall);
   }
 
   rootIdOf(path: Buffer): number | undefined {
@@ -329,9 +325,11 @@ export class Recorder {
   stop(options: { readonly withinMs: number } = { withinMs: 0 }): Promise<void> {
     const end = nowUs() + options.withinMs * 1000;
     this.endListing();
-    return this.#exclusively(async () => {
+    return this.#turns.take(async () => {
       try {
-        if (!this.#ended) await this.#lastFlush(end);
+        if (this.#ended) return;
+        await this.#pipe.finish(end);
+        await this.#places.noteRemounts();
       } finally {
         this.#endTap();
         for (const root of this.#roots.values()) root.close();
@@ -351,22 +349,11 @@ export class Recorder {
     tap.close();
   }
 
-  async #lastFlush(endUs: number): Promise<void> {
-    for (;;)
-      try {
-        await this.#flush(true, LAST_SYNC_MS);
-        return;
-      } catch (error) {
-        if (!(error instanceof TraceError) || nowUs() >= endUs) throw error;
-        await delay(RETRY_MS);
-      }
-  }
-
   /** A flush notices what became of mounts; what that means for a recording is told here. */
-  async #flush(whole: boolean, withinMs?: number): Promise<void> {
+  async #flush(whole: boolean): Promise<void> {
     if (this.#ended)
       throw new TraceError({ code: 'ending', message: 'the daemon ends', exit: 'unavailable' });
-    await this.#pipe.flush(whole, withinMs);
+    await this.#pipe.flush(whole);
     await this.#places.noteRemounts();
   }
 
@@ -381,18 +368,5 @@ export class Recorder {
     this.#roots.delete(root.options.rootId);
     this.#pipe.forget(root);
     root.close();
-  }
-
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(async () => {
-      this.#busySince = nowUs();
-      try {
-        return await work();
-      } finally {
-        this.#busySince = null;
-      }
-    });
-    this.#tail = result.catch(() => undefined);
-    return result;
   }
 }

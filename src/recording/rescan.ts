@@ -10,11 +10,14 @@ import { TraceError } from '../common/errors.ts';
 import { operationBit } from '../common/words.ts';
 import type { LossUpdate } from '../store/types.ts';
 import type { BatchBuilder } from './batch-builder.ts';
-import { monotonicOf, nowUs } from './clock.ts';
+import { compareBytes } from '../common/bytes.ts';
+import { nowUs, wallOffsetUs } from './clock.ts';
 import { connectedClients } from './connected-clients.ts';
 import { UNATTRIBUTED } from './file-attributor.ts';
 import type { RootRecording } from './root-recording.ts';
 import type { SessionSpan, SessionSpans } from './session-spans.ts';
+import type { AccessTime } from './volumes.ts';
+import type { WallClock } from './wall-clock.ts';
 
 /** Losses of what clients did; the trace of the kernel's server is their record where there is one. */
 const OF_TRACE = new Set([
@@ -33,6 +36,8 @@ const OF_FILES = new Set([
   'fanotify-watch',
   'fanotify-read',
   'fanotify-malformed',
+  // The trace knows of a read that no file event tells of: others may be missing too.
+  'witness-fanotify',
 ]);
 const OF_BOTH = new Set([
   'attribution',
@@ -51,6 +56,9 @@ const TICK_US = 10_000;
 export interface RescanOptions {
   readonly roots: ReadonlyMap<number, RootRecording>;
   readonly spans: SessionSpans;
+  readonly wall: Pick<WallClock, 'toWall' | 'toMonotonic'>;
+  /** Batches that the store has not taken: what it says of a session is not all. */
+  readonly waiting: () => number;
   readonly serverPorts: () => readonly number[];
   /** Addresses that have asked the kernel's server lately. */
   readonly knownClients: () => Iterable<string>;
@@ -59,6 +67,7 @@ export interface RescanOptions {
   readonly filesOf: (sessionId: number) => ReadonlySet<number>;
 }
 
+/** Monotonic. */
 interface Span {
   readonly fromUs: number;
   readonly toUs: number;
@@ -70,7 +79,7 @@ type Late = Span & { readonly where: string };
 export class Rescan {
   readonly #options: RescanOptions;
   /** By root: what could not be looked at yet. */
-  readonly #late = new Map<RootRecording, Late>();
+  readonly #waiting = new Map<RootRecording, Late>();
   #nextUs = 0;
 
   constructor(options: RescanOptions) {
@@ -78,12 +87,13 @@ export class Rescan {
   }
 
   forget(root: RootRecording): void {
-    this.#late.delete(root);
+    this.#waiting.delete(root);
   }
 
   /**
    * Looks for what the losses of a flush may have hidden: adds it to the builder, and says in the
-   * detail of each loss what was found.
+   * detail of each loss what was found. While the store takes nothing it only notes what to look
+   * for: what was found would fill the memory that is short then, and be found again.
    * @param options.whole look also if the last look was only just now
    * @param options.traced is the kernel server's trace the record of its clients?
    */
@@ -93,22 +103,22 @@ export class Rescan {
   ): Promise<void> {
     builder.losses = builder.losses.flatMap((loss) => this.#ofRoots(loss));
     const helped = builder.losses.filter(({ where }) => HELPED.has(where));
-    if (helped.length === 0 && this.#late.size === 0) return;
+    if (helped.length === 0 && this.#waiting.size === 0) return;
     const began = nowUs();
-    const early = !options.whole && began < this.#nextUs;
+    const early = this.#options.waiting() > 0 || (!options.whole && began < this.#nextUs);
     for (const root of this.#options.roots.values()) {
       const mine = helped.filter(({ recordingId }) => recordingId === root.options.recordingId);
-      const late = this.#late.get(root);
-      const all: readonly Late[] = late === undefined ? mine : [...mine, late];
+      const late = this.#waiting.get(root);
+      const all = [...mine.map((loss) => this.#late(loss)), ...(late === undefined ? [] : [late])];
       const [first] = all;
       if (first === undefined || (early && mine.length === 0)) continue;
       const span = { ...unite(all), where: first.where };
       if (early) {
-        this.#late.set(root, span);
+        this.#waiting.set(root, span);
         annotate(builder, mine, 'what can be known of that time is looked for later');
         continue;
       }
-      this.#late.delete(root);
+      this.#waiting.delete(root);
       const text = await this.#look(root, span, {
         builder,
         names: all.some(({ where }) => !OF_TRACE.has(where)),
@@ -116,8 +126,7 @@ export class Rescan {
         traced: options.traced,
       });
       if (mine.length > 0) annotate(builder, mine, text);
-      // The loss itself was told then: this row only says what was done.
-      else builder.losses.push({ ...span, ...ofAll(root), count: 0, detail: text });
+      else builder.losses.push(this.#afterwards(root, span, text));
     }
     if (!early) this.#nextUs = nowUs() + SHARE * (nowUs() - began);
   }
@@ -137,12 +146,16 @@ export class Rescan {
   ): Promise<string> {
     const { builder, traced } = options;
     const names = options.names ? 'names were read anew' : '';
-    let found: Awaited<ReturnType<RootRecording['accessedBetween']>>;
+    let found: readonly AccessTime[];
     try {
       // Not what was listed since: a root that is taken up again has just been.
-      if (options.names) await root.rewalk(monotonicOf()(toUs));
+      if (options.names) await root.rewalk(this.#options.wall.toMonotonic(toUs));
       if (!options.accesses) return names;
-      found = await root.accessedBetween(fromUs - TICK_US, toUs);
+      // Access times are of the clock as it is now, however the recording's own has been set.
+      const offsetUs = wallOffsetUs();
+      found = (await root.accessedBetween(fromUs - TICK_US + offsetUs, toUs + offsetUs)).map(
+        (time) => ({ ...time, atUs: time.atUs - offsetUs }),
+      );
     } catch (error) {
       if (!(error instanceof TraceError)) throw error;
       return `the root could not be looked at: ${error.message}`;
@@ -157,11 +170,19 @@ export class Rescan {
     if (sessions.length > 1) return `${text}; ${sessions.length} sessions were open`;
     if (others > 0)
       return `${text}; besides session-${only.id}, ${count(others, 'other client', 'other clients')} may have made them`;
+    const { recordingId } = root.options;
+    if (!this.#options.spans.remembers(recordingId, fromUs))
+      return `${text}; too long ago to know whether session-${only.id} alone was open`;
     const had = this.#options.filesOf(only.id);
-    const news = found.filter(({ object }) => {
-      const file = root.knownFileOf(object);
-      return file === undefined || !(had.has(file) || builder.has(only.id, file));
-    });
+    const news = found
+      .filter(({ object }) => {
+        const file = root.knownFileOf(object);
+        return file === undefined || !(had.has(file) || builder.has(only.id, file));
+      })
+      .sort(
+        (a, b) => a.atUs - b.atUs || compareBytes(root.pathOf(a.object), root.pathOf(b.object)),
+      );
+    const { toWall } = this.#options.wall;
     for (const [order, { object, atUs, link }] of news.entries())
       builder.add({
         sessionId: only.id,
@@ -169,8 +190,8 @@ export class Rescan {
         operations: operationBit(link ? 'readlink' : 'read'),
         count: 1,
         bytes: 0,
-        firstUs: atUs,
-        lastUs: atUs,
+        firstUs: toWall(atUs),
+        lastUs: toWall(atUs),
         order,
         evidence: 'atime',
       });
@@ -196,11 +217,31 @@ export class Rescan {
     if (loss.recordingId !== null) return [loss];
     if (sessionId !== null)
       return [{ ...loss, recordingId: this.#options.spans.recordingOf(sessionId) }];
+    const { toWall } = this.#options.wall;
     const roots = [...this.#options.roots.values()].filter(
-      ({ options }) => options.startedUs <= loss.toUs,
+      ({ options }) => toWall(options.startedUs) <= loss.toUs,
     );
     if (roots.length === 0) return [loss];
     return roots.map(({ options }) => ({ ...loss, recordingId: options.recordingId }));
+  }
+
+  #late({ where, fromUs, toUs }: LossUpdate): Late {
+    const { toMonotonic } = this.#options.wall;
+    return { where, fromUs: toMonotonic(fromUs), toUs: toMonotonic(toUs) };
+  }
+
+  /** The loss itself was told then: this row only says what was done. */
+  #afterwards({ options }: RootRecording, { where, fromUs, toUs }: Late, detail: string) {
+    const { toWall } = this.#options.wall;
+    return {
+      recordingId: options.recordingId,
+      sessionId: null,
+      where,
+      count: 0,
+      fromUs: toWall(fromUs),
+      toUs: toWall(toUs),
+      detail,
+    };
   }
 }
 
@@ -209,10 +250,6 @@ function unite(spans: readonly Span[]): Span {
     fromUs: spans.reduce((least, { fromUs }) => Math.min(least, fromUs), Infinity),
     toUs: spans.reduce((most, { toUs }) => Math.max(most, toUs), -Infinity),
   };
-}
-
-function ofAll({ options }: RootRecording): Pick<LossUpdate, 'recordingId' | 'sessionId'> {
-  return { recordingId: options.recordingId, sessionId: null };
 }
 
 /** Adds what was found to the losses that it is about. */

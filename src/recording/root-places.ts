@@ -5,10 +5,17 @@
  */
 import { TraceError } from '../common/errors.ts';
 import type { Store } from '../store/store.ts';
-import { AbsentRoots, type AbsentRoot } from './absent-roots.ts';
+import {
+  absenceOf,
+  AbsentRoots,
+  beginningOf,
+  growthOf,
+  remountOf,
+  type AbsentRoot,
+} from './absent-roots.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { ClientFilter } from './client-filter.ts';
-import { monotonicOf, nowUs, wallNowUs, wallTranslation } from './clock.ts';
+import { nowUs } from './clock.ts';
 import type { Notice } from './effects.ts';
 import type { ExportTable } from './export-table.ts';
 import { knownFilesOf } from './file-numbers.ts';
@@ -37,8 +44,8 @@ export interface Resumed {
 export class RootPlaces {
   readonly absent = new AbsentRoots();
   readonly #options: RootPlacesOptions;
-  /** When every root was last seen in its place, wall clock. */
-  #placedUs = wallNowUs();
+  /** When every root was last seen in its place, monotonic. */
+  #placedUs = nowUs();
 
   constructor(options: RootPlacesOptions) {
     this.#options = options;
@@ -49,12 +56,14 @@ export class RootPlaces {
    * {@link goOn}: one commit for all, so that a daemon that is killed before finds the gap again.
    */
   resumeAll(): Resumed {
-    const { store } = this.#options;
+    const { store, pipe } = this.#options;
+    const { toMonotonic } = pipe.wall;
     const resumed: Resumed = { roots: [], builder: new BatchBuilder() };
     const lastUs = store.lastIngestUs();
     for (const recording of store.activeRecordings()) {
-      const fromUs = Math.max(lastUs ?? 0, recording.startedUs);
-      this.#resume({ recording, fromUs, where: 'daemon-restart', why: '' }, resumed);
+      const startedUs = toMonotonic(recording.startedUs);
+      const fromUs = Math.max(toMonotonic(lastUs ?? 0), startedUs);
+      this.#resume({ recording, startedUs, fromUs, toldUs: null, why: '' }, resumed);
     }
     return resumed;
   }
@@ -79,7 +88,7 @@ export class RootPlaces {
     await this.noteRemounts();
     for (const root of [...this.#options.roots.values()]) {
       if (root.isInPlace()) continue;
-      const { rootId } = root.options;
+      const { rootId, startedUs } = root.options;
       const recording = this.#options.store.activeRecordings().find((one) => one.rootId === rootId);
       await this.#options.pipe.flush(false);
       this.#options.drop(root);
@@ -89,11 +98,13 @@ export class RootPlaces {
         level: 'warn',
         text: `recording of ${root.path.toString()} waits: ${why}`,
       });
-      const absent = { recording, fromUs: this.#placedUs, where: 'root-absent', why } as const;
-      this.absent.put(absent);
-      this.#commitAbsence(absent);
+      const fromUs = this.#placedUs;
+      const builder = new BatchBuilder();
+      this.#beginAbsence({ recording, startedUs, fromUs, toldUs: fromUs, why }, builder);
+      // If this daemon were killed, nobody would know of it.
+      this.#options.pipe.commit([], builder);
     }
-    this.#placedUs = wallNowUs();
+    this.#placedUs = nowUs();
     const resumed: Resumed = { roots: [], builder: new BatchBuilder() };
     for (const absent of this.absent.due(nowUs())) this.#resume(absent, resumed);
     await this.goOn(resumed);
@@ -102,19 +113,11 @@ export class RootPlaces {
   /** Roots that another mount has become: nobody watched them for a moment. */
   async noteRemounts(): Promise<void> {
     const builder = new BatchBuilder();
-    const toWall = wallTranslation();
     for (const root of this.#options.roots.values()) {
       const unwatched = root.takeReplaced();
       if (unwatched === null) continue;
-      builder.losses.push({
-        recordingId: root.options.recordingId,
-        sessionId: null,
-        where: 'root-absent',
-        count: 1,
-        fromUs: toWall(unwatched.fromUs),
-        toUs: toWall(unwatched.toUs),
-        detail: 'something was mounted on the root, or the root unmounted or mounted again',
-      });
+      const { recordingId } = root.options;
+      builder.losses.push(remountOf(recordingId, unwatched, this.#options.pipe.wall.toWall));
     }
     if (builder.losses.length > 0) await this.#options.pipe.commitWithRescan([], builder, true);
   }
@@ -134,22 +137,24 @@ export class RootPlaces {
    * later than the daemon starts. The time without it is a loss. What is resumed must {@link goOn}.
    */
   #resume(absent: AbsentRoot, { roots, builder }: Resumed): void {
-    const { recording } = absent;
-    const { rootId, id: recordingId, root: path, label, clients, onLoss, startedUs } = recording;
+    const { recording, startedUs } = absent;
+    const { rootId, id: recordingId, root: path, label, clients, onLoss } = recording;
     let root: RootRecording;
     try {
       root = this.#options.open(path);
-      builder.losses.push(this.absent.lossOf(absent));
+      builder.losses.push(absenceOf(absent, this.#options.pipe.wall.toWall));
+      builder.grown.push(...growthOf(absent));
     } catch (error) {
       if (!(error instanceof TraceError)) throw error;
-      if (absent.why !== error.message)
+      const { message: why } = error;
+      if (absent.why !== why)
         this.#options.onNotice({
           level: 'warn',
-          text: `recording of ${path.toString()} waits: ${error.message}`,
+          text: `recording of ${path.toString()} waits: ${why}`,
         });
-      // The gap of the daemon is told at once; the absence, when it is over.
-      if (absent.where === 'daemon-restart') builder.losses.push(this.absent.lossOf(absent));
-      this.absent.put({ ...absent, where: 'root-absent', why: error.message });
+      // The gap of the daemon ends here, and the absence begins.
+      if (absent.toldUs === null) this.#beginAbsence({ ...absent, toldUs: nowUs(), why }, builder);
+      else this.absent.put({ ...absent, why });
       return;
     }
     const filter = new ClientFilter(clients);
@@ -157,14 +162,18 @@ export class RootPlaces {
     root.begin(identity, knownFilesOf(this.#options.store, rootId));
     this.#options.roots.set(rootId, root);
     this.absent.delete(rootId);
-    this.#options.pipe.sessions.openRoot(rootId, monotonicOf()(startedUs));
+    this.#options.pipe.sessions.openRoot(rootId, startedUs);
     roots.push(root);
   }
 
-  /** Written when it begins: if this daemon were killed, nobody would know of it. */
-  #commitAbsence(absent: AbsentRoot): void {
-    const builder = new BatchBuilder();
-    builder.losses.push(this.absent.lossOf(absent));
-    this.#options.pipe.commit([], builder);
+  #beginAbsence(
+    absent: AbsentRoot & { readonly toldUs: number },
+    { losses }: Pick<BatchBuilder, 'losses'>,
+  ): void {
+    const { toWall } = this.#options.pipe.wall;
+    // Nobody looked for the root before: until now it was the daemon that was away.
+    if (absent.toldUs > absent.fromUs) losses.push(absenceOf({ ...absent, toldUs: null }, toWall));
+    losses.push(beginningOf(absent, toWall));
+    this.absent.put(absent);
   }
 }

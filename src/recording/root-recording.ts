@@ -7,6 +7,7 @@ import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent } from '../common/batches.ts';
 import type { NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
+import { wallOffsetUs } from './clock.ts';
 import { FileNumbers, type KnownFiles } from './file-numbers.ts';
 import type { MountTable, Place } from './mounts.ts';
 import { isWithin } from './paths.ts';
@@ -28,7 +29,7 @@ export interface RecordingIdentity {
   readonly clients: ClientFilter;
   readonly label: string | null;
   readonly onLoss: OnLoss;
-  /** Wall clock, microseconds. */
+  /** Monotonic, microseconds. */
   readonly startedUs: number;
 }
 
@@ -234,7 +235,8 @@ export class RootRecording {
 
   /** Brings the indexes up to date with creations, deletions and renames that were seen. */
   followNames(events: readonly FileEvent[]): void {
-    const startedUs = (): number => this.options.startedUs;
+    // As the file systems' clock has it now.
+    const startedUs = (): number => this.options.startedUs + wallOffsetUs();
     for (const volume of this.#volumes.all) volume.followNames(events, startedUs);
   }
 

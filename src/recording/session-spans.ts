@@ -1,11 +1,11 @@
 /**
  * Which sessions were open when: those that are, and those that ended lately. Owns that memory, so
- * that a loss can be asked whose it may be while the store takes nothing. Times are wall-clock
+ * that a loss can be asked whose it may be while the store takes nothing. Times are CLOCK_MONOTONIC
  * microseconds. Must not know SQL.
  */
-import type { IngestBatch } from '../store/types.ts';
+import type { SessionEffect } from '../attribution/boot-sessions.ts';
 
-/** A loss is found within a flush or two; a daemon's own gap asks for what was open before it. */
+/** A loss is found within a flush or two; what was absent for longer may ask in vain. */
 const KEPT_US = 600_000_000;
 
 export interface SessionSpan {
@@ -19,34 +19,36 @@ export interface SessionSpan {
 
 export class SessionSpans {
   readonly #spans = new Map<number, SessionSpan>();
+  /** By recording: the end of the last session that is not remembered any more. */
+  readonly #forgottenUs = new Map<number, number>();
 
   constructor(open: readonly Omit<SessionSpan, 'closedUs'>[]) {
     for (const session of open) this.#open(session);
   }
 
   /** Follows what a flush decided. */
-  follow({
-    atUs,
-    opened = [],
-    closed = [],
-  }: Pick<IngestBatch, 'atUs' | 'opened' | 'closed'>): void {
-    for (const session of opened) this.#open(session);
-    for (const { id, atUs: closedUs } of closed) {
-      const span = this.#spans.get(id);
-      if (span !== undefined) this.#spans.set(id, { ...span, closedUs });
-    }
-    for (const { id, closedUs } of this.#spans.values())
-      if (closedUs !== null && closedUs < atUs - KEPT_US) this.#spans.delete(id);
-  }
-
-  /** The clock was set: open sessions move along, as in the store. */
-  shift(us: number): void {
-    for (const [id, span] of this.#spans)
-      if (span.closedUs === null) this.#spans.set(id, { ...span, openedUs: span.openedUs + us });
+  follow(effects: readonly SessionEffect[], nowUs: number): void {
+    for (const effect of effects)
+      if (effect.kind === 'opened') this.#open(effect.session);
+      else if (effect.kind === 'closed') {
+        const span = this.#spans.get(effect.id);
+        if (span !== undefined) this.#spans.set(effect.id, { ...span, closedUs: effect.atUs });
+      }
+    for (const { id, recordingId, closedUs } of this.#spans.values())
+      if (closedUs !== null && closedUs < nowUs - KEPT_US) {
+        this.#spans.delete(id);
+        const before = this.#forgottenUs.get(recordingId) ?? -Infinity;
+        this.#forgottenUs.set(recordingId, Math.max(before, closedUs));
+      }
   }
 
   recordingOf(session: number): number | null {
     return this.#spans.get(session)?.recordingId ?? null;
+  }
+
+  /** Is every session known that was open in a recording at some time from then on? */
+  remembers(recordingId: number, fromUs: number): boolean {
+    return fromUs > (this.#forgottenUs.get(recordingId) ?? -Infinity);
   }
 
   /** Sessions of a recording that were open at some time between the two. */

@@ -4,13 +4,15 @@
  */
 import { Witness } from '../attribution/witness.ts';
 import type { LossUpdate } from '../store/types.ts';
+import { nowUs } from './clock.ts';
 import type { RootRecording } from './root-recording.ts';
 
 const SHOWN_PATHS = 5;
+const GONE = 'a file that has gone';
 
 export class WitnessBench {
   readonly #witnesses = new Map<RootRecording, Witness>();
-  /** Wall-clock time of each flush that is not judged yet, microseconds. */
+  /** Monotonic time of each flush that is not judged yet, microseconds. */
   readonly #times = new Map<number, number>();
   #flush = 0;
 
@@ -38,25 +40,29 @@ export class WitnessBench {
     return [...this.#witnesses.values()].some((witness) => witness.unmatched(this.#flush - 1));
   }
 
-  /** Disagreements of all flushes before this one. */
-  judge(): LossUpdate[] {
+  /**
+   * Disagreements of all flushes before this one.
+   * @param toWall monotonic to wall-clock microseconds
+   */
+  judge(toWall: (us: number) => number): LossUpdate[] {
     const losses: LossUpdate[] = [];
     for (const [root, witness] of this.#witnesses) {
       const found = witness.judge(this.#flush - 1);
       for (const missing of ['trace', 'file'] as const) {
         const these = found.filter((disagreement) => disagreement.missing === missing);
         if (these.length === 0) continue;
-        const times = these.map(({ flush }) => this.#times.get(flush) ?? 0);
+        const flushes = new Set(these.map(({ flush }) => flush));
+        const times = [...flushes].map((flush) => this.#times.get(flush) ?? nowUs());
         losses.push({
           recordingId: root.options.recordingId,
           sessionId: null,
           where: missing === 'trace' ? 'witness-trace' : 'witness-fanotify',
           count: these.length,
-          fromUs: times.reduce((least, one) => Math.min(least, one)),
-          toUs: times.reduce((most, one) => Math.max(most, one)),
+          fromUs: toWall(Math.min(...times)),
+          toUs: toWall(Math.max(...times)),
           detail: these
             .slice(0, SHOWN_PATHS)
-            .map(({ objectId }) => root.pathOf(objectId).toString('utf8'))
+            .map(({ objectId }) => nameOf(root, objectId))
             .join('\n'),
         });
       }
@@ -79,5 +85,15 @@ export class WitnessBench {
     let witness = this.#witnesses.get(root);
     if (witness === undefined) this.#witnesses.set(root, (witness = new Witness()));
     return witness;
+  }
+}
+
+/** The flushes of a comparison may be some apart: an object may have been pruned meanwhile. */
+function nameOf(root: RootRecording, object: number): string {
+  try {
+    return root.pathOf(object).toString('utf8');
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return GONE;
   }
 }

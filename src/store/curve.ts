@@ -27,6 +27,15 @@ export class Curve {
     this.#counts[place] = (this.#counts[place] ?? 0) + count;
   }
 
+  /** Everything happened so much later, by whole seconds: the clock was set. */
+  shift(us: number): void {
+    const by = Math.round(us / 1e6);
+    const known = [...this.#seconds.entries()].filter(([, second]) => second >= 0);
+    const moved = known.map(([place, second]) => [second + by, this.#counts[place] ?? 0] as const);
+    this.#seconds.fill(-1);
+    for (const [second, count] of moved) this.add(second * 1e6, count);
+  }
+
   /** A count for each second up to that of `nowUs`, oldest first; {@link CURVE_SECONDS} of them. */
   until(nowUs: number): number[] {
     const last = secondOf(nowUs);

@@ -54,7 +54,7 @@ export class Tally {
   readonly #nowMs: () => number;
   readonly #sessions = new Map<number, Counted>();
   /** Open already when the tally began, and not counted yet. */
-  readonly #uncounted = new Map<number, SessionColumns>();
+  readonly #uncounted = new Map<number, Changing<SessionColumns>>();
   readonly #curve = new Curve();
   readonly #seen = { files: 0, accesses: 0, bytes: 0, loss: 0 };
   #lastLoss: number;
@@ -89,6 +89,7 @@ export class Tally {
 
   /** Follows a batch that has just been committed. */
   note(batch: IngestBatch): void {
+    if (batch.shiftUs !== undefined && batch.shiftUs !== 0) this.#shift(batch.shiftUs);
     for (const session of batch.opened ?? [])
       this.#add(session, { files: 0, accesses: 0, bytes: 0, imageBytes: 0, loss: 0 });
     for (const { id, partial } of batch.revised ?? []) {
@@ -101,6 +102,15 @@ export class Tally {
       this.#sessions.delete(id);
       this.#uncounted.delete(id);
     }
+  }
+
+  /** The clock was set: open sessions move along, as in the store, and what the curve shows. */
+  #shift(us: number): void {
+    for (const session of [...this.#sessions.values(), ...this.#uncounted.values()]) {
+      session.openedUs += us;
+      session.lastUs += us;
+    }
+    this.#curve.shift(us);
   }
 
   /** @param most sessions to list, the most active ones */

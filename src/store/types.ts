@@ -79,6 +79,15 @@ export interface LossUpdate {
   readonly alone?: boolean;
 }
 
+/** A loss of a recording that the store has by its beginning, and that goes on. */
+export interface LossGrowth {
+  readonly recordingId: number;
+  readonly where: string;
+  /** As the loss has it. */
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
 /** A session as the machine opened it; `tier` is the recording's when it is not given. */
 export type SessionOpened = OpenSession & { readonly tier?: Tier };
 
@@ -164,6 +173,7 @@ export interface IngestBatch {
   readonly missingDropped?: readonly MissingDropped[];
   readonly closed?: readonly SessionClosed[];
   readonly losses?: readonly LossUpdate[];
+  readonly grown?: readonly LossGrowth[];
 }
 
 export interface NextIds {

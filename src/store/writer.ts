@@ -85,6 +85,9 @@ const SQL = {
     WHERE recording_id = @recordingId AND opened_us <= @toUs
       AND (closed_us IS NULL OR (closed_us >= @fromUs
         AND closed_batch >= (SELECT batch FROM state) - ${LATE_BATCHES}))`,
+  // Those of sessions that have ended keep their times when the clock is set, and are not found.
+  growLoss: `UPDATE loss SET to_us = max(to_us, @toUs)
+    WHERE recording_id = @recordingId AND place = @where AND from_us = @fromUs`,
   recordingsAt: `SELECT id FROM recording
     WHERE started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
   mark: 'INSERT INTO mark (session_id, at_us, text) VALUES (?, ?, ?) RETURNING id',
@@ -201,6 +204,7 @@ export class Writer {
     );
     for (const session of batch.closed ?? []) this.#close(session, number);
     for (const loss of batch.losses ?? []) this.#loss(loss);
+    for (const loss of batch.grown ?? []) this.#sql.growLoss.run(loss);
     if (opened.length > 0 || files.length > 0)
       this.#sql.lastIds.run(highest(opened), highest(files));
   }

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ClientRenewal } from '../../src/attribution/boot-sessions.ts';
 import { foldOwnerName } from '../../src/attribution/client-identities.ts';
+import { Machines } from '../../src/attribution/machines.ts';
 import { Player, ROOT } from './session-player.ts';
 import { marker, nfs3Mount, nfs4HardReboot, nfs4Mount, SECOND } from './trace-sequences.ts';
 
@@ -345,4 +346,18 @@ describe('bounds', () => {
     assert.ok(player.kinds('collision').length <= 1000);
     assert.ok(ms < 5000, `${ms} ms`);
   });
+});
+
+test('what is kept of machines behind an address is short, however long their names are', () => {
+  const machines = new Machines();
+  const names = ['one', 'other'].map((name) => Buffer.alloc(1024, name));
+  for (const [index, ownerName] of names.entries())
+    machines.saw('10.0.0.7', { verifier: String(index), ownerName }, index);
+  assert.equal(machines.share('10.0.0.7'), true);
+  const kept = [...machines.behind('10.0.0.7', 2).values()].map(({ ownerName }) => ownerName);
+  assert.deepEqual(
+    kept.map((name) => name.length <= 128),
+    [true, true],
+  );
+  assert.equal(kept[0]?.equals(kept[1] ?? Buffer.alloc(0)), false);
 });

@@ -12,7 +12,6 @@ import { soundLabel } from '../../src/common/labels.ts';
 import { BatchBuilder } from '../../src/recording/batch-builder.ts';
 import { ClientFilter } from '../../src/recording/client-filter.ts';
 import { ClientNames } from '../../src/recording/client-names.ts';
-import { ClockSteps } from '../../src/recording/clock-steps.ts';
 import { Nfs4Renewals, renewalOf } from '../../src/recording/nfs4-renewals.ts';
 
 describe('an address has one spelling', () => {
@@ -203,27 +202,6 @@ describe("the server's own view of its NFSv4 clients", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
-  });
-});
-
-describe('steps of the wall clock', () => {
-  test('a step is told once, slewing never', () => {
-    let offset = 1e15;
-    const steps = new ClockSteps({ known: null, bootId: 'b', offset: () => offset });
-    assert.equal(steps.take(), 0);
-    offset += 900_000;
-    assert.equal(steps.take(), 0);
-    offset -= 3_600e6;
-    assert.equal(steps.take(), -3_600e6);
-    assert.equal(steps.take(), 0);
-    assert.deepEqual(steps.row, { bootId: 'b', offsetUs: offset });
-  });
-
-  test('one while nothing ran is noticed in the same boot of the server alone', () => {
-    const known = { bootId: 'b', offsetUs: 1e15 };
-    const offset = () => 1e15 + 7_200e6;
-    assert.equal(new ClockSteps({ known, bootId: 'b', offset }).take(), 7_200e6);
-    assert.equal(new ClockSteps({ known, bootId: 'c', offset }).take(), 0);
   });
 });
 

@@ -50,7 +50,7 @@ describe('events of unknown objects', { skip: cannotMake('tmpfs') }, () => {
     count: 3,
   });
 
-  const attribute = (seen: FileEvent, of: RootRecording): BatchBuilder => {
+  const attribute = (seen: FileEvent | FileEvent[], of: RootRecording): BatchBuilder => {
     const builder = new BatchBuilder();
     new FileAttributor({
       roots: new Map([[1, of]]),
@@ -59,7 +59,7 @@ describe('events of unknown objects', { skip: cannotMake('tmpfs') }, () => {
       nextFileId: () => 1,
       serverPorts: () => [],
     }).attribute(
-      { events: [seen], losses: [], untilUs: 0 },
+      { events: [seen].flat(), losses: [], untilUs: 0 },
       { traced: false, builder, effects: [], toWall: (us) => us },
     );
     return builder;
@@ -94,6 +94,20 @@ describe('events of unknown objects', { skip: cannotMake('tmpfs') }, () => {
     assert.deepEqual(
       losses.map(({ where, count, recordingId }) => [where, count, recordingId]),
       [['unresolved-handle', 3, 1]],
+    );
+    const many = Array.from({ length: 1000 }, (_, index) => ({
+      ...late,
+      name: Buffer.from(`late ${index}`),
+    }));
+    assert.deepEqual(
+      attribute(many, blind).losses.map(({ count, detail }) => [count, detail]),
+      [
+        [
+          3000,
+          'file late 0, late 1, late 2, late 3, late 4 and others in a directory that cannot be listed',
+        ],
+      ],
+      'one, however many there are',
     );
   });
 });

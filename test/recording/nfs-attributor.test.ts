@@ -173,7 +173,7 @@ describe('NfsAttributor', { skip: lacks('root', 'loop', 'handles') }, () => {
     witnesses.file(root, object);
     witnesses.next(1);
     assert.deepEqual(
-      witnesses.judge().map(({ where, detail }) => [where, detail]),
+      witnesses.judge((us) => us).map(({ where, detail }) => [where, detail]),
       [['witness-fanotify', 'two']],
     );
   });

@@ -3,139 +3,154 @@
  * vanish uncounted, and what the session machine has decided must reach the store.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { FileEvent, NfsBatch, NfsRow } from '../../src/common/batches.ts';
-import { ClientFilter } from '../../src/recording/client-filter.ts';
-import { nowUs, wallNowUs } from '../../src/recording/clock.ts';
-import type { ExportTable } from '../../src/recording/export-table.ts';
-import { Pipe } from '../../src/recording/pipe.ts';
-import type { RootRecording } from '../../src/recording/root-recording.ts';
-import type { Sensors } from '../../src/recording/sensors.ts';
-import type { NewFile } from '../../src/store/types.ts';
-import { Store } from '../../src/store/store.ts';
+import type { FileEvent } from '../../src/common/batches.ts';
+import { TraceError } from '../../src/common/errors.ts';
+import { FAN_ACCESS } from '../../src/fanotify-ts/masks.ts';
+import { nowUs } from '../../src/recording/clock.ts';
+import { BROKEN, CLIENT, PipeRig, row } from './pipe-rig.ts';
 
-const CLIENT = '10.0.0.7';
-/** The hash of an object whose file cannot be looked at. */
-const BROKEN = 3;
+let rig: PipeRig;
+beforeEach(() => {
+  rig = new PipeRig();
+});
+afterEach(() => rig.close());
 
-function row(hash: number): NfsRow {
-  const at = nowUs();
-  return {
-    epoch: 0,
-    client: CLIENT,
-    hash,
-    kind: 'verify',
-    type: 0,
-    access: 0,
-    count: 2,
-    bytes: 0,
-    minOffset: 0,
-    firstUs: at,
-    lastUs: at,
-    order: hash,
-  };
-}
+const EVENT: FileEvent = {
+  mask: 0,
+  pidClass: 'other',
+  fsid: Buffer.alloc(8),
+  object: null,
+  parent: null,
+  name: null,
+  count: 1,
+};
 
 describe('a flush that fails half-way', () => {
-  let folder: string;
-  let store: Store;
-  let pipe: Pipe;
-  let trace: readonly NfsRow[];
-  let events: readonly FileEvent[];
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'pipe-'));
-    store = Store.open({ path: join(folder, 'trace.db') });
-    const rootId = store.ensureRoot(Buffer.from('/root'));
-    const recordingId = store.startRecording({
-      rootId,
-      label: null,
-      clients: [],
-      tier: 'exact',
-      atUs: wallNowUs(),
-    });
-    [trace, events] = [[], []];
-    const root = {
-      options: { rootId, recordingId, clients: new ClientFilter([]) },
-      objectsOfHash: (hash: number) => [hash],
-      objectOfEvent: () => -1,
-      isInit: () => false,
-      isCreated: () => false,
-      isDirectory: () => false,
-      followNames: () => undefined,
-      nameChanges: () => [],
-      takeLeftOut: () => 0,
-      newMounts: () => [],
-      watchedSinceUs: () => 0,
-      fileOf: (object: number, nextId: () => number, files: NewFile[]) => {
-        if (object === BROKEN) throw new Error('it broke');
-        const id = nextId();
-        const handle = { type: 1, bytes: Buffer.from([object]) };
-        const zeros = { dev: 0, mode: 0, uid: 0, gid: 0, size: 0, nlink: 1 };
-        files.push({ id, rootId, handle, inode: 0n, mtimeNs: 0n, names: [], ...zeros });
-        return id;
-      },
-    } as unknown as RootRecording;
-    const batch = { losses: [], untilUs: 0 };
-    const sensors = {
-      tier: 'exact',
-      traced: true,
-      sync: () => Promise.resolve(),
-      syncFiles: () => Promise.resolve(),
-      drainTrace: (): NfsBatch => ({ ...batch, rows: trace, markers: [] }),
-      drainFiles: () => ({ ...batch, events }),
-    } as unknown as Sensors;
-    const exports = {
-      isOutside: () => false,
-      refresh: () => Promise.resolve(false),
-    } as unknown as ExportTable;
-    pipe = new Pipe({
-      store,
-      sensors,
-      roots: new Map([[rootId, root]]),
-      exports,
-      quietUs: 60_000_000,
-      serverPorts: [],
-      onNotice: () => undefined,
-    });
-  });
-  afterEach(() => {
-    store.close();
-    rmSync(folder, { recursive: true });
-  });
-
   test('what was not attributed is a loss; what was, and its session, is stored', async () => {
-    trace = [row(1), row(BROKEN), row(4)];
-    await assert.rejects(pipe.flush(false), /it broke/);
-    const [session] = store.sessions();
+    rig.rows = [row(1), row(BROKEN), row(4)];
+    await assert.rejects(rig.pipe.flush(false), /it broke/);
+    const [session] = rig.store.sessions();
     assert.deepEqual([session?.client, session?.files, session?.loss], [CLIENT, 1, 6]);
-    const [loss] = store.losses();
+    const [loss] = rig.store.losses();
     assert.equal(loss?.where, 'attribution');
     assert.match(loss.detail ?? '', /it broke/);
 
-    trace = [row(1), row(4)];
-    await pipe.flush(false);
+    rig.rows = [row(1), row(4)];
+    await rig.pipe.flush(false);
     assert.deepEqual(
-      store.sessions().map(({ files, loss: lost }) => [files, lost]),
+      rig.store.sessions().map(({ files, loss: lost }) => [files, lost]),
       [[2, 6]],
       'the next flush is committed too',
     );
   });
 
   test('as many events as the table holds, in one flush', async () => {
-    const event: FileEvent = {
-      mask: 0,
-      pidClass: 'other',
-      fsid: Buffer.alloc(8),
-      object: null,
-      parent: null,
-      name: null,
-      count: 1,
-    };
-    events = new Array<FileEvent>(262_144).fill(event);
-    await pipe.flush(false);
-    assert.deepEqual(store.losses(), []);
+    rig.events = new Array<FileEvent>(262_144).fill(EVENT);
+    await rig.pipe.flush(false);
+    assert.deepEqual(rig.store.losses(), []);
   });
+
+  test('a look at the root that fails costs nothing of what was drained', async () => {
+    rig.rows = [row(1)];
+    rig.losses = [{ where: 'trace-ring', count: 5, fromUs: nowUs() - 1e6, toUs: nowUs() }];
+    rig.accessTimes = [{ object: 2, atUs: (Date.now() - 500) * 1000, link: false }];
+    rig.store.fileIdsOf = () => {
+      throw new TraceError({ code: 'database-io', message: 'it is torn', exit: 'io' });
+    };
+    await assert.rejects(rig.pipe.flush(false), /it is torn/);
+    const [session] = rig.store.sessions();
+    assert.deepEqual([session?.files, session?.loss], [1, 5]);
+  });
+});
+
+describe('the kernel’s queues are late', () => {
+  const late = new TraceError({ code: 'trace-sync-timeout', message: 'too late', exit: 'busy' });
+  /** A READ that no file event tells of: to be judged, both queues must be drained first. */
+  const disagree = async (): Promise<void> => {
+    rig.rows = [row(1, { kind: 'read', bytes: 9 })];
+    await rig.pipe.flush(false);
+  };
+
+  test('recording goes on, nobody waits each time, and the witnesses are judged later', async () => {
+    await disagree();
+    rig.sync = () => Promise.reject(late);
+    for (const hash of [4, 5]) {
+      rig.rows = [row(hash)];
+      await rig.pipe.flush(false);
+    }
+    assert.equal(rig.store.sessions()[0]?.files, 3);
+    assert.equal(rig.syncs, 1);
+    assert.deepEqual(
+      rig.notices.filter((text) => text.startsWith('too late')),
+      ['too late; recording goes on, the witnesses are compared later'],
+    );
+    assert.deepEqual(rig.store.losses(), []);
+
+    rig.sync = () => Promise.resolve();
+    rig.pass(61_000_000);
+    await rig.pipe.flush(false);
+    const [loss] = rig.store.losses();
+    assert.deepEqual([loss?.where, loss?.count], ['witness-fanotify', 1]);
+  });
+
+  test('what waits to be compared cannot grow', async () => {
+    await disagree();
+    rig.sync = () => Promise.reject(late);
+    for (let minute = 0; minute < 5; minute += 1) {
+      await rig.pipe.flush(false);
+      rig.pass(61_000_000);
+    }
+    assert.equal(rig.syncs, 3);
+    assert.match(rig.notices.at(-1) ?? '', /what the two witnesses saw meanwhile is not compared/);
+  });
+
+  test('who needs the whole is told', async () => {
+    rig.sync = () => Promise.reject(late);
+    rig.rows = [row(1)];
+    await assert.rejects(rig.pipe.flush(true), late);
+    assert.equal(rig.pipe.failure, 'too late');
+    await rig.pipe.flush(false);
+    assert.equal(rig.pipe.failure, null);
+    assert.equal(rig.store.sessions()[0]?.files, 1);
+  });
+
+  test('the end is not: what had come out is committed', async () => {
+    await disagree();
+    rig.sync = () => Promise.reject(late);
+    rig.rows = [row(4)];
+    await rig.pipe.finish(nowUs());
+    assert.equal(rig.store.sessions()[0]?.files, 2);
+    assert.match(rig.notices.at(-1) ?? '', /^ended without what the kernel still had: too late/);
+  });
+});
+
+test('the end does not ask a store again that refuses: what was drained waits', async () => {
+  rig.rows = [row(1)];
+  rig.diskFull = true;
+  const sequence = rig.syncs;
+  await assert.rejects(rig.pipe.finish(nowUs()), /no room/);
+  assert.deepEqual([rig.syncs - sequence, rig.pipe.uncommitted], [1, 1]);
+});
+
+test('a file event that the trace does not know of: the path may have gone by then', async () => {
+  rig.events = [{ ...EVENT, mask: FAN_ACCESS, pidClass: 'nfsd' }];
+  await rig.pipe.flush(false);
+  rig.gone = true;
+  await rig.pipe.flush(false);
+  await rig.pipe.flush(false);
+  const [loss] = rig.store.losses();
+  assert.deepEqual([loss?.where, loss?.count], ['witness-trace', 1]);
+  assert.match(loss?.detail ?? '', /^a file that has gone/);
+});
+
+test('a read without a file event: names may be missing too, and are read anew', async () => {
+  rig.rows = [row(1, { kind: 'read', bytes: 9 })];
+  for (let flush = 0; flush < 3; flush += 1) await rig.pipe.flush(false);
+  const [loss] = rig.store.losses();
+  assert.deepEqual(
+    [loss?.where, loss?.detail],
+    ['witness-fanotify', 'path 1\nnames were read anew'],
+  );
+  assert.deepEqual(rig.asked.walks, 1);
 });

@@ -1,14 +1,12 @@
-/** The small pure parts of recording: filters, tables, merging, translation, the last queue. */
+/** The small pure parts of recording: filters, tables, merging, translation. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import type { SessionEffect } from '../../src/attribution/boot-sessions.ts';
-import { TraceError } from '../../src/common/errors.ts';
 import { BatchBuilder } from '../../src/recording/batch-builder.ts';
 import type { AccessUpdate } from '../../src/store/types.ts';
 import { ClientFilter } from '../../src/recording/client-filter.ts';
-import { CommitQueue } from '../../src/recording/commit-queue.ts';
 import {
   addressOfHex,
   connectedClients,
@@ -24,7 +22,6 @@ import {
 } from '../../src/recording/exports.ts';
 import { isWithin } from '../../src/recording/paths.ts';
 import { clientOf } from '../../src/recording/file-attributor.ts';
-import type { IngestBatch } from '../../src/store/types.ts';
 
 describe('ClientFilter', () => {
   const accepted = (rules: string[], clients: string[]): string[] => {
@@ -302,115 +299,5 @@ describe('effects', () => {
         text: '10.0.0.7 and 10.0.0.8 use the same NFSv4 owner name "a\\n\\"b\\"": clones with one host name?',
       },
     ]);
-  });
-});
-
-describe('CommitQueue', () => {
-  const full = new TraceError({ code: 'database-full', message: 'full', exit: 'io' });
-  class FailingStore {
-    refuse: Error | null = null;
-    readonly taken: IngestBatch[] = [];
-    ingest(batch: IngestBatch): void {
-      if (this.refuse !== null) throw this.refuse;
-      this.taken.push(batch);
-    }
-  }
-  const batch = (atUs: number, accesses = 1): IngestBatch => ({
-    atUs,
-    accesses: Array.from({ length: accesses }, (_, index) => ({
-      sessionId: 1,
-      fileId: index,
-      operations: 1,
-      count: 1,
-      bytes: 0,
-      firstUs: atUs,
-      lastUs: atUs,
-      order: 0,
-      evidence: 'nfsd' as const,
-    })),
-  });
-
-  test('what the disk refused waits, in its order', () => {
-    const store = new FailingStore();
-    const queue = new CommitQueue({ store });
-    store.refuse = full;
-    for (const atUs of [1, 2]) assert.throws(() => queue.commit(batch(atUs)), full);
-    assert.equal(queue.waiting, 2);
-    store.refuse = null;
-    queue.commit(batch(3));
-    assert.deepEqual(
-      store.taken.map(({ atUs }) => atUs),
-      [1, 2, 3],
-    );
-    assert.equal(queue.waiting, 0);
-  });
-
-  test('what it had to drop is a loss of the sessions it was of; sessions and names are kept', () => {
-    const store = new FailingStore();
-    const queue = new CommitQueue({ store, limitBytes: 5000 });
-    store.refuse = full;
-    for (let atUs = 1; atUs <= 10; atUs += 1)
-      assert.throws(() => queue.commit({ ...batch(atUs, 3), names: [] }));
-    assert.equal(queue.waiting, 10);
-    store.refuse = null;
-    queue.commit(batch(2000));
-    const losses = queue.takeLosses();
-    assert.deepEqual(
-      losses.map(({ where, sessionId, fromUs }) => [where, sessionId, fromUs]),
-      [['writer', 1, 1]],
-    );
-    const kept = store.taken.flatMap(({ accesses = [] }) => accesses).length;
-    assert.equal(kept + (losses[0]?.count ?? 0), 31);
-    assert.equal(store.taken.at(-1)?.accesses?.length, 1, 'the newest are kept');
-    assert.deepEqual(queue.takeLosses(), []);
-  });
-
-  test('when even that is too much it says so, and counts what it is told', () => {
-    const store = new FailingStore();
-    const queue = new CommitQueue({ store, limitBytes: 2000 });
-    store.refuse = full;
-    const names = Array.from({ length: 20 }, (_, fileId) => ({
-      fileId,
-      path: Buffer.from('x'),
-      change: 'added' as const,
-    }));
-    assert.throws(() => queue.commit({ atUs: 1, names }), full);
-    assert.equal(queue.full, true);
-    queue.noteDropped(5, 2, 3);
-    queue.noteDropped(5, 4, 6);
-    assert.throws(() => queue.commit({ atUs: 9 }), full);
-    assert.equal(queue.waiting, 1, 'an empty batch only asks again');
-    assert.deepEqual(
-      queue.takeLosses().map(({ count, fromUs, toUs }) => [count, fromUs, toUs]),
-      [[10, 2, 6]],
-    );
-    store.refuse = null;
-    queue.commit({ atUs: 10 });
-    assert.equal(queue.full, false);
-  });
-
-  test('a row that the store refuses is found, set aside alone, and counted', () => {
-    const bad = (fileId: number): boolean => fileId === 7 || fileId === 90;
-    const taken: number[] = [];
-    let transactions = 0;
-    const queue = new CommitQueue({
-      store: {
-        ingest: ({ accesses = [] }) => {
-          transactions += 1;
-          if (accesses.some(({ fileId }) => bad(fileId)))
-            throw new Error('FOREIGN KEY constraint failed');
-          taken.push(...accesses.map(({ fileId }) => fileId));
-        },
-      },
-    });
-    queue.commit(batch(1, 100));
-    assert.equal(taken.length, 98);
-    assert.ok(!taken.some(bad));
-    assert.ok(transactions < 40, `${transactions} transactions`);
-    const [loss] = queue.takeLosses();
-    assert.deepEqual([loss?.where, loss?.sessionId, loss?.count], ['refused-batch', 1, 2]);
-    assert.match(loss?.detail ?? '', /an access: FOREIGN KEY/);
-    queue.commit(batch(2, 3));
-    assert.equal(queue.waiting, 0);
   });
 });

@@ -20,13 +20,18 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-/** Batches as the recorder makes them: sessions open and close, files come, losses happen. */
+/** Batches as the recorder makes them: sessions open and close, files come, the clock is set. */
 function* batches(place: Recorded, seed: number): Generator<IngestBatch> {
   const any = random(seed);
   const open: number[] = [];
   const known: NewFile[] = [];
   let session = 0;
+  let setBy = 0;
   for (let round = 0; round < 40; round += 1) {
+    // The clock is set now and then.
+    const shiftUs = any(8) === 0 ? (any(4) - 2) * 1e9 : 0;
+    setBy += shiftUs;
+    const atUs = T0 + round * 1e6 + setBy;
     const openedNow = any(3) === 0 || open.length === 0 ? [++session] : [];
     open.push(...openedNow);
     const files = Array.from({ length: any(4) }, () => {
@@ -43,15 +48,15 @@ function* batches(place: Recorded, seed: number): Generator<IngestBatch> {
         count: 1 + any(5),
         bytes: any(1000),
         evidence: any(2) === 0 ? 'nfsd' : 'fanotify',
-        firstUs: T0 + round * 1e6,
-        lastUs: T0 + round * 1e6 + 5,
+        firstUs: atUs,
+        lastUs: atUs + 5,
       }),
     );
     const lossy = any(5) === 0;
-    const atUs = T0 + round * 1e6;
     const closing = any(6) === 0 ? open.splice(any(open.length), 1) : [];
     yield {
       atUs,
+      shiftUs,
       opened: openedNow.map((id) =>
         opened(place, { id, client: `10.0.0.${id % 7}`, openedUs: atUs, partial: any(2) === 0 }),
       ),
@@ -203,4 +208,14 @@ test('the curve: seconds in order, old ones gone, a clock that jumps', () => {
   curve.until(at(now + 1));
   curve.add(at(now + 1), 1);
   assert.equal(curve.until(at(now + 1)).at(-1), 7);
+});
+
+test('the curve moves along when the clock is set', () => {
+  for (const step of [-3600e6, 3600e6, -1e6, 7e6]) {
+    const curve = new Curve();
+    for (let second = 0; second < 400; second += 3) curve.add(T0 + second * 1e6, second + 1);
+    const before = curve.until(T0 + 400e6);
+    curve.shift(step);
+    assert.deepEqual(curve.until(T0 + 400e6 + step), before);
+  }
 });

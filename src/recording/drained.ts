@@ -1,0 +1,22 @@
+/** How much a drain of the sensors held, for the loss that it becomes when nothing is made of it. Pure. */
+import type { FileEvent, NfsBatch } from '../common/batches.ts';
+
+/**
+ * @param sinceUs when the drain before was: events of files have no time of their own
+ * @returns how many calls and events there were, and the earliest moment that one can be of
+ */
+export function drained(
+  { rows, markers, lookups = [], lookupsDropped = [] }: NfsBatch,
+  events: readonly FileEvent[],
+  sinceUs: number,
+): { readonly count: number; readonly fromUs: number } {
+  const counted = [rows, lookups, lookupsDropped, events].flat();
+  const firsts = [...rows, ...lookups].map(({ firstUs }) => firstUs);
+  return {
+    count: counted.reduce((sum, { count }) => sum + count, markers.length),
+    fromUs: [...firsts, ...markers.map(({ atUs }) => atUs)].reduce(
+      (least, us) => Math.min(least, us),
+      sinceUs,
+    ),
+  };
+}
