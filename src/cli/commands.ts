@@ -1,41 +1,37 @@
 /**
  * The commands, in the order in which help shows them. A new command is a new file and a line here.
+ * Each is loaded when the command line names it: all of them together cost as much time as the
+ * start of Node does.
  */
 import type { Command } from 'commander';
 import type { Context } from './context.ts';
-import { registerClient } from './commands/client.ts';
-import { registerDaemon } from './commands/daemon.ts';
-import { registerDoctor } from './commands/doctor.ts';
-import { registerExport } from './commands/export.ts';
-import { registerFiles } from './commands/files.ts';
-import { registerList } from './commands/list.ts';
-import { registerMark } from './commands/mark.ts';
-import { registerPrepare } from './commands/prepare.ts';
-import { registerSession } from './commands/session.ts';
-import { registerSessions } from './commands/sessions.ts';
-import { registerShow } from './commands/show.ts';
-import { registerStart } from './commands/start.ts';
-import { registerStatus } from './commands/status.ts';
-import { registerStop } from './commands/stop.ts';
-import { registerWatch } from './commands/watch.ts';
 
 /** Adds one command to the program; `context` gives its surroundings when it runs. */
 export type Register = (program: Command, context: (command: Command) => Context) => void;
 
-export const commands: readonly Register[] = [
-  registerStart,
-  registerStop,
-  registerStatus,
-  registerWatch,
-  registerSessions,
-  registerShow,
-  registerFiles,
-  registerList,
-  registerExport,
-  registerMark,
-  registerSession,
-  registerClient,
-  registerDoctor,
-  registerDaemon,
-  registerPrepare,
-];
+const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
+  Object.entries({
+    start: async () => (await import('./commands/start.ts')).registerStart,
+    stop: async () => (await import('./commands/stop.ts')).registerStop,
+    status: async () => (await import('./commands/status.ts')).registerStatus,
+    watch: async () => (await import('./commands/watch.ts')).registerWatch,
+    sessions: async () => (await import('./commands/sessions.ts')).registerSessions,
+    show: async () => (await import('./commands/show.ts')).registerShow,
+    files: async () => (await import('./commands/files.ts')).registerFiles,
+    list: async () => (await import('./commands/list.ts')).registerList,
+    export: async () => (await import('./commands/export.ts')).registerExport,
+    mark: async () => (await import('./commands/mark.ts')).registerMark,
+    session: async () => (await import('./commands/session.ts')).registerSession,
+    client: async () => (await import('./commands/client.ts')).registerClient,
+    doctor: async () => (await import('./commands/doctor.ts')).registerDoctor,
+    daemon: async () => (await import('./commands/daemon.ts')).registerDaemon,
+    prepare: async () => (await import('./commands/prepare.ts')).registerPrepare,
+  }),
+);
+
+/** The one that the command line begins with; else (help, a misspelt name, options first) all. */
+export async function commandsFor([first = '']: readonly string[]): Promise<readonly Register[]> {
+  const named = COMMANDS.get(first);
+  if (named !== undefined) return [await named()];
+  return Promise.all([...COMMANDS.values()].map((load) => load()));
+}

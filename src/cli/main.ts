@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, TraceError } from '../common/errors.ts';
-import { commands } from './commands.ts';
+import { commandsFor, type Register } from './commands.ts';
 import { Context, type GlobalOptions } from './context.ts';
 import { Output, writeAll } from './output.ts';
 import { version } from './version.ts';
@@ -17,7 +17,7 @@ const GLOBAL_OPTIONS = [
 ] as const;
 
 /** A command line of ours; commander's own messages are caught and told our way. */
-function program(): Command {
+function program(commands: readonly Register[]): Command {
   const trace = new Command('trace')
     .description(
       'Records which files each diskless client of an NFS root really used, and builds a small RAM image from them.',
@@ -69,7 +69,7 @@ function explained(error: unknown): TraceError {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const trace = program();
+  const trace = program(await commandsFor(argv));
   try {
     if (argv.length === 0) {
       trace.outputHelp();

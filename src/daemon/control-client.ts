@@ -1,9 +1,10 @@
 /**
  * Talks to a running daemon over its Unix socket. Owns the HTTP of the asking side.
  */
-import { request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
+import { request } from './http.ts';
 import type { ImageReport } from './image-report.ts';
 import type {
   ErrorBody,

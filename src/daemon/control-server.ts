@@ -4,13 +4,14 @@
  * Must not contain business rules: each route is one call.
  */
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import { makeFolders } from '../common/make-folders.ts';
+import { createServer } from './http.ts';
 import {
   imageRequest,
   labelRequest,

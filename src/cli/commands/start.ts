@@ -1,6 +1,7 @@
 /** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
 import { Option, type Command } from 'commander';
 import { bytesOf } from '../../common/bytes.ts';
+import { TraceError } from '../../common/errors.ts';
 import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
 import { required } from '../required.ts';
@@ -35,14 +36,14 @@ export const registerStart: Register = (program, context) => {
       const root = rootArgument(required(options.root, '--root <dir>'));
       const clients = options.client ?? [];
       checkStart({ root, clients });
-      const pid = await spawnDaemon({ client, places });
-      if (pid !== null)
-        output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
-      const body = await client.start({
-        root,
-        label: options.label ?? null,
-        clients,
-        onLoss: options.onLoss,
+      const request = { root, label: options.label ?? null, clients, onLoss: options.onLoss };
+      let pid: number | null = null;
+      const body = await client.start(request).catch(async (error: unknown) => {
+        if (!isNobodyThere(error)) throw error;
+        pid = await spawnDaemon({ client, places });
+        if (pid !== null)
+          output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
+        return client.start(request);
       });
       output.value({ ...body, daemon_started: pid });
       for (const { message, hint } of body.warnings) output.warn(message, hint);
@@ -51,3 +52,11 @@ export const registerStart: Register = (program, context) => {
       output.line(`recording ${output.name(bytesOf(recorded))}: ${size}, tier ${body.tier}`);
     });
 };
+
+/** Did no daemon take the request? */
+function isNobodyThere(error: unknown): boolean {
+  return (
+    error instanceof TraceError &&
+    (error.code === 'daemon-not-running' || error.code === 'daemon-ending')
+  );
+}
