@@ -16,7 +16,7 @@ import * as readline from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BenchDisk } from './disk.ts';
 import { cpuNs, machine, median as medianOf, memoryMiB } from './figures.ts';
-import { compiled } from './recorder-store.ts';
+import { compiled } from './compiled.ts';
 
 const READERS = 2;
 const DIRECTORIES = 1000;

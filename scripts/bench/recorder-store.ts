@@ -4,12 +4,11 @@
  */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
-import { stripTypeScriptTypes } from 'node:module';
 import * as path from 'node:path';
 import process from 'node:process';
-import { pathToFileURL } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { HandleIndex } from '../../src/fanotify-ts/handle-index.ts';
+import { compiled } from './compiled.ts';
 import type { BenchDisk } from './disk.ts';
 import { machine, markdownTable, median } from './figures.ts';
 
@@ -26,20 +25,7 @@ interface Result {
   readonly rows: number;
 }
 
-/** A script of this folder against the compiled project. */
-export function compiled(name: string, work: string): string {
-  const source = fs.readFileSync(path.join(import.meta.dirname, name), 'utf8');
-  const dist = pathToFileURL(path.join(import.meta.dirname, '../../dist')).href;
-  const file = path.join(work, name.replace(/ts$/, 'mjs'));
-  const text = stripTypeScriptTypes(source).replaceAll(
-    /'\.\.\/\.\.\/src\/([^']+)\.ts'/g,
-    `'${dist}/$1.js'`,
-  );
-  fs.writeFileSync(file, text);
-  return file;
-}
-
-async function hashesOf(tree: string): Promise<Buffer> {
+export async function hashesOf(tree: string): Promise<Buffer> {
   const index = new HandleIndex({ root: Buffer.from(tree) });
   index.open();
   await index.walk();

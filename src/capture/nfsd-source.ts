@@ -23,7 +23,7 @@ import {
   type NativePlan,
   type NfsdTier,
 } from './nfsd-binding.ts';
-import { decodeNfsBatch } from './nfsd-decode.ts';
+import { decodeNfsBatch, partsOfNfsBatch } from './nfsd-decode.ts';
 import { probeNfsd, type NfsdProbe } from './nfsd-probe.ts';
 import { handlesAreSigned } from './signed-exports.ts';
 import { Zones } from './zones.ts';
@@ -71,6 +71,8 @@ export class NfsdSource {
   /** What a trace that was replaced by another one had left. */
   #rest: NfsBatch | null = null;
   #replacing: Promise<void> | null = null;
+  /** What is left of the batch that was drained last. */
+  #parts: Generator<NfsBatch, void> | null = null;
   /** Looks for the module while there is none: only then can the kprobe be created. */
   #waiting: NodeJS.Timeout | undefined;
   #probeTried = false;
@@ -137,21 +139,36 @@ export class NfsdSource {
     this.#waiting = setInterval(() => this.#settle(), WAITING_MS).unref();
   }
 
-  /** What was counted since the last drain. Empty before start. */
+  /**
+   * What was counted since the last drain; `more` if the next one has the rest of it. Empty before
+   * start.
+   */
   drain(): NfsBatch {
+    const part = this.#parts?.next().value ?? null;
+    if (part !== null) return this.#numbered(part);
     // What came before goes first.
     if (this.#native === null || this.#replacing !== null)
       return { ...EMPTY, untilUs: this.#untilUs };
-    this.#sequence += 1;
     const rest = this.#rest;
     this.#rest = null;
-    const fresh = this.#decode(this.#native.drain());
-    const batch = rest === null ? fresh : joined(rest, fresh);
+    const encoded = this.#native.drain();
+    const batch = rest === null ? this.#firstPart(encoded) : joined(rest, this.#decode(encoded));
     this.#untilUs = batch.untilUs;
     this.#settle();
     const missed = this.#missedCalls(batch.untilUs);
     const losses = missed.length === 0 ? batch.losses : [...batch.losses, ...missed];
-    return { ...batch, losses, sequence: this.#sequence };
+    return this.#numbered({ ...batch, losses });
+  }
+
+  #firstPart(encoded: Buffer): NfsBatch {
+    const named = (client: string): string => this.#zones.named(client);
+    this.#parts = partsOfNfsBatch(encoded, named, PART_ROWS);
+    return this.#parts.next().value ?? EMPTY;
+  }
+
+  #numbered(batch: NfsBatch): NfsBatch {
+    this.#sequence += 1;
+    return { ...batch, sequence: this.#sequence };
   }
 
   #decode(encoded: Buffer): NfsBatch {
@@ -164,7 +181,7 @@ export class NfsdSource {
     await this.#native?.sync();
   }
 
-  /** Ends the trace after its last record; the rest. A second call gives an empty batch. */
+  /** Ends the trace after its last record; the rest, as a drain gives it. */
   async stop(): Promise<NfsBatch> {
     clearInterval(this.#waiting);
     await this.#replacing;
@@ -299,6 +316,8 @@ export class NfsdSource {
   }
 }
 
+/** The rows of a part: see docs/performance.md for what more of them cost. */
+const PART_ROWS = 8192;
 const LOOK_GAP_US = 5_000_000;
 const WAITING_MS = 100;
 const EMPTY: NfsBatch = { rows: [], markers: [], losses: [], lookups: [], untilUs: 0 };

@@ -137,5 +137,7 @@ export interface NfsBatch {
    * of one that is signed (`sign_fh`).
    */
   readonly unsigned?: ReadonlyMap<number, number>;
+  /** The next drain has the rest of this one: what is late must not be judged yet. */
+  readonly more?: boolean;
   readonly untilUs: number;
 }

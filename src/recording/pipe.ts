@@ -55,6 +55,9 @@ const RETRY_MS = 200;
 /** `if-needed`: only if the witnesses disagree, and in vain if need be. */
 type Drain = 'whole' | 'if-needed' | 'never';
 
+/** Enough for a commit of its own: docs/performance.md has what more at once costs in memory. */
+const ENOUGH_ROWS = 16_000;
+
 export class Pipe {
   readonly sessions: BootSessions;
   readonly #options: PipeOptions;
@@ -231,22 +234,30 @@ export class Pipe {
     await this.#options.exports.refresh();
     const drained = await this.#isDrained(drain, withinMs);
     this.#witnesses.next(nowUs());
-    // The trace first: what it names has then been created in an event of the file side.
-    const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
-    const builder = new BatchBuilder();
-    const effects: SessionEffect[] = [];
+    let builder = new BatchBuilder();
+    let effects: SessionEffect[] = [];
     const { toWall } = this.wall;
     let failure: Error | null = null;
-    try {
-      if (this.#committer.full) this.#drop(trace);
-      else await this.#attribute(trace, { builder, effects, toWall, drained });
-    } catch (error) {
-      // The sensors have given it away, and the session machine has seen a part of it: that part
-      // is written, so that the store knows what the machine knows, and the rest is a loss.
-      failure = error as Error;
-      this.#takeAbandoned(trace, { builder, toWall }, failure);
+    for (let more = true; more;) {
+      if (builder.accesses().length >= ENOUGH_ROWS) {
+        await this.commitWithRescan(effects, builder, false);
+        [builder, effects] = [new BatchBuilder(), []];
+      }
+      // The trace first: what it names has then been created in an event of the file side.
+      const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
+      more = trace.more === true;
+      const whole = drained && !more;
+      try {
+        if (this.#committer.full) this.#drop(trace);
+        else await this.#attribute(trace, { builder, effects, toWall, drained: whole });
+      } catch (error) {
+        // The sensors have given it away, and the session machine has seen a part of it: that part
+        // is written, so that the store knows what the machine knows, and the rest is a loss.
+        failure = error as Error;
+        this.#takeAbandoned(trace, { builder, toWall }, failure);
+      }
+      this.#addLosses(builder, trace, toWall);
     }
-    this.#addLosses(builder, trace, toWall);
     // What is suspicious only now is judged in the next flush, after both queues were drained.
     if (!this.#options.sensors.traced) this.#witnesses.discard();
     else if (failure === null && (drained || !this.#witnesses.suspicious))
@@ -334,6 +345,8 @@ export class Pipe {
       this.#committer.noteSoleClient(effects.slice(before));
     }
     this.#events = [];
+    // The sessions that the rest belongs to are not quiet.
+    if (trace.more === true) return;
     const now = nowUs();
     if (this.sessions.isCurious(now))
       effects.push(...this.sessions.renewed(this.#renewals.read(), now));

