@@ -47,7 +47,7 @@ export async function benchStore({ work, tree }: BenchDisk, runs: number): Promi
   for (let run = 0; run < runs; run++) {
     const database = path.join(work, `replayed-${run}.db`);
     // As `trace start` starts the daemon.
-    const options = ['--max-old-space-size=1024', '--max-semi-space-size=4'];
+    const options = ['--max-old-space-size=1024', '--max-semi-space-size=2'];
     const args = [...options, script, tree, hashes, database, String(CLIENTS), String(FILES)];
     const text = execFileSync(process.execPath, args, { encoding: 'utf8' });
     const result = JSON.parse(text) as Result;

@@ -43,7 +43,10 @@ class Reader {
 
   number(): number {
     this.#at += 8;
-    return this.#bytes.readDoubleLE(this.#at - 8);
+    const value = this.#bytes.readDoubleLE(this.#at - 8);
+    // A small one without a box of its own: a full table has 200,000 of them.
+    const small = value | 0;
+    return small === value ? small : value;
   }
 
   /** A reader of the next bytes. */

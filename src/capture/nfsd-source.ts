@@ -317,7 +317,7 @@ export class NfsdSource {
 }
 
 /** The rows of a part: see docs/performance.md for what more of them cost. */
-const PART_ROWS = 8192;
+const PART_ROWS = 4096;
 const LOOK_GAP_US = 5_000_000;
 const WAITING_MS = 100;
 const EMPTY: NfsBatch = { rows: [], markers: [], losses: [], lookups: [], untilUs: 0 };

@@ -66,7 +66,7 @@ function launch({ stateDir, socket }: Places, log: number): ChildProcess {
  * Else Node lets garbage grow to a share of the machine's memory (600 MB where 230 do, on 24 GB).
  * What the recorder can hold at once stays far below the first.
  */
-const DAEMON_NODE_OPTIONS = ['--max-old-space-size=1024', '--max-semi-space-size=4'];
+const DAEMON_NODE_OPTIONS = ['--max-old-space-size=1024', '--max-semi-space-size=2'];
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
