@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { makeDisk } from './disk.ts';
 import { writePart } from './figures.ts';
 import { benchFanotify } from './recorder-fanotify.ts';
+import { benchNfs } from './recorder-nfs.ts';
 import { benchIdle, benchStart } from './recorder-start.ts';
 import { benchStore } from './recorder-store.ts';
 
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
   store: () => benchStore(disk, runs),
   start: () => benchStart(disk, runs),
   idle: () => benchIdle(disk, IDLE_SECONDS),
+  nfs: () => benchNfs(runs),
 };
 const unknown = positionals.filter((name) => !(name in benches));
 if (unknown.length > 0) {

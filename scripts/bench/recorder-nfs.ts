@@ -1,0 +1,207 @@
+/**
+ * What recording costs the NFS server: clients in network namespaces of the lab's server read the
+ * same files over and over (O_DIRECT, so each time from the server), with recording and without,
+ * interleaved. The server is emulated and its clients are in it: what it does for each second of
+ * the host's CPU time is the steadier measure. Also what the daemon costs while nothing happens.
+ */
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LabClient } from '../../test/lab/lab-client.ts';
+import { LabServer, GUEST_SHARE, VICTIM_ROOT } from '../../test/lab/server.ts';
+import { machine, markdownTable, median } from './figures.ts';
+
+const [DIRECTORIES, FILES, BYTES] = [50, 100, 4096];
+const VERSIONS = ['4.2', '4.2', '3'] as const;
+const IDLE_SECONDS = 60;
+const TIMEOUT_MS = 600_000;
+const SUM = `awk '{ sum += $1 } END { printf "%d", sum }'`;
+const NFSD_NS = `for p in $(pgrep -x nfsd); do cat /proc/$p/schedstat; done | ${SUM}`;
+
+interface Pass {
+  readonly wallMs: number;
+  /** Of the whole virtual machine, on the host. */
+  readonly hostMs: number;
+  /** In the guest: of the server's threads, and of the daemon. */
+  readonly nfsdMs: number;
+  readonly daemonMs: number;
+}
+
+export async function benchNfs(runs: number): Promise<string> {
+  const server = new LabServer();
+  await server.start();
+  try {
+    return await new NfsBench(server).run(runs);
+  } finally {
+    await server.stop();
+  }
+}
+
+class NfsBench {
+  readonly #server: LabServer;
+  readonly #clients: LabClient[];
+  #daemon = 0;
+
+  constructor(server: LabServer) {
+    this.#server = server;
+    this.#clients = VERSIONS.map(
+      (_, i) => new LabClient({ server, name: `rack${i}`, address: `10.77.0.${21 + i}` }),
+    );
+  }
+
+  async run(runs: number): Promise<string> {
+    await this.#prepare();
+    await this.#pass();
+    const [without, recorded]: Pass[][] = [[], []];
+    for (let run = 0; run < runs; run++) {
+      without?.push(await this.#pass());
+      await this.#record();
+      // The first pass of a recording learns the files; it is the others that go on for ever.
+      await this.#pass();
+      recorded?.push(await this.#pass());
+      if (run < runs - 1) await this.#endRecording();
+    }
+    const idle = await this.#idle();
+    return describe(without ?? [], recorded ?? []) + idle;
+  }
+
+  async #prepare(): Promise<void> {
+    const { share } = this.#server;
+    const source = path.join(import.meta.dirname, 'reader.c');
+    execFileSync('cc', ['-O2', '-o', path.join(share, 'bench-reader'), source]);
+    const tree = path.join(share, 'bench');
+    for (let d = 0; d < DIRECTORIES; d++) {
+      fs.mkdirSync(path.join(tree, String(d)), { recursive: true });
+      for (let f = 0; f < FILES; f++)
+        fs.writeFileSync(path.join(tree, String(d), String(f)), Buffer.alloc(BYTES, 0x61));
+    }
+    execFileSync('tar', ['-C', share, '-cf', path.join(share, 'bench.tar'), 'bench']);
+    await this.#must(`tar -C ${VICTIM_ROOT} -xf ${GUEST_SHARE}/bench.tar && sync`);
+    for (const [i, client] of this.#clients.entries()) {
+      await client.powerOn();
+      await client.mount({ version: VERSIONS[i] ?? '3' });
+    }
+  }
+
+  /** Every client reads every file once. */
+  async #pass(): Promise<Pass> {
+    const before = await this.#spent();
+    const read = `${GUEST_SHARE}/bench-reader bench ${DIRECTORIES} ${FILES} direct </dev/null`;
+    const done = await Promise.all(
+      this.#clients.map((client) => client.must(read, { timeoutMs: TIMEOUT_MS })),
+    );
+    if (done.some((count) => Number(count) !== DIRECTORIES * FILES))
+      throw new Error(`the clients read ${done.join(', ')} files`);
+    const after = await this.#spent();
+    return {
+      wallMs: after.wallMs - before.wallMs,
+      hostMs: after.hostMs - before.hostMs,
+      nfsdMs: after.nfsdMs - before.nfsdMs,
+      daemonMs: after.daemonMs - before.daemonMs,
+    };
+  }
+
+  async #spent(): Promise<Pass> {
+    const [nfsd, daemon] = (
+      await this.#must(`${NFSD_NS}; echo; cat /proc/${this.#daemon}/task/*/schedstat | ${SUM}`)
+    ).split('\n');
+    return {
+      wallMs: performance.now(),
+      hostMs: qemuCpuMs(),
+      nfsdMs: Number(nfsd) / 1e6,
+      daemonMs: this.#daemon === 0 ? 0 : Number(daemon) / 1e6,
+    };
+  }
+
+  async #record(): Promise<void> {
+    const text = await this.#must(`trace start --json --root ${VICTIM_ROOT}`);
+    this.#daemon = (JSON.parse(text) as { daemon_started: number }).daemon_started;
+    await this.#must('trace mark listed');
+  }
+
+  async #endRecording(): Promise<void> {
+    await this.#must(`trace stop --json --root ${VICTIM_ROOT} && trace stop --daemon`);
+    this.#daemon = 0;
+  }
+
+  async #idle(): Promise<string> {
+    await this.#must('trace mark idle');
+    await sleep(5000);
+    const before = await this.#spent();
+    await sleep(IDLE_SECONDS * 1000);
+    const after = await this.#spent();
+    const share = (after.daemonMs - before.daemonMs) / (after.wallMs - before.wallMs);
+    const slower = (await this.#spinMs()) / spinHere();
+    const text = await this.#must('trace status --json');
+    const { nfsd, fanotify } = JSON.parse(text) as {
+      readonly nfsd: { readonly state: string; readonly lost: number };
+      readonly fanotify: { readonly lost: number };
+    };
+    return (
+      `\nLost in all passes: ${nfsd.lost + fanotify.lost} events.\n\n` +
+      `Idle for ${IDLE_SECONDS} s after that (NFS server's trace: ${nfsd.state}): the daemon takes ` +
+      `${(share * 100).toFixed(2)} % of an emulated core. A loop in JavaScript takes ` +
+      `${slower.toFixed(1)} times as long there as on the host: about ${((share * 100) / slower).toFixed(2)} % ` +
+      `of a real one.\n`
+    );
+  }
+
+  async #spinMs(): Promise<number> {
+    return Number(await this.#must(`node -e '${SPIN}'`));
+  }
+
+  #must(shell: string): Promise<string> {
+    return this.#server.must(shell, { timeoutMs: TIMEOUT_MS });
+  }
+}
+
+const SPIN =
+  'let x = 0; const t = process.cpuUsage(); for (let i = 0; i < 2e7; i++) x = (x * 31 + i) | 0; ' +
+  'const c = process.cpuUsage(t); console.log((c.user + c.system) / 1000)';
+
+function spinHere(): number {
+  return Number(execFileSync(process.execPath, ['-e', SPIN], { encoding: 'utf8' }));
+}
+
+/** CPU time of the virtual machine, a child of this process, threads that ended included. */
+function qemuCpuMs(): number {
+  for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    let stat = '';
+    try {
+      stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    } catch {
+      continue;
+    }
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (!stat.includes('(qemu') || Number(fields[1]) !== process.pid) continue;
+    // In ticks of a hundredth second, whatever the kernel's own.
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  }
+  throw new Error('no virtual machine runs');
+}
+
+function describe(without: readonly Pass[], recorded: readonly Pass[]): string {
+  const reads = VERSIONS.length * DIRECTORIES * FILES;
+  const rate = (passes: readonly Pass[], of: (pass: Pass) => number): number =>
+    median(passes.map((pass) => (reads * 1000) / of(pass)));
+  const each = (passes: readonly Pass[], of: (pass: Pass) => number): number =>
+    median(passes.map((pass) => (of(pass) * 1000) / reads));
+  const row = (name: string, of: typeof rate, pick: (pass: Pass) => number): string[] => {
+    const [a, b] = [of(without, pick), of(recorded, pick)];
+    return [name, a.toFixed(0), b.toFixed(0), a === 0 ? '' : `${((b / a) * 100).toFixed(1)} %`];
+  };
+  return (
+    `${VERSIONS.length} clients (NFSv${VERSIONS.join(', ')}) open, read and close ${DIRECTORIES * FILES} ` +
+    `files of ${BYTES} bytes each, over and over, from Debian's kernel NFS server; server and clients ` +
+    `share an emulated machine of 2 cores. Medians of ${without.length} interleaved runs. ${machine()}.\n\n` +
+    markdownTable([
+      ['', 'not recorded', 'recorded', ''],
+      row('files read a second, wall time', rate, ({ wallMs }) => wallMs),
+      row('files read a second of CPU time of the whole machine', rate, ({ hostMs }) => hostMs),
+      row("CPU of the server's threads, µs a file (emulated)", each, ({ nfsdMs }) => nfsdMs),
+      row('CPU of the daemon, µs a file (emulated)', each, ({ daemonMs }) => daemonMs),
+    ])
+  );
+}
