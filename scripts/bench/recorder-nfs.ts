@@ -17,7 +17,7 @@ const [DIRECTORIES, FILES, BYTES] = [50, 100, 4096];
 const VERSIONS = ['4.2', '4.2', '3'] as const;
 const IDLE_SECONDS = 60;
 const TIMEOUT_MS = 600_000;
-const SUM = `awk '{ sum += $1 } END { printf "%d", sum }'`;
+const SUM = `awk '{ sum += $1 } END { printf "%.0f", sum }'`;
 const NFSD_NS = `for p in $(pgrep -x nfsd); do cat /proc/$p/schedstat; done | ${SUM}`;
 
 interface Pass {
