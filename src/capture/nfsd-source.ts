@@ -181,7 +181,7 @@ export class NfsdSource {
     await this.#native?.sync();
   }
 
-  /** Ends the trace after its last record; the rest, as a drain gives it. */
+  /** Ends the trace after its last record; all of the rest. A second call gives an empty batch. */
   async stop(): Promise<NfsBatch> {
     clearInterval(this.#waiting);
     await this.#replacing;
@@ -189,7 +189,9 @@ export class NfsdSource {
     await this.#stopping;
     // An event that is read cannot be removed.
     this.#removeOwnProbe();
-    return this.drain();
+    let rest = this.drain();
+    while (rest.more === true) rest = joined(rest, this.drain());
+    return rest;
   }
 
   status(): NfsdStatus {
