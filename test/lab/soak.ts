@@ -36,6 +36,8 @@ export interface SoakRecord {
 /** The recorder's state lies on a file system of this size. */
 const DISK_MB = 48;
 const STATE = '/var/lib/nfsroot-trace';
+/** How long nobody starts the daemon again that was killed. */
+const AWAY_MS = 4000;
 /** More at once only wait for each other: emulation has two processors. */
 const AT_ONCE = 3;
 /** Two mounts in less than 5 s are one boot, as docs/sessions.md has it. */
@@ -83,7 +85,12 @@ export class Soak {
     const machines = Array.from({ length: clients }, (_, index) =>
       this.#live({ index, end, pool, random: randomFrom(seed * 1000 + index) }),
     );
-    await Promise.all([...machines, this.#trouble(ms)]);
+    try {
+      await Promise.all([...machines, this.#trouble(ms)]);
+    } catch (error) {
+      say(await this.#blocked());
+      throw error;
+    }
     say(`${this.#boots.length} boots`);
     return { boots: this.#boots, outages: this.#outages };
   }
@@ -185,7 +192,7 @@ export class Soak {
   async #outage(): Promise<void> {
     const from = await this.#now();
     await this.#kill('KILL');
-    await delay(2000);
+    await delay(AWAY_MS);
     await this.#startDaemon();
     const to = await this.#now();
     this.#outages.push({ from, to });
@@ -198,8 +205,7 @@ export class Soak {
   async #startDaemon(): Promise<void> {
     const log = `/run/soak-daemon-${this.#daemons++}.log`;
     await this.#options.server.must(
-      // Clients leave a real server's daemon more than they leave an emulated one.
-      `setsid nice -n -10 trace daemon >${log} 2>&1 & ` +
+      `setsid trace daemon >${log} 2>&1 & ` +
         `pid=$!; until grep -q '"msg":"recording"' ${log}; do kill -0 $pid || exit; sleep 0.2; done`,
       { timeoutMs: 180_000 },
     );
@@ -211,6 +217,11 @@ export class Soak {
         'while kill -0 $pid 2>/dev/null; do sleep 0.2; done',
       { timeoutMs: 60_000 },
     );
+  }
+
+  /** What the guest's kernel says of tasks that wait for something that does not come. */
+  async #blocked(): Promise<string> {
+    return this.#options.server.must('echo w >/proc/sysrq-trigger; dmesg | tail -n 300');
   }
 
   async #now(): Promise<number> {
