@@ -232,7 +232,10 @@ export class Pipe {
     const drained = await this.#isDrained(drain, withinMs);
     this.#witnesses.next(nowUs());
     // The trace first: what it names has then been created in an event of the file side.
+    const beganUs = nowUs();
     const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
+    // Before the kernel's server runs there is no moment that its trace is known up to.
+    this.#committer.noteSeen(trace.untilUs > 0 ? Math.min(beganUs, trace.untilUs) : beganUs);
     const builder = new BatchBuilder();
     const effects: SessionEffect[] = [];
     const { toWall } = this.wall;

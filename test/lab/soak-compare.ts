@@ -155,7 +155,10 @@ export function compareSoak(input: SoakInput): SoakVerdict {
       const hidden =
         first !== undefined && hiding.some((loss) => overlap(loss, { ...boot, to: first.time }));
       if (first !== undefined && session === undefined && !hidden)
-        wrong.push(`${bootText(boot)}: no session began, and no loss has its beginning`);
+        wrong.push(
+          `${bootText(boot)}: no session began, and no loss has its beginning up to the first use at ` +
+            first.time.toFixed(2),
+        );
       const late =
         session !== undefined && first !== undefined && session.opened > first.time + SLACK;
       if (late && !session.partial)
