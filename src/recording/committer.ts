@@ -60,6 +60,8 @@ export class Committer {
   readonly #soleClient = new Set<number>();
   /** Monotonic. */
   #lastUs = nowUs();
+  /** All that happened before is in the batches up to now; monotonic. */
+  #seenUs = nowUs();
   /** When losses that go on were told last, monotonic. */
   #grownUs = nowUs();
 
@@ -109,6 +111,14 @@ export class Committer {
     this.#rescan.forget(root);
   }
 
+  /**
+   * What happened before this moment has been drained. If a daemon ends without a word the gap begins
+   * here, not when the batch was written: a flush may take seconds.
+   */
+  noteSeen(untilUs: number): void {
+    this.#seenUs = untilUs;
+  }
+
   /** Sessions that only file events know of: their tier is not the trace's. */
   noteSoleClient(effects: readonly SessionEffect[]): void {
     for (const effect of effects)
@@ -149,7 +159,7 @@ export class Committer {
     this.#spans.follow(effects, now);
     const shiftUs = wall.takeStep();
     const batch: IngestBatch = {
-      atUs: wall.toWall(now),
+      atUs: wall.toWall(Math.min(now, this.#seenUs)),
       clock: wall.row,
       shiftUs,
       clientNames: this.#names?.take() ?? [],

@@ -234,6 +234,7 @@ export class Pipe {
     await this.#options.exports.refresh();
     const drained = await this.#isDrained(drain, withinMs);
     this.#witnesses.next(nowUs());
+    const beganUs = nowUs();
     let builder = new BatchBuilder();
     let effects: SessionEffect[] = [];
     const { toWall } = this.wall;
@@ -246,6 +247,9 @@ export class Pipe {
       // The trace first: what it names has then been created in an event of the file side.
       const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
       more = trace.more === true;
+      // Before the kernel's server runs there is no moment that its trace is known up to.
+      if (!more)
+        this.#committer.noteSeen(trace.untilUs > 0 ? Math.min(beganUs, trace.untilUs) : beganUs);
       const whole = drained && !more;
       try {
         if (this.#committer.full) this.#drop(trace);

@@ -7,28 +7,17 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lacks } from '../capabilities.ts';
-import { BriefVictim } from './brief-victim.ts';
+import { noteCompatibility } from '../compatibility.ts';
+import { behindOne, busy, PAUSE_MS, type Scenario } from './boot-scenarios.ts';
+import { BriefVictim, KEXEC } from './brief-victim.ts';
 import { LabClient, NFS_VERSIONS, type NfsVersion } from './lab-client.ts';
 import { Product, type Session } from './product.ts';
-import { LabServer, SERVER_ADDRESS } from './server.ts';
+import { LabServer, VICTIM_ROOT } from './server.ts';
 
 const CUT_MS = 300_000;
-/** Longer than the silence that tells a reboot, and than what two FSINFO of one mount can be apart. */
-const PAUSE_MS = 6_000;
-
-interface Scenario {
-  readonly name: string;
-  readonly address: string;
-  readonly run: () => Promise<void>;
-  /** `evidence [partial] [ended]` of each session. */
-  readonly story: readonly string[];
-  /** Notes of all its sessions together. */
-  readonly notes?: readonly string[];
-  readonly check?: (sessions: readonly Session[]) => void;
-}
 
 describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
-  const server = new LabServer();
+  const server = new LabServer({ ports: 3 });
   const product = new Product(server);
   const failures = new Map<string, Error>();
   let sessions: readonly Session[] = [];
@@ -44,14 +33,6 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   ): Promise<void> {
     await client.mount({ version });
     await client.read(file);
-  }
-
-  /** Traffic that a client has while it is up: a direct read every quarter of a second. */
-  function busy(client: LabClient, folder: string, seconds: number): Promise<unknown> {
-    const read = `dd if=${folder}/etc/passwd of=/dev/null bs=64k iflag=direct status=none`;
-    return client.must(`for i in $(seq ${seconds * 4}); do ${read}; sleep 0.2; done`, {
-      timeoutMs: 120_000,
-    });
   }
 
   const bootsOf = (version: NfsVersion): Scenario => {
@@ -72,6 +53,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         await boot(client, version, 'etc/group');
       },
       story: [`${first} boot`, `${next} boot`, next],
+      works: [[version, 'a power cut and a boot', 'a session for each boot']],
     };
   };
 
@@ -91,6 +73,13 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         await boot(client, version, 'etc/passwd');
       },
       story: version === '3' ? ['nfs3-mount boot', 'nfs3-mount'] : ['nfs4-new-client'],
+      works: [
+        [
+          version,
+          'an unmount, a silence and a mount',
+          version === '3' ? 'a new session' : 'the same session',
+        ],
+      ],
     };
   };
 
@@ -112,6 +101,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         assert.ok(Date.now() - begun > CUT_MS);
       },
       story: [version === '3' ? 'nfs3-mount' : 'nfs4-new-client'],
+      works: [[version, 'a network cut of 5 minutes', 'the same session']],
       check: ([session]) => {
         const spanMs = Date.parse(session?.last ?? '') - Date.parse(session?.opened ?? '');
         assert.ok(spanMs > CUT_MS, 'it was read from after the cut');
@@ -130,6 +120,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       },
       run: () => client.read('etc/passwd'),
       story: ['first-traffic partial'],
+      works: [[version, 'up before the recording', 'a session that is partial']],
     };
   };
 
@@ -149,6 +140,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         await boot(client, '3');
       },
       story: ['nfs3-mount boot', 'nfs4-new-client boot', 'nfs3-mount'],
+      works: [['3 and 4.2', 'a boot with another version each time', 'a session for each boot']],
     };
   };
 
@@ -174,6 +166,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         await bootBoth();
       },
       story: ['nfs3-mount boot', 'nfs3-mount'],
+      works: [['3 and 4.2', 'the root by one, /home by the other', 'a session for each boot']],
     };
   };
 
@@ -194,59 +187,14 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       run: index === 0 ? run : () => Promise.resolve(),
       story: ['nfs4-new-client'],
       notes: ['identity-collision'],
+      works: [['4.2', 'two machines of one host name', 'a session for each, which says so']],
     }));
   };
 
-  /** Machines behind one address: each in a namespace whose NFS port leads out of another one. */
-  const behindOne = (names: readonly string[], active: boolean): Scenario => {
-    const kind = active ? 'busy' : 'idle';
+  const pair = (kind: 'busy' | 'idle', one: string, two: string): Scenario => {
     const outer = newClient(`nat-${kind}`);
-    const inner = names.map((name) => newClient(name));
-    const mount = async (client: LabClient): Promise<string> => {
-      const folder = `${client.folder}/root`;
-      const options = `ro,vers=4.2,proto=tcp,addr=127.0.0.1,clientaddr=${client.address}`;
-      await client.must(
-        `mkdir -p root && mount -i -t nfs -o ${options} 127.0.0.1:/sarge ${folder}`,
-      );
-      await client.must(`cat ${folder}/etc/hostname`);
-      return folder;
-    };
-    const relay = async (): Promise<void> => {
-      const ready = `/run/relay-${kind}`;
-      const spaces = inner.map(({ name, folder }) => `${name}.${folder.split('/').at(-1) ?? ''}`);
-      const command = `setsid python3 "$LAB_REPOSITORY/test/lab/guest/relay.py" ${ready} ${outer.name}.1 ${SERVER_ADDRESS} ${spaces.join(' ')}`;
-      await server.must(
-        `. /lab/lab.env; rm -f ${ready}; ${command} >/dev/null 2>&1 &\nuntil [ -e ${ready} ]; do sleep 0.2; done`,
-      );
-    };
-    return {
-      name: active
-        ? 'two machines behind one address: one session, which says so, whatever they boot'
-        : 'two machines behind one address, one of them idle when the other boots first: one session more, and no others',
-      address: outer.address,
-      run: async () => {
-        await Promise.all([outer, ...inner].map((client) => client.powerOn()));
-        await relay();
-        const [one, two] = inner;
-        assert.ok(one && two);
-        const folder = await mount(one);
-        if (active) await Promise.all([busy(one, folder, 10), sleep(2000).then(() => mount(two))]);
-        else {
-          await sleep(PAUSE_MS);
-          await mount(two);
-          // Until the first has renewed its lease and the server was asked for it.
-          await sleep(30_000);
-        }
-        for (const client of [two, two]) {
-          await sleep(PAUSE_MS);
-          await client.reset();
-          await relay();
-          await mount(client);
-        }
-      },
-      story: active ? ['nfs4-new-client'] : ['nfs4-new-client boot', 'nfs4-new-client'],
-      notes: ['shared-address'],
-    };
+    const inner = [newClient(one), newClient(two)] as const;
+    return behindOne({ server, outer, inner, active: kind === 'busy' });
   };
 
   const sameVerifier = (): Scenario => {
@@ -270,6 +218,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         await raw(['sarge/etc/hostname', 'sarge/init', 'sarge/etc/fstab']);
       },
       story: ['nfs4-new-client boot', 'init-read partial'],
+      works: [['4.1', 'a boot with the verifier of the boot before', 'a session for each boot']],
       check: ([first, second]) => assert.equal(second?.evidence.detail?.after, first?.id),
     };
   };
@@ -289,6 +238,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         assert.equal(await victim.boot(), 1970);
       },
       story: ['nfs4-new-client boot', 'nfs4-verifier'],
+      works: [['4.2', 'a clock that begins at 1970 at each boot', 'a session for each boot']],
       check: ([, second]) => {
         const { verifier = '', previousVerifier = '' } = second?.evidence.detail ?? {};
         // Nanoseconds since 1970: both within a few minutes of it.
@@ -298,16 +248,38 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     };
   };
 
+  const kexec = (version: '3' | '4.2', port: number): Scenario => {
+    const victim = new BriefVictim({ server, version, port });
+    const [first, next] =
+      version === '3' ? ['nfs3-mount', 'nfs3-mount'] : ['nfs4-new-client', 'nfs4-verifier'];
+    return {
+      name: `NFSv${version}: a kernel that starts the next one itself (kexec) is a boot`,
+      address: victim.address,
+      run: async () => {
+        await victim.bootAndKexec();
+      },
+      story: [`${first} boot`, next],
+      works: [[version, 'a boot by kexec', 'a session for each boot']],
+    };
+  };
+
   const ups = (['3', '4.2'] as const).map(upOf);
   const groups: readonly (readonly Scenario[])[] = [
     (['3', '4.0', '4.2'] as const).map(cutOf),
-    [clockless(), ...ups, behindOne(['nat-a', 'nat-b'], true)],
-    [sameVerifier(), ...NFS_VERSIONS.map(bootsOf), behindOne(['nat-c', 'nat-d'], false)],
-    [...clones(), ...NFS_VERSIONS.map(remountOf), changes(), mixed()],
+    [clockless(), kexec('4.2', 2), ...ups, pair('busy', 'nat-a', 'nat-b')],
+    [sameVerifier(), ...NFS_VERSIONS.map(bootsOf), pair('idle', 'nat-c', 'nat-d')],
+    [kexec('3', 1), ...clones(), ...NFS_VERSIONS.map(remountOf), changes(), mixed()],
   ];
 
   before(async () => {
     await server.start();
+    // The root has neither a kernel nor kexec(8): those of the machines themselves, and a script.
+    const { kernel, victimInitramfs } = server.artifacts;
+    await server.must(
+      `mkdir -p ${VICTIM_ROOT}/boot && cd ${VICTIM_ROOT}/boot && ` +
+        `cp ${kernel} lab-kernel && cp ${victimInitramfs} lab-initrd`,
+    );
+    await server.writeFile(`${VICTIM_ROOT}/boot/lab-kexec`, KEXEC);
     for (const up of ups) await up.begin();
     await product.start();
     // Side by side, each group one after the other, but for the cuts, which all go at once.
@@ -330,7 +302,7 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   });
   after(() => server.stop());
 
-  for (const { name, address, story, notes = [], check } of groups.flat())
+  for (const { name, address, story, notes = [], works, check } of groups.flat())
     test(name, () => {
       const failure = failures.get(name);
       if (failure !== undefined) throw failure;
@@ -344,6 +316,9 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       const noted = new Set(own.flatMap((session) => session.notes.map(({ kind }) => kind)));
       assert.deepEqual([...noted], notes);
       check?.(own);
+      const tier = own[0]?.tier ?? '';
+      for (const [nfs, what, result] of works)
+        noteCompatibility({ kernel: server.kernel, nfs, what, tier, result });
     });
 
   test('nobody else has a session, and nothing was lost', () => {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lacks } from '../capabilities.ts';
+import { noteCompatibility } from '../compatibility.ts';
 import { LabClient, NFS_VERSIONS } from './lab-client.ts';
 import { namesOf, Product, type Session } from './product.ts';
 import { LabServer, VICTIM_ROOT } from './server.ts';
@@ -43,6 +44,8 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
           ' ',
         ),
       );
+  const note = (nfs: string, what: string, result: string): void =>
+    noteCompatibility({ kernel: server.kernel, nfs, what, tier: 'exact', result });
   const settled = async (): Promise<Session[]> => {
     await product.settle();
     return product.sessions();
@@ -76,6 +79,10 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     const named = sessions.find((session) => session.client === '10.77.0.30');
     assert.equal(named?.client_name, 'node-thirty.example.net');
     assert.equal(sessions.filter((session) => session.client_name !== null).length, 1);
+    for (const { tier } of sessions) assert.equal(tier, 'exact');
+    note('3', 'a client by IPv6', 'a session');
+    note('4.2', 'a client by IPv6', 'a session');
+    note('3', 'a client by IPv6, link-local', 'a session, with its zone');
   });
 
   test(`${CROWD} clients at once, each with what it read`, async () => {
@@ -105,6 +112,7 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     const status = await product.trace('status');
     assert.match(status, /open sessions: 307/);
     assert.match(status, /has all\)/);
+    note('4.1', `${CROWD} clients at once`, 'a session for each, with what it read');
   });
 
   test('labels: shown, found, taken once, refused when they would trouble a terminal', async () => {
@@ -138,6 +146,8 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       );
     assert.deepEqual(storyOf(sessions, six.address), ['nfs4-new-client']);
     assert.deepEqual(storyOf(sessions, `${local.address}%br0`), ['nfs3-mount']);
+    for (const version of NFS_VERSIONS)
+      note(version, 'a server that starts anew', 'the same session');
   });
 
   test('a clock that is set forward and back splits nothing, and times stay sane', async () => {
@@ -164,6 +174,8 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       assert.ok(opened < last && last - opened < 600_000, `${opened} ${last}`);
       assert.ok(last <= now && now - last < 120_000, `${last} ${now}`);
     }
+    for (const version of NFS_VERSIONS)
+      note(version, "a server's clock that is set", 'the same session, its times in order');
   });
 
   test('a recorder that starts anew keeps sessions, and evidence that nobody had used yet', async () => {
@@ -190,6 +202,8 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       const session = sessions.find(({ client: address }) => address === one.address);
       assert.equal(session?.loss, 1, 'the time without a recorder');
     }
+    for (const version of NFS_VERSIONS)
+      note(version, 'a recorder that starts anew', 'the same session, with a loss');
   });
 
   test('--client: ranges of IPv6 and mapped addresses; others get no session', async () => {
@@ -207,5 +221,7 @@ describe('clients', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       'fd77::51',
     ]);
     assert.ok(open.every(({ partial }) => partial));
+    for (const version of ['3', '4.0', '4.2'])
+      note(version, 'a recording of some clients only', 'no session for any other');
   });
 });

@@ -6,123 +6,28 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
-import { noteCompatibility, type Compatibility } from '../compatibility.ts';
+import type { SessionRow } from '../../src/store/types.ts';
+import {
+  ADDRESSES,
+  as,
+  at,
+  checkKind,
+  CLIENTS,
+  folder,
+  KINDS,
+  mount,
+  PATIENCE_MS,
+  readIn,
+  record,
+  sessionOf,
+  setUpExports,
+  USE,
+  useKinds,
+  type Client,
+} from './export-kinds.ts';
 import { Product } from './product.ts';
-import { GUEST_CONTROL, RecordedSets } from './recorded-sets.ts';
+import { RecordedSets } from './recorded-sets.ts';
 import { LabServer } from './server.ts';
-
-interface Kind {
-  readonly name: string;
-  readonly fileSystem: string;
-  /** Recorded, below /nfsroots. */
-  readonly root: string;
-  /** What clients mount; default: the root. */
-  readonly mount?: string;
-  /** Directories with the usual files, from the root. Default: the root alone. */
-  readonly used?: readonly string[];
-  /** One client only: its export is for that one. */
-  readonly only?: Client;
-}
-
-type Client = 'c3' | 'c4';
-const CLIENTS: readonly Client[] = ['c3', 'c4'];
-const ADDRESSES: Readonly<Record<Client, string>> = { c3: '10.77.0.31', c4: '10.77.0.32' };
-
-const KINDS: readonly Kind[] = [
-  { name: 'fsid=N on ext4', fileSystem: 'ext4', root: 'fsid' },
-  { name: 'a UUID on ext4', fileSystem: 'ext4', root: 'uuid' },
-  { name: 'in the fsid=0 export', fileSystem: 'tmpfs', root: 'zero' },
-  { name: 'fsid=N on an overlay, nfs_export=on', fileSystem: 'overlay', root: 'overlay' },
-  { name: 'fsid=N on tmpfs', fileSystem: 'tmpfs', root: 'memory' },
-  {
-    name: 'subtree_check on ext4, a hard link in two directories',
-    fileSystem: 'ext4',
-    root: 'check',
-  },
-  { name: 'below the mount point of an XFS', fileSystem: 'XFS', root: 'below/in' },
-  {
-    name: 'below the mount point of an XFS, subtree_check',
-    fileSystem: 'XFS',
-    root: 'checkbelow/in',
-  },
-  {
-    name: 'a btrfs with a subvolume, subtree_check',
-    fileSystem: 'btrfs',
-    root: 'top',
-    used: ['', 'sub'],
-  },
-  { name: 'a btrfs subvolume alone, subtree_check', fileSystem: 'btrfs', root: 'subvol' },
-  {
-    name: 'crossmnt: XFS, tmpfs, btrfs, and ext4 in that, below an ext4',
-    fileSystem: 'ext4, XFS, tmpfs, btrfs',
-    root: 'cross',
-    used: ['', 'xfs', 'tmpfs', 'btrfs', 'btrfs/deep'],
-  },
-  { name: 'one of two roots on a file system', fileSystem: 'ext4', root: 'shared/one' },
-  {
-    name: 'the other, with a root of its own inside',
-    fileSystem: 'ext4',
-    root: 'shared/two',
-    used: ['', 'inner'],
-  },
-  {
-    name: 'a root inside another, by the export of the outer',
-    fileSystem: 'ext4',
-    root: 'shared/two/inner',
-  },
-  {
-    name: 'a root exported to each client with another fsid and options',
-    fileSystem: 'ext4',
-    root: 'twice',
-  },
-  {
-    name: 'one fsid for two roots: the first client’s',
-    fileSystem: 'ext4',
-    root: 'first',
-    only: 'c3',
-  },
-  {
-    name: 'one fsid for two roots: the second client’s',
-    fileSystem: 'ext4',
-    root: 'second',
-    only: 'c4',
-  },
-];
-/** Not mounted by itself: see the root that it is in. */
-const INNER = 'shared/two/inner';
-
-const note = (row: Pick<Compatibility, 'nfs' | 'exportKind' | 'fileSystem'>): void =>
-  noteCompatibility({
-    kernel: 'bookworm',
-    ...row,
-    what: 'reads, links, listings',
-    tier: 'exact',
-    result: 'as the client did',
-  });
-
-/** A busy machine emulates ten times slower. */
-const PATIENCE_MS = 600_000;
-
-/** What a client does in a directory with the usual files. */
-const USE = 'cat d1/a d2/c d2/a2 >/dev/null; readlink link >/dev/null; ls d1 >/dev/null';
-const at = (directory: string, name: string): string =>
-  directory === '' ? name : `${directory}/${name}`;
-const readIn = (directory: string): string[] =>
-  ['d1/a', 'd2/a2', 'd2/c'].map((name) => at(directory, name));
-
-/** A shell command as a client. */
-function as(client: Client, shell: string): string {
-  return `nsenter --net=/run/netns/${client} sh -ec '${shell}'`;
-}
-function folder(client: Client, root: string): string {
-  return `/m/${client}/${root}`;
-}
-function mount(client: Client, root: string): string {
-  const to = folder(client, root);
-  return client === 'c3'
-    ? `mkdir -p ${to}; mount -t nfs -o vers=3,nolock 10.77.0.1:/nfsroots/${root} ${to}`
-    : `mkdir -p ${to}; mount -t nfs -o vers=4.2 10.77.0.1:/${root} ${to}`;
-}
 
 const LATE = folder('c4', 'cross/late');
 /** What is done on the server and by clients while the recordings run, after everything else. */
@@ -166,48 +71,21 @@ describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () 
   let later: RecordedSets;
   let warnings: string;
 
-  const use = (kind: Kind, client: Client): string =>
-    as(
-      client,
-      [
-        mount(client, kind.mount ?? kind.root),
-        ...(kind.used ?? ['']).map((used) => `cd ${folder(client, at(kind.root, used))}; ${USE}`),
-        'cd /',
-      ].join('; '),
-    );
-  /** The newest session of a client on a root, which must have lost nothing. */
-  const session = (root: string, client: Client, of = sets) => {
-    const found = of.sessions(`/nfsroots/${root}`, ADDRESSES[client]).at(-1);
-    assert.ok(found !== undefined, `a session of ${client} on ${root}`);
-    assert.deepEqual([found.loss, found.tier.split('+')[0]], [0, 'exact']);
-    return found;
-  };
+  const session = (root: string, client: Client): SessionRow => sessionOf(sets, root, client);
   const reads = (root: string, client: Client, expected: readonly string[], of = sets): void => {
-    assert.deepEqual(of.did(session(root, client, of), 'read', expected), [...expected].sort());
+    assert.deepEqual(of.did(sessionOf(of, root, client), 'read', expected), [...expected].sort());
   };
 
   before(async () => {
     await server.start();
-    await server.must('sh test/lab/guest/exports-setup.sh', { timeoutMs: PATIENCE_MS });
+    await setUpExports(server, KINDS);
     await server.must(
       'setsid trace daemon </dev/null >/daemon.log 2>&1 & ' +
         'for i in $(seq 1200); do [ -S /run/nfsroot-trace/control.sock ] && exit; sleep 0.5; done; cat /daemon.log; exit 1',
       { timeoutMs: PATIENCE_MS },
     );
-    const roots = KINDS.map(({ root }) => `/nfsroots/${root}`).concat(
-      '/nfsroots/bound',
-      '/srv/plain',
-    );
-    warnings = await server.must(`node ${GUEST_CONTROL} start ${roots.join(' ')}`, {
-      timeoutMs: PATIENCE_MS,
-    });
-    for (const client of CLIENTS) {
-      const kinds = KINDS.filter(({ root, only = client }) => root !== INNER && only === client);
-      await server.must(['set -e', ...kinds.map((kind) => use(kind, client))].join('\n'), {
-        timeoutMs: PATIENCE_MS,
-      });
-    }
-    sets = await RecordedSets.copy(server);
+    warnings = await record(server, KINDS, ['/nfsroots/bound', '/srv/plain']);
+    sets = await useKinds(server, KINDS);
     await server.must(['set -e', ...CHANGES].join('\n'), { timeoutMs: PATIENCE_MS });
     later = await RecordedSets.copy(server);
   });
@@ -217,15 +95,7 @@ describe('kinds of exports', { skip: lacks('root', 'qemu', 'debootstrap') }, () 
     for (const client of CLIENTS) {
       if ((kind.only ?? client) !== client) continue;
       test(`${kind.name}: ${client === 'c3' ? 'NFSv3' : 'NFSv4.2'}`, () => {
-        const used = kind.used ?? [''];
-        reads(kind.root, client, used.flatMap(readIn));
-        const links = used.map((directory) => at(directory, 'link'));
-        assert.deepEqual(sets.did(session(kind.root, client), 'readlink', links), links.sort());
-        const lists = used.map((directory) => at(directory, 'd1'));
-        const listed = sets.did(session(kind.root, client), 'readdir', lists);
-        for (const list of lists) assert.ok(listed.includes(list), `${list} listed`);
-        const nfs = client === 'c3' ? '3' : '4.2';
-        note({ nfs, exportKind: kind.name, fileSystem: kind.fileSystem });
+        checkKind(sets, { kind, client, kernel: 'bookworm' });
       });
     }
 

@@ -1,12 +1,15 @@
 /**
  * Every kernel of the lab with every version of NFS: what clients of each do at the same time ends
- * in a session each, as the kernel's own trace tells it. The tier is what that kernel can give.
+ * in a session each, as the kernel's own trace tells it. The tier is what that kernel can give. On
+ * the oldest and the newest, boots and the kinds of handles as well.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { lacks } from '../capabilities.ts';
 import { noteCompatibility } from '../compatibility.ts';
 import { compare } from './compare.ts';
+import { checkKind, CLIENTS, FEW_KINDS, record, setUpExports, useKinds } from './export-kinds.ts';
 import { KERNELS, type LabKernel } from './kernels.ts';
 import { LabClient, NFS_VERSIONS, type NfsVersion } from './lab-client.ts';
 import { namesOf, Product, type Session, type SessionFile } from './product.ts';
@@ -23,6 +26,11 @@ const TIERS: Readonly<Record<LabKernel, string>> = {
 
 /** Also boots a whole machine, on one kernel besides the one of the other tests. */
 const BOOTS: LabKernel = 'trixie';
+
+/** Whose boots and exports have tests of their own is not among them. */
+const FURTHER: readonly LabKernel[] = ['bullseye', 'sid'];
+/** Longer than the silence that tells a reboot. */
+const PAUSE_MS = 6_000;
 
 const READ = ['etc/passwd', 'usr/bin/env', 'usr/bin/bash'];
 const LINKS = ['bin', 'etc/mtab'];
@@ -135,10 +143,57 @@ for (const [suite, number] of Object.entries(KERNELS) as [LabKernel, string][]) 
       });
     }
 
+    if (FURTHER.includes(suite)) {
+      test(`Linux ${number}: an unmount and a mount, a power cut and a boot`, async () => {
+        await delay(PAUSE_MS);
+        await Promise.all(
+          clients.map(async ({ client, version }) => {
+            await client.mount({ version });
+            await client.read('etc/group');
+            await delay(PAUSE_MS);
+            await client.reset();
+            await client.mount({ version });
+            await client.read('etc/group');
+          }),
+        );
+        await product.settle();
+        sessions = await product.sessions();
+        for (const { version, client } of clients) {
+          const own = sessions.filter(({ client: address }) => address === client.address);
+          const story = own.map(({ evidence, partial, loss }) => [evidence.kind, partial, loss]);
+          const rest = [false, 0];
+          const mount = ['nfs3-mount', ...rest];
+          const first = ['nfs4-new-client', ...rest];
+          assert.deepEqual(
+            story,
+            version === '3' ? [mount, mount, mount] : [first, ['nfs4-verifier', ...rest]],
+          );
+          note(version, 'a power cut and a boot', 'a session for each boot');
+          const again = version === '3' ? 'a new session' : 'the same session';
+          note(version, 'an unmount, a silence and a mount', again);
+        }
+      });
+    }
+
     test(`Linux ${number}: the recording ends`, async () => {
       await product.trace('stop');
       await reference.stop();
     });
+
+    if (FURTHER.includes(suite)) {
+      test(`Linux ${number}: kinds of exports`, async () => {
+        await Promise.all(clients.map(({ client }) => client.powerOff()));
+        // Two of the addresses are now in other hands.
+        await server.must('ip neigh flush dev br0');
+        await setUpExports(server, FEW_KINDS);
+        await record(server, FEW_KINDS);
+        const sets = await useKinds(server, FEW_KINDS);
+        for (const kind of FEW_KINDS)
+          for (const client of CLIENTS) checkKind(sets, { kind, client, kernel: suite });
+        assert.deepEqual(sets.losses(), []);
+        assert.equal(sets.status.unresolved, 0);
+      });
+    }
 
     /** The one session of a client, held against the reference; gives its files. */
     async function checkSession(version: NfsVersion, address: string): Promise<SessionFile[]> {
@@ -157,10 +212,8 @@ for (const [suite, number] of Object.entries(KERNELS) as [LabKernel, string][]) 
       return files;
     }
 
-    function note(nfs: NfsVersion, what: string): void {
-      noteCompatibility({
-        ...{ kernel: suite, nfs, what, tier: TIERS[suite], result: "as the kernel's trace" },
-      });
+    function note(nfs: NfsVersion, what: string, result = "as the kernel's trace"): void {
+      noteCompatibility({ ...{ kernel: suite, nfs, what, tier: TIERS[suite], result } });
     }
   });
 }

@@ -4,9 +4,9 @@
  */
 import path from 'node:path';
 import type { StatusBody } from '../../src/daemon/api.ts';
-import { operationBit, type Operation } from '../../src/common/words.ts';
+import { operationBit, type Evidence, type Operation } from '../../src/common/words.ts';
 import { Store } from '../../src/store/store.ts';
-import type { SessionRow } from '../../src/store/types.ts';
+import type { LossRow, SessionRow } from '../../src/store/types.ts';
 import { GUEST_SHARE, type LabServer } from './server.ts';
 
 /** {@link LabServer} commands run in the checkout. */
@@ -18,6 +18,7 @@ let copies = 0;
 export interface SeenFile {
   readonly names: readonly string[];
   readonly operations: number;
+  readonly evidence: readonly Evidence[];
 }
 
 export class RecordedSets {
@@ -51,9 +52,8 @@ export class RecordedSets {
   }
 
   files({ id }: SessionRow): SeenFile[] {
-    return this.#store.files(id).map(({ names, operations }) => ({
-      names: names.map((name) => name.toString()),
-      operations,
+    return this.#store.files(id).map(({ names, operations, evidence }) => ({
+      ...{ names: names.map((name) => name.toString()), operations, evidence },
     }));
   }
 
@@ -67,6 +67,10 @@ export class RecordedSets {
         return known.length > 0 ? known : [`unexpected: ${names.join(' = ')}`];
       })
       .sort();
+  }
+
+  lossesOf({ id }: SessionRow): LossRow[] {
+    return this.#store.losses({ sessionId: id });
   }
 
   losses(): string[] {

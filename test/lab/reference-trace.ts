@@ -77,8 +77,8 @@ export class ReferenceRecorder {
         'set -e',
         `echo 0 > ${INSTANCE}/tracing_on`,
         `cat ${INSTANCE}/per_cpu/cpu*/stats`,
-        'sleep 2',
-        `kill $(cat ${FOLLOWED}.pid)`,
+        // A reader of trace_pipe comes to an end once tracing is off.
+        `while kill -0 $(cat ${FOLLOWED}.pid) 2>/dev/null; do sleep 0.2; done`,
         `cp ${FOLLOWED} ${GUEST_SHARE}/${NAME}`,
       ].join('\n'),
     );

@@ -154,3 +154,22 @@ test('a read without a file event: names may be missing too, and are read anew',
   );
   assert.deepEqual(rig.asked.walks, 1);
 });
+
+test('a flush that takes long: a daemon that ends without a word has lost from its drain on', async () => {
+  const drainedUs = nowUs();
+  Object.defineProperty(rig, 'events', {
+    get: () => {
+      rig.pass(3_000_000);
+      return [];
+    },
+    set: () => undefined,
+  });
+  rig.rows = [row(1)];
+  await rig.pipe.flush(false);
+  assert.ok(nowUs() - drainedUs > 3_000_000);
+  const seenUs = rig.pipe.wall.toMonotonic(rig.store.lastIngestUs() ?? 0);
+  assert.ok(Math.abs(seenUs - drainedUs) < 1_000_000, `${seenUs - drainedUs} us after the drain`);
+  // What is written without a drain of its own knows no more.
+  rig.pipe.commit(rig.pipe.sessions.begin(CLIENT, null, nowUs()));
+  assert.equal(rig.pipe.wall.toMonotonic(rig.store.lastIngestUs() ?? 0), seenUs);
+});

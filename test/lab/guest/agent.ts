@@ -53,9 +53,12 @@ async function run(order: Order): Promise<object> {
   const child = spawn('/bin/sh', ['-c', order.run ?? ''], { stdio: files, detached: true });
   for (const file of files) closeSync(file);
   let timedOut = false;
+  let where = '';
   const timer = setTimeout(() => {
     timedOut = true;
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    if (child.pid === undefined) return;
+    where = waitsOf(child.pid);
+    process.kill(-child.pid, 'SIGKILL');
   }, order.timeoutMs ?? 60_000);
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
@@ -66,10 +69,25 @@ async function run(order: Order): Promise<object> {
     code,
     timedOut,
     stdout: readFileSync(`${base}.out`).toString('base64'),
-    stderr: readFileSync(`${base}.err`).toString('base64'),
+    stderr: Buffer.concat([readFileSync(`${base}.err`), Buffer.from(where)]).toString('base64'),
   };
   for (const end of ['in', 'out', 'err']) rmSync(`${base}.${end}`);
   return reply;
+}
+
+/** What the programs of a process group wait for, in the kernel's words. */
+function waitsOf(group: number): string {
+  const found = readdirSync('/proc').flatMap((pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      if (Number(stat.slice(stat.lastIndexOf(')')).split(' ')[3]) !== group) return [];
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+      return [`${pid} ${words}\n${readFileSync(`/proc/${pid}/stack`, 'latin1')}`];
+    } catch {
+      return []; // no process, or one that has just ended
+    }
+  });
+  return found.join('');
 }
 
 async function perform(order: Order): Promise<object> {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs in the lab's server: file systems of every kind in loop devices and memory, exported in every
-# way, and two clients c3 and c4 in network namespaces. Owns what test/lab/exports.test.ts reads.
+# way, and two clients c3 and c4 in network namespaces. Owns what test/lab/export-kinds.ts names.
+#   few   only one of each kind of handle
 set -e
 
 # disk KIND NAME: a new file system; prints its device. A file of its own: one that was mounted here
@@ -39,56 +40,61 @@ modprobe loop
 mkdir -p /img
 cd /nfsroots
 on ext4 fsid
-on ext4 uuid
 on tmpfs memory
 on ext4 check
 on xfs below
 fill below/in
-on xfs checkbelow
-fill checkbelow/in
 on btrfs top
 btrfs subvolume create top/sub >/dev/null
 fill top/sub
-# A subvolume alone: the top level is mounted nowhere.
-mkdir -p /top subvol
-device=$(disk btrfs subvol)
-mount "$device" /top
-btrfs subvolume create /top/sub >/dev/null
-fill /top/sub
-mount -o subvol=sub "$device" subvol
-umount /top
-# Several file systems below one root.
-on ext4 cross
-on xfs cross/xfs
-on tmpfs cross/tmpfs
-on btrfs cross/btrfs
-on ext4 cross/btrfs/deep
-mkdir cross/bind cross/late
-mount --bind cross/d1 cross/bind
-# One file system, several roots; one a part of another.
-on ext4 shared
-for dir in one two two/inner; do fill shared/$dir; done
-# A directory that is mounted elsewhere and exported there too. Not one of a file system that is
-# exported by its UUID: mountd takes any mount of it below a crossmnt for it.
-mkdir bound
-mount --bind fsid/d1 bound
-for dir in twice first second; do on tmpfs $dir; done
-# A part of the fsid=0 export, reached from the NFSv4 root by look-ups alone.
-fill zero
-# Files of the lower layer, all but one that is copied up.
-on ext4 /lower
-mkdir -p /over overlay
-mount -t tmpfs none /over
-mkdir /over/upper /over/work
-mount -t overlay -o index=on,nfs_export=on,lowerdir=/lower,upperdir=/over/upper,workdir=/over/work none overlay
-echo more >>overlay/d2/c
-# Out of the reach of the pseudo root's crossmnt.
-mkdir -p /srv/plain
-on ext4 /srv/plain
-on ext4 /srv/plain/own
-on tmpfs /srv/plain/hidden
 
-cat >/etc/exports <<EXPORTS
+# All that is not among the few.
+rest() {
+	on ext4 uuid
+	on xfs checkbelow
+	fill checkbelow/in
+	# A subvolume alone: the top level is mounted nowhere.
+	mkdir -p /top subvol
+	device=$(disk btrfs subvol)
+	mount "$device" /top
+	btrfs subvolume create /top/sub >/dev/null
+	fill /top/sub
+	mount -o subvol=sub "$device" subvol
+	umount /top
+	# Several file systems below one root.
+	on ext4 cross
+	on xfs cross/xfs
+	on tmpfs cross/tmpfs
+	on btrfs cross/btrfs
+	on ext4 cross/btrfs/deep
+	mkdir cross/bind cross/late
+	mount --bind cross/d1 cross/bind
+	# One file system, several roots; one a part of another.
+	on ext4 shared
+	for dir in one two two/inner; do fill shared/$dir; done
+	# A directory that is mounted elsewhere and exported there too. Not one of a file system that is
+	# exported by its UUID: mountd takes any mount of it below a crossmnt for it.
+	mkdir bound
+	mount --bind fsid/d1 bound
+	for dir in twice first second; do on tmpfs $dir; done
+	# A part of the fsid=0 export, reached from the NFSv4 root by look-ups alone.
+	fill zero
+	# Files of the lower layer, all but one that is copied up.
+	on ext4 /lower
+	mkdir -p /over overlay
+	mount -t tmpfs none /over
+	mkdir /over/upper /over/work
+	mount -t overlay -o index=on,nfs_export=on,lowerdir=/lower,upperdir=/over/upper,workdir=/over/work none overlay
+	echo more >>overlay/d2/c
+	# Out of the reach of the pseudo root's crossmnt.
+	mkdir -p /srv/plain
+	on ext4 /srv/plain
+	on ext4 /srv/plain/own
+	on tmpfs /srv/plain/hidden
+}
+[ "$1" = few ] || rest
+
+while read -r dir client; do [ ! -d "$dir" ] || echo "$dir $client"; done >/etc/exports <<EXPORTS
 /nfsroots *(fsid=0,crossmnt,ro,no_root_squash,no_subtree_check,insecure)
 /nfsroots/fsid *(fsid=11,rw,no_root_squash,no_subtree_check,insecure)
 /nfsroots/uuid *(rw,no_root_squash,no_subtree_check,insecure)

@@ -34,6 +34,9 @@ if [ -n "$lab_brief" ]; then
 	# Not a whole boot: what begins one.
 	cat /root/init /root/etc/hostname >/dev/null
 	echo "lab: read init at $(date +%Y)"
+	# The next kernel is told the same, but not to do so again.
+	[ "$lab_then" != kexec ] ||
+		chroot /root perl /boot/lab-kexec "$(sed 's/lab.then=kexec//' /proc/cmdline)"
 	sleep 3600
 fi
 umount /dev /sys /proc

@@ -1,0 +1,94 @@
+/**
+ * What the tests of boots are made of: the form of a scenario, and the ones with several machines
+ * behind one address. Owns how long a silence is and what a busy client does.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LabClient } from './lab-client.ts';
+import type { Session } from './product.ts';
+import { SERVER_ADDRESS, type LabServer } from './server.ts';
+
+/** Longer than the silence that tells a reboot, and than what two FSINFO of one mount can be apart. */
+export const PAUSE_MS = 6_000;
+/** What comes of two machines behind one address: both busy, one idle. */
+const ONE_SESSION = 'one session, which says so';
+const ONE_MORE = 'one session more, which says so';
+
+export interface Scenario {
+  readonly name: string;
+  readonly address: string;
+  readonly run: () => Promise<void>;
+  /** `evidence [partial] [ended]` of each session. */
+  readonly story: readonly string[];
+  /** Notes of all its sessions together. */
+  readonly notes?: readonly string[];
+  /** Its rows in the table of what works: each version of NFS, in a few words what, what came of it. */
+  readonly works: readonly [nfs: string, what: string, result: string][];
+  readonly check?: (sessions: readonly Session[]) => void;
+}
+
+/** Traffic that a client has while it is up: a direct read every quarter of a second. */
+export function busy(client: LabClient, folder: string, seconds: number): Promise<unknown> {
+  const read = `dd if=${folder}/etc/passwd of=/dev/null bs=64k iflag=direct status=none`;
+  return client.must(`for i in $(seq ${seconds * 4}); do ${read}; sleep 0.2; done`, {
+    timeoutMs: 120_000,
+  });
+}
+
+export interface BehindOne {
+  readonly server: LabServer;
+  /** The one that is seen, and those behind it. */
+  readonly outer: LabClient;
+  readonly inner: readonly [LabClient, LabClient];
+  /** Does the first one work while the second boots? */
+  readonly active: boolean;
+}
+
+/** Machines behind one address: each in a namespace whose NFS port leads out of another one. */
+export function behindOne({ server, outer, inner, active }: BehindOne): Scenario {
+  const [one, two] = inner;
+  const kind = active ? 'busy' : 'idle';
+  const mount = async (client: LabClient): Promise<string> => {
+    const folder = `${client.folder}/root`;
+    const options = `ro,vers=4.2,proto=tcp,addr=127.0.0.1,clientaddr=${client.address}`;
+    await client.must(`mkdir -p root && mount -i -t nfs -o ${options} 127.0.0.1:/sarge ${folder}`);
+    await client.must(`cat ${folder}/etc/hostname`);
+    return folder;
+  };
+  const relay = async (): Promise<void> => {
+    const ready = `/run/relay-${kind}`;
+    const spaces = inner.map(({ name, folder }) => `${name}.${folder.split('/').at(-1) ?? ''}`);
+    const command = `setsid python3 "$LAB_REPOSITORY/test/lab/guest/relay.py" ${ready} ${outer.name}.1 ${SERVER_ADDRESS} ${spaces.join(' ')}`;
+    await server.must(
+      `. /lab/lab.env; rm -f ${ready}; ${command} >/dev/null 2>&1 &\nuntil [ -e ${ready} ]; do sleep 0.2; done`,
+    );
+  };
+  return {
+    name: active
+      ? 'two machines behind one address: one session, which says so, whatever they boot'
+      : 'two machines behind one address, one of them idle when the other boots first: one session more, and no others',
+    address: outer.address,
+    run: async () => {
+      await Promise.all([outer, ...inner].map((client) => client.powerOn()));
+      await relay();
+      const folder = await mount(one);
+      if (active) await Promise.all([busy(one, folder, 10), sleep(2000).then(() => mount(two))]);
+      else {
+        await sleep(PAUSE_MS);
+        await mount(two);
+        // Until the first has renewed its lease and the server was asked for it.
+        await sleep(30_000);
+      }
+      for (const client of [two, two]) {
+        await sleep(PAUSE_MS);
+        await client.reset();
+        await relay();
+        await mount(client);
+      }
+    },
+    story: active ? ['nfs4-new-client'] : ['nfs4-new-client boot', 'nfs4-new-client'],
+    notes: ['shared-address'],
+    works: [
+      ['4.2', `two machines behind one address, one ${kind}`, active ? ONE_SESSION : ONE_MORE],
+    ],
+  };
+}
