@@ -187,10 +187,13 @@ export class ExportTable {
 
   #readExports(tables: ExportTables, mounts: MountTable): void {
     const exported = parseKernelExports(tables.options);
-    const options = new Map(exported.map((one) => [idOf(one.domain, one.path), one.options]));
+    // What exportfs handed out last, the kernel's own words over it: exportfs empties the kernel's
+    // tables, and a client's calls before that may be looked at only after it.
+    const told = [...this.#etab, ...exported];
+    const options = new Map(told.map((one) => [idOf(one.domain, one.path), one.options]));
     const listed = parseExportTable(tables.handles);
     const ids = new Set(listed.map(keyIdOf));
-    const unlisted = keysByOptions(exported, mounts).filter((key) => !ids.has(keyIdOf(key)));
+    const unlisted = keysByOptions(told, mounts).filter((key) => !ids.has(keyIdOf(key)));
     for (const key of [...listed, ...unlisted]) {
       const id = keyIdOf(key);
       const known = this.#exports.get(id);

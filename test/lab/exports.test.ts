@@ -30,6 +30,8 @@ import { RecordedSets } from './recorded-sets.ts';
 import { LabServer } from './server.ts';
 
 const LATE = folder('c4', 'cross/late');
+/** What is mounted, used and unmounted between two looks of the recorder is never seen. */
+const LOOKED_AT = 'sleep 3';
 /** What is done on the server and by clients while the recordings run, after everything else. */
 const CHANGES: readonly string[] = [
   // A mount that is exported by itself, below a root that is not exported across mounts.
@@ -55,7 +57,9 @@ const CHANGES: readonly string[] = [
   // One file system is mounted where nothing was, and then another.
   '. test/lab/guest/exports-setup.sh; cd /nfsroots',
   'on ext4 cross/late',
+  LOOKED_AT,
   as('c4', `cat ${LATE}/d1/a`),
+  LOOKED_AT,
   as('c4', `umount ${LATE}`),
   // The server's cache of open files lets go of it within seconds, whoever asks.
   'exportfs -f; for i in $(seq 100); do umount cross/late && break; sleep 0.3; done',

@@ -129,6 +129,22 @@ describe('exports outside', () => {
     volumes.close();
   });
 
+  test('an export with an fsid is known although the kernel’s tables were emptied meanwhile', async () => {
+    tables.etab = handlesOf('/usr\t*(ro,sync,no_subtree_check,fsid=13)');
+    await exports.refresh();
+    const root = handleHash({ fsidType: 1, fsid: Buffer.from([13, 0, 0, 0]), handle: null });
+    assert.ok(exports.holds(root, Buffer.from('/usr/share')));
+    await exports.walkOutside();
+    tables.handles = handlesOf('*,10.0.0.7 1 0x0000000d /usr');
+    tables.options = handlesOf('/usr\t*,10.0.0.7(ro,no_subtree_check,fsid=13)');
+    await exports.refresh();
+    await exports.walkOutside();
+    assert.deepEqual(
+      opened.map(({ path, check }) => [path, check]),
+      [['/usr', false]],
+    );
+  });
+
   test('a new root follows also if the refresh that was made for it failed', async () => {
     const followed: string[] = [];
     const root = {
