@@ -39,6 +39,16 @@ die() {
   exit "${3:-1}"
 }
 
+# help_if_asked ARGUMENT...: ends the script with the comment at its head if one is -h or --help.
+help_if_asked() {
+  local argument
+  for argument; do
+    [[ $argument == -h || $argument == --help ]] || continue
+    sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0"
+    exit 0
+  done
+}
+
 # with_lock FILE COMMAND...: runs COMMAND in a subshell while no other run holds FILE.
 with_lock() {
   local file=$1

@@ -49,6 +49,13 @@ function prepare(command: Command, visible: boolean): void {
 
 function explained(error: unknown): TraceError {
   if (error instanceof TraceError) return error;
+  if (error instanceof CommanderError && error.code === 'commander.help')
+    return new TraceError({
+      code: 'usage-missing-command',
+      message: 'a command is missing after this word',
+      hint: '--help after it lists them',
+      exit: 'usage',
+    });
   if (error instanceof CommanderError) {
     const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
     return new TraceError({

@@ -24,7 +24,7 @@ export function readConfigFile(path: string): Record<string, unknown> {
     const denied = (cause as NodeJS.ErrnoException).code === 'EACCES';
     throw new TraceError({
       code: 'bad-config',
-      message: `cannot read the configuration ${path}: ${(cause as Error).message}`,
+      message: `cannot read the configuration ${path}: ${(cause as Error).message.replace(/, open '.*$/s, '')}`,
       hint: denied
         ? 'make it readable, or name both places with --state-dir and --socket'
         : 'it must be a JSON object; see docs/configuration.md',

@@ -1,5 +1,6 @@
 /** The pages on the command line, its JSON and the configuration say what is so. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -152,4 +153,36 @@ describe('json.md', () => {
       disk.remove();
     }
   });
+});
+
+test('every script for people tells what it is for, and does nothing else', () => {
+  const scripts = join(import.meta.dirname, '../../scripts');
+  for (const name of [
+    'build',
+    'demo',
+    'install',
+    'lint',
+    'test',
+    'bench-recorder',
+    'bench-image',
+  ]) {
+    const { status, stdout, stderr } = spawnSync(join(scripts, name), ['--help']);
+    assert.equal(status, 0, name);
+    assert.equal(stderr.toString(), '', name);
+    assert.match(stdout.toString(), /^[A-Z].*\w/, name);
+  }
+});
+
+test('a group of commands without one is an error in words', async () => {
+  const sandbox = new TraceSandbox();
+  try {
+    const { code, stderr } = await sandbox.run(['session']);
+    assert.equal(code, 64);
+    assert.equal(
+      stderr,
+      'error: a command is missing after this word\nhint: --help after it lists them\n',
+    );
+  } finally {
+    await sandbox.remove();
+  }
 });

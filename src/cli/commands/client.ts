@@ -45,7 +45,7 @@ export const registerClient: Register = (program, context) => {
         if (rows.length === 0) output.line('no client yet');
         else
           for (const line of table([
-            ['CLIENT', 'LABEL', 'NAME', 'SESSIONS', 'LAST', 'LAST ACCESS'],
+            ['CLIENT', 'LABEL', 'NAME', 'SESSIONS', 'LAST SESSION', 'LAST ACCESS'],
             ...rows.map((row) => [
               output.name(Buffer.from(row.address)),
               output.name(Buffer.from(row.label ?? '')),

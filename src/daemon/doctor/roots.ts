@@ -67,7 +67,12 @@ function missing(root: Buffer): Finding | null {
   } catch (error) {
     return isDenial(error)
       ? unseen('root', 'this directory', root)
-      : fail('root', 'there is no such directory', 'mount it, or end its recording', root);
+      : fail(
+          'root',
+          'there is no such directory',
+          'check the path; mount it, or end its recording if there is one',
+          root,
+        );
   }
 }
 
