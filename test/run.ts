@@ -8,7 +8,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from './support/script-arguments.ts';
 import { environmentOf, probeAll } from './capabilities.ts';
 import {
   checkCompatibility,
@@ -18,7 +18,7 @@ import {
 } from './compatibility.ts';
 import { Verdict, type TestEventData } from './verdict.ts';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArguments({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },

@@ -18,14 +18,14 @@ import {
 } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { dirname, join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../../test/support/script-arguments.ts';
 
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import { exportImage } from '../../src/image/export.ts';
 import { parseList } from '../../src/image/list.ts';
 import { type ImagePlan, planImage } from '../../src/image/plan.ts';
 
-const { values } = parseArgs({
+const { values } = scriptArguments({
   options: { runs: { type: 'string', default: '5' }, dir: { type: 'string', default: '/var/tmp' } },
 });
 const runs = Number(values.runs);

@@ -3,7 +3,7 @@
  * prepares what they need. Prints Markdown, or puts it into docs/performance.md.
  */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../../test/support/script-arguments.ts';
 import { makeDisk } from './disk.ts';
 import { writePart } from './figures.ts';
 import { benchFanotify } from './recorder-fanotify.ts';
@@ -11,7 +11,7 @@ import { benchNfs } from './recorder-nfs.ts';
 import { benchIdle, benchStart } from './recorder-start.ts';
 import { benchStore } from './recorder-store.ts';
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = scriptArguments({
   options: {
     runs: { type: 'string', default: '5' },
     write: { type: 'boolean', default: false },

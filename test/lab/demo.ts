@@ -5,14 +5,14 @@
  *     node test/lab/demo.ts [--nfs 3|4.2] [--keep FILE]
  */
 import { copyFile, stat } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../support/script-arguments.ts';
 import type { BootReport } from './exercised-machine.ts';
 import { withImageBoot } from './image-boot.ts';
 import { Product, type Session } from './product.ts';
 import { LabServer, VICTIM_ROOT } from './server.ts';
 import { Victim } from './victim.ts';
 
-const { values } = parseArgs({
+const { values } = scriptArguments({
   options: { nfs: { type: 'string', default: '4.2' }, keep: { type: 'string' } },
 });
 const version = values.nfs;

@@ -8,11 +8,11 @@
  * checkout inside. Ends with the status of the last command.
  */
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../support/script-arguments.ts';
 import { labKernel } from './kernels.ts';
 import { GUEST_SHARE, LabServer } from './server.ts';
 
-const { values, positionals: given } = parseArgs({
+const { values, positionals: given } = scriptArguments({
   options: { repository: { type: 'string' }, kernel: { type: 'string', default: 'bookworm' } },
   allowPositionals: true,
 });
