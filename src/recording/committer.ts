@@ -23,7 +23,7 @@ import type { RootRecording } from './root-recording.ts';
 import { SessionSpans } from './session-spans.ts';
 import { WallClock } from './wall-clock.ts';
 
-/** An idle recorder still commits this often: after a crash the gap begins at the last commit. */
+/** An idle recorder still commits this often: after a crash the gap begins at what the last commit had. */
 const HEARTBEAT_US = 5_000_000;
 /** Telling what the store refused may be refused again. */
 const ROUNDS = 3;
@@ -116,7 +116,7 @@ export class Committer {
    * here, not when the batch was written: a flush may take seconds.
    */
   noteSeen(untilUs: number): void {
-    this.#seenUs = untilUs;
+    this.#seenUs = Math.max(this.#seenUs, untilUs);
   }
 
   /** Sessions that only file events know of: their tier is not the trace's. */

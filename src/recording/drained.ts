@@ -1,5 +1,17 @@
-/** How much a drain of the sensors held, for the loss that it becomes when nothing is made of it. Pure. */
+/**
+ * What a drain of the sensors held: until when it is all of it, and how much it was, for the loss
+ * that it becomes when nothing is made of it. Pure.
+ */
 import type { FileEvent, NfsBatch } from '../common/batches.ts';
+
+/**
+ * Until when everything that happened has been drained: a sensor's thread that is held up has not
+ * filed what waits in the kernel. Monotonic.
+ * @param traceUntilUs 0 before the kernel's server runs: no moment that its trace is known up to
+ */
+export function coveredUs(beganUs: number, filesUntilUs: number, traceUntilUs: number): number {
+  return Math.min(beganUs, filesUntilUs, traceUntilUs > 0 ? traceUntilUs : Infinity);
+}
 
 /**
  * @param sinceUs when the drain before was: events of files have no time of their own

@@ -12,7 +12,7 @@ import { TraceError } from '../common/errors.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { nowUs } from './clock.ts';
 import { Committer } from './committer.ts';
-import { drained } from './drained.ts';
+import { coveredUs, drained } from './drained.ts';
 import { stallOf, type Notice } from './effects.ts';
 import type { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
@@ -247,9 +247,6 @@ export class Pipe {
       // The trace first: what it names has then been created in an event of the file side.
       const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
       more = trace.more === true;
-      // Before the kernel's server runs there is no moment that its trace is known up to.
-      if (!more)
-        this.#committer.noteSeen(trace.untilUs > 0 ? Math.min(beganUs, trace.untilUs) : beganUs);
       const whole = drained && !more;
       try {
         if (this.#committer.full) this.#drop(trace);
@@ -260,6 +257,7 @@ export class Pipe {
         failure = error as Error;
         this.#takeAbandoned(trace, { builder, toWall }, failure);
       }
+      if (!more) this.#committer.noteSeen(coveredUs(beganUs, this.#fileUntilUs, trace.untilUs));
       this.#addLosses(builder, trace, toWall);
     }
     // What is suspicious only now is judged in the next flush, after both queues were drained.

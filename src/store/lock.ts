@@ -2,7 +2,7 @@
  * One daemon a database: two would give the same numbers to different sessions. Owns the lock,
  * which the kernel takes back when its holder ends, however it ends.
  */
-import { lchownSync, realpathSync, statSync } from 'node:fs';
+import { lchownSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
@@ -24,6 +24,7 @@ export function lockDatabase(path: string): DatabaseLock {
     // Beside the file itself, as SQLite's own log is, by whatever links it was reached.
     const file = `${statSync(path, { throwIfNoEntry: false }) !== undefined ? realpathSync(path) : resolve(path)}.lock`;
     makeFolders(dirname(file), 0o750);
+    refuseLink(file);
     const db = new Sqlite(file, { timeout: 0 });
     try {
       take(db, file);
@@ -44,6 +45,17 @@ export function lockDatabase(path: string): DatabaseLock {
       });
     throw storeError(error, path);
   }
+}
+
+/** Root would make an empty file wherever a link leads that the folder's owner has made. */
+function refuseLink(file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw new TraceError({
+    code: 'lock-not-writable',
+    message: `the lock ${file} is a link`,
+    hint: 'remove it: the lock is an empty file beside the database',
+    exit: 'permission',
+  });
 }
 
 /**

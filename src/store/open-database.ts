@@ -85,7 +85,16 @@ function closeWriter(db: Database): void {
 
 function openToRead(path: string, migrations: readonly Migration[]): OpenedDatabase {
   // existsSync would say the same of a folder that may not be looked into.
-  if (statSync(path, { throwIfNoEntry: false }) === undefined)
+  const found = statSync(path, { throwIfNoEntry: false });
+  // A reader of a FIFO waits for ever.
+  if (found?.isFIFO() === true)
+    throw new TraceError({
+      code: 'database-foreign',
+      message: `${path} is no file`,
+      hint: 'name our database with --state-dir or --db',
+      exit: 'data',
+    });
+  if (found === undefined)
     throw new TraceError({
       code: 'database-missing',
       message: `there is no database ${path}`,

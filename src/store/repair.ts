@@ -3,7 +3,7 @@
  * files are kept beside it as they are, and every session says that it may lack something.
  * Owns the order of these steps. Must not know how pages are laid out.
  */
-import { realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { TraceError } from '../common/errors.ts';
@@ -42,7 +42,7 @@ export interface RepairOptions extends Pick<OpenOptions, 'migrations'> {
 }
 
 /**
- * @throws TraceError `database-missing`, `daemon-running`, `database-newer`, `database-foreign`, or
+ * @throws TraceError `database-missing`, `daemon-running`, `database-newer`, `database-foreign`, `database-link`, or
  * what the new database's place gives
  */
 export function repairDatabase(options: RepairOptions): RepairReport {
@@ -53,6 +53,7 @@ export function repairDatabase(options: RepairOptions): RepairReport {
       hint: 'name the state folder with --state-dir, or the file with --db',
       exit: 'notFound',
     });
+  refusePlace(options.path);
   // SQLite's log lies beside the file itself, by whatever links it was reached.
   const path = realpathSync(options.path);
   const lock = lockDatabase(path);
@@ -66,6 +67,28 @@ export function repairDatabase(options: RepairOptions): RepairReport {
   } finally {
     lock.release();
   }
+}
+
+/**
+ * Only a file is put in a file's place, and root follows no link that another user may have made:
+ * it would replace whatever that leads to.
+ */
+function refusePlace(path: string): void {
+  const link = lstatSync(path);
+  if (link.isSymbolicLink() && process.geteuid?.() === 0 && link.uid !== 0)
+    throw new TraceError({
+      code: 'database-link',
+      message: `the database ${path} is a link that user ${link.uid} made, which root does not follow`,
+      hint: 'name the file itself with --db',
+      exit: 'permission',
+    });
+  if (!statSync(path).isFile())
+    throw new TraceError({
+      code: 'database-foreign',
+      message: `${path} is no file`,
+      hint: 'name our database with --state-dir or --db',
+      exit: 'data',
+    });
 }
 
 function salvage({

@@ -153,6 +153,7 @@ export interface ClockRow {
 
 /** One flush, one transaction. Written in the order of the fields below. */
 export interface IngestBatch {
+  /** Until when everything is in this batch or in one before: a gap that follows begins there. */
   readonly atUs: number;
   readonly clock?: ClockRow;
   /** The wall clock was stepped by this since the last batch. */

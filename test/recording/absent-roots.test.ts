@@ -144,7 +144,8 @@ describe('a recording, and its root away', { skip: lacks('mount', 'fanotify') },
       );
       for (const [index, { fromUs }] of all.entries())
         if (index === 1 || index === 2)
-          assert.ok(Math.abs(fromUs - (all[index - 1]?.toUs ?? 0)) < 6 * SECOND, 'without a hole');
+          // Earlier is no hole: the sensors' own clock goes on as ever, so they are far behind here.
+          assert.ok(fromUs - (all[index - 1]?.toUs ?? 0) < 6 * SECOND, 'without a hole');
       const [, gap, again, whole] = all;
       assert.ok((again?.toUs ?? 0) - (again?.fromUs ?? 0) >= 600 * SECOND);
       assert.equal(whole?.fromUs, gap?.fromUs);

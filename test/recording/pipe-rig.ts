@@ -58,6 +58,8 @@ export class PipeRig {
   accessTimes: readonly AccessTime[] = [];
   /** How often the root was asked for names, access times, and walked. */
   readonly asked = { names: 0, accesses: 0, walks: 0 };
+  /** So far behind the sensors are, microseconds. */
+  readonly behindUs = { files: 0, trace: 0 };
   sync: () => Promise<void> = () => Promise.resolve();
   syncs = 0;
   /** The root knows no object by its number any more. */
@@ -137,12 +139,12 @@ export class PipeRig {
       drainTrace: () => {
         const { rows, markers, losses } = this;
         [this.rows, this.markers, this.losses] = [[], [], []];
-        return { rows, markers, losses, untilUs: nowUs() };
+        return { rows, markers, losses, untilUs: nowUs() - this.behindUs.trace };
       },
       drainFiles: () => {
         const { events } = this;
         this.events = [];
-        return { events, losses: [], untilUs: nowUs() };
+        return { events, losses: [], untilUs: nowUs() - this.behindUs.files };
       },
     };
     return sensors as unknown as Sensors;

@@ -173,3 +173,22 @@ test('a flush that takes long: a daemon that ends without a word has lost from i
   rig.pipe.commit(rig.pipe.sessions.begin(CLIENT, null, nowUs()));
   assert.equal(rig.pipe.wall.toMonotonic(rig.store.lastIngestUs() ?? 0), seenUs);
 });
+
+for (const sensor of ['files', 'trace'] as const)
+  test(`a commit claims no more than the sensors had: ${sensor} are behind`, async () => {
+    rig.pass(10_000_000);
+    rig.behindUs[sensor] = 3_000_000;
+    rig.rows = [row(1)];
+    await rig.pipe.flush(false);
+    const claimedUs = rig.store.lastIngestUs() ?? 0;
+    assert.ok(Math.abs(rig.pipe.wall.nowUs - 3_000_000 - claimedUs) < 1_000_000);
+
+    rig.behindUs[sensor] = 0;
+    rig.pipe.commit([]);
+    await rig.pipe.commitLast([]);
+    assert.equal(rig.store.lastIngestUs(), claimedUs, 'a commit without a drain claims nothing');
+    await rig.pipe.flush(false);
+    rig.rows = [row(1)];
+    await rig.pipe.flush(false);
+    assert.ok(rig.pipe.wall.nowUs - (rig.store.lastIngestUs() ?? 0) < 1_000_000);
+  });

@@ -1,8 +1,10 @@
 /** What can be salvaged of a damaged database, and that the damaged one is never touched. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
+  lchownSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -310,6 +312,31 @@ describe('repair', () => {
     assert.equal(labelIn(real), 'of the log');
     assert.equal(readlinkSync(link), real);
     assert.ok(report.kept?.startsWith(`${real}.damaged-`));
+  });
+
+  test('only a file is replaced, and root follows no link of another user', (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'repair-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const repair = (name: string) => () => repairDatabase({ path: join(folder, name), atUs: T0 });
+    execFileSync('mkfifo', [join(folder, 'fifo')]);
+    symlinkSync('fifo', join(folder, 'to-fifo'));
+    mkdirSync(join(folder, 'folder'));
+    for (const name of ['fifo', 'to-fifo', 'folder'])
+      assert.throws(repair(name), { code: 'database-foreign', exit: 'data' });
+    assert.throws(() => Store.open({ path: join(folder, 'fifo'), readOnly: true }), {
+      code: 'database-foreign',
+    });
+
+    writeFileSync(join(folder, 'small'), 'of nobody');
+    symlinkSync('elsewhere', join(folder, 'small.lock'));
+    assert.throws(repair('small'), { code: 'lock-not-writable' });
+    assert.equal(existsSync(join(folder, 'elsewhere')), false);
+    rmSync(join(folder, 'small.lock'));
+    if (process.geteuid?.() !== 0) return;
+    symlinkSync('small', join(folder, 'link'));
+    lchownSync(join(folder, 'link'), 65534, 65534);
+    assert.throws(repair('link'), { code: 'database-link', exit: 'permission' });
+    assert.equal(readFileSync(join(folder, 'small'), 'utf8'), 'of nobody');
   });
 
   test('ended between its steps, it goes on with the log that it has put aside', (t) => {
