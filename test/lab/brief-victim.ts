@@ -75,7 +75,7 @@ export class BriefVictim {
     try {
       let year = NaN;
       for (let from = 0, boot = 0; boot < boots; boot++) {
-        const said = await machine.waitFor(/lab: read init at (\d+)/, TIMEOUT_MS, from);
+        const said = await machine.waitFor(/lab: read init at (\d+)\n/, TIMEOUT_MS, from);
         from += said.index + said[0].length;
         year = Number(said[1]);
       }
