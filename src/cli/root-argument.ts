@@ -1,12 +1,22 @@
 /** Turns a `--root` argument into the absolute path that the daemon knows. */
 import { resolve } from 'node:path';
 import { realpathSync } from 'node:fs';
+import { TraceError } from '../common/errors.ts';
 
 /**
  * Absolute, symlinks resolved where the directory exists; else as written, so that what is wrong
  * with it can be said.
+ * @throws TraceError `usage-empty-root`
  */
 export function rootArgument(text: string): Buffer {
+  // A script's variable that is not set would stand for the folder that it runs in.
+  if (text === '')
+    throw new TraceError({
+      code: 'usage-empty-root',
+      message: '--root is empty',
+      hint: 'name the exported directory, for example /nfsroots/sarge',
+      exit: 'usage',
+    });
   const path = resolve(text);
   try {
     return realpathSync.native(path, { encoding: 'buffer' });

@@ -31,6 +31,8 @@ export class CommitQueue {
   #bytes = 0;
   /** By place and whose it is: what was dropped, or set aside, and is not told yet. Monotonic. */
   readonly #losses = new Map<string, LossUpdate>();
+  /** Of the last batch that the store took: if the daemon is killed, the gap begins there. */
+  #claimedUs = 0;
 
   constructor({ store, limitBytes = DEFAULT_BYTES }: CommitQueueOptions) {
     this.#store = store;
@@ -94,13 +96,20 @@ export class CommitQueue {
     this.#push(batch);
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       try {
-        this.#store.ingest(next.batch);
+        const atUs = this.#claimOf(next.batch);
+        this.#store.ingest({ ...next.batch, atUs });
+        this.#claimedUs = atUs;
         this.#remove(0);
       } catch (error) {
         if (error instanceof TraceError) throw error;
         this.#divide(next.batch, error as Error);
       }
     }
+  }
+
+  /** Until when the store may say that it has everything: not beyond a loss that it is not told. */
+  #claimOf({ atUs, shiftUs = 0 }: IngestBatch): number {
+    return this.#losses.size === 0 ? atUs : Math.min(atUs, this.#claimedUs + shiftUs);
   }
 
   #push(batch: IngestBatch): void {

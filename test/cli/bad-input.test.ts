@@ -33,6 +33,7 @@ describe('usage', () => {
       /unknown option '--rot'/,
       /Did you mean --root\?/,
     ],
+    ['a root that is empty', ['start', '--root', ''], /--root is empty/, /nfsroots/],
     ['an option that is missing', ['start'], /the option --root <dir> is missing/, /--help/],
     ['an output that is missing', ['export', '1'], /the option -o <file> is missing/, /--help/],
     [

@@ -222,6 +222,7 @@ describe('recordings that begin and go on', { skip: cannotMake('tmpfs') }, () =>
     assert.deepEqual(store.activeRecordings(), []);
     tables = () => ({ handles: NONE, options: NONE, etab: NONE });
     await start();
+    await recorder.flush();
     assert.equal(status().objects, 2);
   });
 

@@ -12,12 +12,12 @@ afterEach(() => rig.close());
 
 const ring = () => ({ where: 'trace-ring', count: 2, fromUs: nowUs() - 1000, toUs: nowUs() });
 
-async function refused(rounds: number): Promise<void> {
+async function refused(rounds: number, { used = false } = {}): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     rig.rows = [row(2 + (round % 7) * 8)];
     rig.losses = [ring()];
     rig.names = [{ fileId: 1, path: Buffer.from(`name ${round}`), change: 'added' }];
-    rig.accessTimes = [{ object: 100, atUs: Date.now() * 1000, link: false }];
+    if (used) rig.accessTimes = [{ object: 100, atUs: Date.now() * 1000, link: false }];
     await assert.rejects(rig.pipe.flush(round % 3 === 0), /no room/);
     rig.pass(10_000_000);
   }
@@ -28,9 +28,9 @@ describe('batches wait', () => {
     rig.rows = [row(1)];
     await rig.pipe.flush(false);
     rig.diskFull = true;
-    await refused(1);
+    await refused(1, { used: true });
     const { accesses } = rig.asked;
-    await refused(8);
+    await refused(8, { used: true });
     assert.equal(rig.asked.accesses, accesses);
     const waiting = rig.pipe.uncommitted;
     rig.diskFull = false;
@@ -58,8 +58,13 @@ describe('memory is full', () => {
     assert.equal(rig.pipe.uncommitted, uncommitted);
     assert.equal(rig.asked.names, names);
     rig.diskFull = false;
-    for (let flush = 0; flush < 2; flush += 1) await rig.pipe.flush(false);
+    const claimed = rig.store.lastIngestUs() ?? 0;
+    await rig.pipe.flush(false);
+    assert.equal(rig.store.lastIngestUs(), claimed, 'a kill now is a gap since then');
+    await rig.pipe.flush(false);
     assert.equal(rig.asked.names, names + 1, 'by the flush that found room');
+    await rig.pipe.flush(false);
+    assert.ok((rig.store.lastIngestUs() ?? 0) > claimed, 'all of them are told');
     const places = new Map<string, number>();
     for (const { where, count } of rig.store.lossesOfRecording(rig.recordingId))
       places.set(where, count);
