@@ -9,8 +9,9 @@ import { foldOwnerName } from './client-identities.ts';
 export interface Machine {
   /** As {@link foldOwnerName} gives it. */
   readonly ownerName: Buffer;
-  /** First and last sign of life; -Infinity when it came from the store. */
+  /** It had begun by then: its first sign of life, or when the store told of it. */
   readonly firstUs: number;
+  /** Last sign of life; -Infinity if there was none since the store told of it. */
   readonly lastUs: number;
 }
 
@@ -35,6 +36,26 @@ export class Machines {
   /** Has this boot been seen at the address? */
   knows(address: string, verifier: string): boolean {
     return this.#places.get(address)?.machines.has(verifier) === true;
+  }
+
+  /**
+   * The store knows this boot: when it began, and whether it is over, it cannot say.
+   * @param byUs it had begun by then. A sign of another machine from before that proves nothing: the
+   *   server keeps a client that lost power for hours, with its last renewal.
+   */
+  recall(
+    address: string,
+    machine: Pick<Machine, 'ownerName'> & { verifier: string },
+    byUs: number,
+  ) {
+    const { verifier, ownerName } = machine;
+    const machines = this.#place(address).machines;
+    machines.set(verifier, {
+      ...{ ownerName: foldOwnerName(ownerName), firstUs: byUs, lastUs: -Infinity },
+    });
+    const names = [...machines.entries()].map(([, known]) => known.ownerName);
+    if (names.some((name) => !name.equals(foldOwnerName(ownerName))))
+      this.#watched.set(address, true);
   }
 
   /**

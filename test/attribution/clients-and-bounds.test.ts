@@ -144,6 +144,30 @@ describe('two machines behind one address', () => {
     player.keep(player.machine.renewed([renewal(YOYO, 5 * SECOND)], 6 * SECOND));
     assert.deepEqual(notes(player), ['41 shared-address 2']);
   });
+
+  test('a restart of the daemon: what the server keeps of a boot that was over proves nothing', () => {
+    const identities = [XENO, YOYO].map(({ client, owner, verifier }) => ({
+      address: client,
+      ownerName: Buffer.from(owner),
+      verifier,
+    }));
+    const player = new Player({ identities, startedUs: 100 * SECOND });
+    player.read(NAT, 101 * SECOND);
+    // One machine that got another host name at its last boot, before the restart.
+    const both = [renewal(XENO, 60 * SECOND), renewal(YOYO, 102 * SECOND)];
+    player.keep(player.machine.renewed(both, 104 * SECOND));
+    player.keep(player.machine.renewed(both, 120 * SECOND));
+    const again = { ...YOYO, verifier: V3, clId: 30, oldVerifier: V2, oldClId: 21 };
+    player.play(nfs4HardReboot(again, 130 * SECOND)).boot(NAT, 131 * SECOND);
+    assert.deepEqual(notes(player), []);
+    assert.match(player.story.at(-1) ?? '', /nfs4-verifier/);
+    // The other one shows life after all.
+    player.keep(player.machine.renewed([renewal(XENO, 140 * SECOND)], 141 * SECOND));
+    player.keep(
+      player.machine.renewed([renewal({ ...YOYO, clId: 30 }, 150 * SECOND)], 152 * SECOND),
+    );
+    assert.equal(notes(player).length, 1);
+  });
 });
 
 test('clones: each session says whose name it shares', () => {

@@ -20,7 +20,15 @@ const boot = { client, version: '4.2', from: 100, to: 120 } as const;
 const next = { ...boot, from: 130, to: 140 };
 const [one, two] = [object('usr/bin/uno'), object('usr/bin/two')];
 const whole: SoakSession = {
-  ...{ name: 'session-1', client, opened: 101, partial: false, losses: [], objects: [one, two] },
+  ...{
+    name: 'session-1',
+    client,
+    opened: 101,
+    partial: false,
+    losses: [],
+    objects: [one, two],
+    remarks: 'nfs3-mount',
+  },
 };
 const half: SoakSession = { ...whole, objects: [one] };
 const second: SoakSession = { ...half, name: 'session-2', opened: 131 };

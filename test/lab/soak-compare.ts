@@ -31,6 +31,8 @@ export interface SoakSession {
   readonly client: string;
   readonly opened: number;
   readonly partial: boolean;
+  /** What it says of itself, for a person who has to find out why it is wrong. */
+  readonly remarks: string;
   readonly losses: readonly SoakLoss[];
   readonly objects: readonly SoakObject[];
 }
@@ -157,7 +159,7 @@ export function compareSoak(input: SoakInput): SoakVerdict {
       if (first !== undefined && session === undefined && !hidden)
         wrong.push(
           `${bootText(boot)}: no session began, and no loss has its beginning up to the first use at ` +
-            first.time.toFixed(2),
+            `${first.time.toFixed(2)}; before it ${carrier?.name ?? 'none'} ${carrier?.remarks ?? ''}`,
         );
       const late =
         session !== undefined && first !== undefined && session.opened > first.time + SLACK;

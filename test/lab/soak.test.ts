@@ -70,17 +70,25 @@ function recordedIn(state: string, zero: number): Pick<SoakInput, 'sessions' | '
       ...{ where, from: seconds(fromUs), to: seconds(toUs) },
     }));
   try {
-    const sessions = store.sessions({}).map(({ id, client, openedUs, partial }) => ({
-      ...{ name: `session-${id}`, client, opened: seconds(openedUs), partial },
-      losses: losses({ sessionId: id }),
-      objects: store.files(id).map(({ names, bytes, operations, evidence }) => ({
-        names: names.map((name) => name.toString('latin1')),
-        bytes,
-        read: (operations & operationBit('read')) !== 0,
-        readlink: (operations & operationBit('readlink')) !== 0,
-        weak: evidence.every((one) => one === 'atime'),
-      })),
-    }));
+    const sessions = store
+      .sessions({})
+      .map(({ id, client, openedUs, partial, evidence, notes }) => ({
+        ...{ name: `session-${id}`, client, opened: seconds(openedUs), partial },
+        remarks: [
+          evidence.kind,
+          ...notes.map(
+            ({ kind, atUs, detail }) => `${kind} at ${seconds(atUs).toFixed(2)}: ${detail}`,
+          ),
+        ].join('; '),
+        losses: losses({ sessionId: id }),
+        objects: store.files(id).map(({ names, bytes, operations, evidence }) => ({
+          names: names.map((name) => name.toString('latin1')),
+          bytes,
+          read: (operations & operationBit('read')) !== 0,
+          readlink: (operations & operationBit('readlink')) !== 0,
+          weak: evidence.every((one) => one === 'atime'),
+        })),
+      }));
     return { sessions, losses: losses() };
   } finally {
     store.close();
