@@ -46,8 +46,6 @@ export interface BootSessionsOptions {
   /** Sessions and identities of the store, to go on after a restart. */
   readonly open?: readonly OpenSession[];
   readonly identities?: readonly ClientIdentity[];
-  /** When these were read. Default 0: before anything that comes. */
-  readonly startedUs?: number;
   readonly pending?: readonly PendingBoot[];
   /** What clients can make us keep. */
   readonly bounds?: SessionBounds;

@@ -68,7 +68,6 @@ export class BootSessions {
     this.#pending = new PendingBoots(options.pending ?? [], bounds.pending);
     this.#nfs4 = new Nfs4Clients({
       identities: options.identities ?? [],
-      startedUs: options.startedUs ?? 0,
       bounds,
       isActive: (address, atUs) => this.#live.isActive(address, atUs),
     });

@@ -9,9 +9,8 @@ import { foldOwnerName } from './client-identities.ts';
 export interface Machine {
   /** As {@link foldOwnerName} gives it. */
   readonly ownerName: Buffer;
-  /** It had begun by then: its first sign of life, or when the store told of it. */
+  /** First and last sign of life; Infinity and -Infinity if there was none yet. */
   readonly firstUs: number;
-  /** Last sign of life; -Infinity if there was none since the store told of it. */
   readonly lastUs: number;
 }
 
@@ -39,22 +38,15 @@ export class Machines {
   }
 
   /**
-   * The store knows this boot: when it began, and whether it is over, it cannot say.
-   * @param byUs it had begun by then. A sign of another machine from before that proves nothing: the
-   *   server keeps a client that lost power for hours, with its last renewal.
+   * The store knows this boot: when it began, and whether it is over, it cannot say. So its life
+   * begins with its first sign: the server keeps a client that lost power for hours, with its last
+   * renewal, and that may lie anywhere in the time that nobody saw.
    */
-  recall(
-    address: string,
-    machine: Pick<Machine, 'ownerName'> & { verifier: string },
-    byUs: number,
-  ) {
-    const { verifier, ownerName } = machine;
-    const machines = this.#place(address).machines;
-    machines.set(verifier, {
-      ...{ ownerName: foldOwnerName(ownerName), firstUs: byUs, lastUs: -Infinity },
-    });
-    const names = [...machines.entries()].map(([, known]) => known.ownerName);
-    if (names.some((name) => !name.equals(foldOwnerName(ownerName))))
+  recall(address: string, verifier: string, ownerName: Buffer): void {
+    const { machines } = this.#place(address);
+    const folded = foldOwnerName(ownerName);
+    machines.set(verifier, { ownerName: folded, firstUs: Infinity, lastUs: -Infinity });
+    if ([...machines.entries()].some(([, other]) => !other.ownerName.equals(folded)))
       this.#watched.set(address, true);
   }
 
@@ -71,7 +63,7 @@ export class Machines {
     const { verifier } = machine;
     const ownerName = foldOwnerName(machine.ownerName);
     const known = place.machines.get(verifier);
-    const firstUs = known?.firstUs ?? atUs;
+    const firstUs = known === undefined || known.firstUs === Infinity ? atUs : known.firstUs;
     const lastUs = Math.max(known?.lastUs ?? atUs, atUs);
     place.machines.set(verifier, { ownerName: known?.ownerName ?? ownerName, firstUs, lastUs });
     const others = [...place.machines.entries()].filter(([other]) => other !== verifier);

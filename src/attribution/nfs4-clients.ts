@@ -53,20 +53,16 @@ export class Nfs4Clients {
   #serverBoot = 0;
   #serverBootUs = -Infinity;
 
-  /**
-   * @param options.startedUs when the identities were read: all of them had begun by then
-   * @param options.isActive has the address an open session?
-   */
+  /** @param options.isActive has the address an open session? */
   constructor(options: {
     readonly identities: readonly ClientIdentity[];
-    readonly startedUs: number;
     readonly bounds?: IdentityBounds | undefined;
     readonly isActive: (address: string, atUs: number) => boolean;
   }) {
     this.#isActive = options.isActive;
     this.#identities = new ClientIdentities(options.identities, options.bounds);
     for (const { address, verifier, ownerName } of options.identities)
-      this.#machines.recall(address, { verifier, ownerName }, options.startedUs);
+      this.#machines.recall(address, verifier, ownerName);
   }
 
   /** Identities that were forgotten to keep their bound. */

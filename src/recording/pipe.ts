@@ -112,7 +112,6 @@ export class Pipe {
       nextSessionId: next.session,
       quietUs: options.quietUs,
       identities: store.identities(),
-      startedUs: nowUs(),
       open: store.openSessions().map((session) => ({
         ...session,
         openedUs: toMonotonic(session.openedUs),

@@ -5,10 +5,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { operationBit } from '../../src/common/words.ts';
 import { Store } from '../../src/store/store.ts';
 import { lacks } from '../capabilities.ts';
+import { cacheFolder } from './cache.ts';
 import { namesByHash, ReferenceRecorder } from './reference-trace.ts';
 import { LabServer } from './server.ts';
 import { compareSoak, type SoakInput, type SoakLoss } from './soak-compare.ts';
@@ -47,6 +49,13 @@ describe('soak', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         `${figures.covered} covered by losses, ${figures.uncovered} uncovered, ` +
         `${figures.rescanned} re-scanned`,
     );
+    if (wrong.length > 0) {
+      const kept = path.join(cacheFolder(), 'soak-failed');
+      await rm(kept, { recursive: true, force: true });
+      await cp(state, kept, { recursive: true });
+      await writeFile(path.join(kept, 'events.json'), JSON.stringify({ boots, events }));
+      say(`the recorder's state, the boots and the trace's events are in ${kept}`);
+    }
     assert.deepEqual(wrong, [], `seed ${seed}`);
     assert.equal(figures.uncovered, 0);
     assert.ok(outages.length === kills && figures.equal > figures.covered, 'mostly no trouble');
