@@ -17,8 +17,9 @@ constexpr size_t kChunk = 4096;
 // Between the module's loading and the first call of a client lie at least exportfs, rpc.nfsd and
 // the client's own connect; a look at one folder costs microseconds.
 constexpr int kProbeMs = 100;
-// Events that are there and cannot be opened, or are of no use, seldom change.
-constexpr uint64_t kRetryNs = 5'000'000'000;
+// Events that are there and cannot be opened, or are of no use, seldom change: but while a module
+// is being loaded they do, so that the time between two tries doubles up to this.
+constexpr uint64_t kMostRetryNs = 5'000'000'000;
 constexpr int kBusyMs = 100;
 constexpr int kIdleMs = 400;
 constexpr uint64_t kCpuCheckNs = 1'000'000'000;
@@ -107,6 +108,7 @@ void NfsdReader::Run() {
   }
   uint64_t events_before = 0;
   uint64_t try_again_ns = 0;
+  uint64_t retry_ns = kProbeMs * 1'000'000;
   bool idle = false;
   while (true) {
     WaitForWork(idle);
@@ -124,7 +126,10 @@ void NfsdReader::Run() {
       std::lock_guard<std::mutex> lock(mutex_);
       if (err != 0) status_.problem = step + ": " + strerror(err);
       now = MonotonicNs();
-      if (!running && !status_.problem.empty()) try_again_ns = now + kRetryNs;
+      if (!running && !status_.problem.empty()) {
+        try_again_ns = now + retry_ns;
+        retry_ns = std::min(2 * retry_ns, kMostRetryNs);
+      }
     }
     if (running) {
       if (last) rings_.Disable();

@@ -226,6 +226,8 @@ describe(
         'rpc.nfsd 0; exportfs -ua; kill $(pidof rpc.mountd); umount /proc/fs/nfsd; ' +
           'for i in $(seq 50); do rmmod nfsd && exit; sleep 0.1; done; exit 1',
       );
+      // The service of the test before had its own user.
+      await server.must('chown -R 0:0 /var/lib/nfsroot-trace /run/nfsroot-trace');
       await product.start();
       await server.must(
         'modprobe nfsd; sleep 1; mount -t nfsd nfsd /proc/fs/nfsd; exportfs -ra; rpc.nfsd -G 10 -L 10 8; rpc.mountd',
