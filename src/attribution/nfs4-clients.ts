@@ -41,6 +41,8 @@ export interface Judgement {
 const MOST_COLLISIONS = 4096;
 /** After a server started anew its clients come back within a grace period and a lease. */
 const SERVER_IS_NEW_US = 120_000_000;
+/** Of whom only the verifier is known: it replaced one of a boot that nobody saw. */
+const UNKNOWN_NAME = Buffer.alloc(0);
 const NOTHING: Judgement = { verdict: null, shared: false, effects: [] };
 
 export class Nfs4Clients {
@@ -83,8 +85,12 @@ export class Nfs4Clients {
   /** The server's own word on who is alive. Gives the addresses that it proves to be shared. */
   renewed(renewals: readonly ClientRenewal[]): string[] {
     return renewals.flatMap(({ clBoot, clId, address, ownerName, atUs }) => {
+      // A client id from before this daemon is known by its name, unless a machine without a known
+      // name is there: it may be that one's, and the name has then the verifier of an older boot.
+      const unnamed = this.#identities.get(address, UNKNOWN_NAME) !== undefined;
       const identity =
-        this.#identities.ofClientId(clBoot, clId) ?? this.#identities.get(address, ownerName);
+        this.#identities.ofClientId(clBoot, clId) ??
+        (unnamed ? undefined : this.#identities.get(address, ownerName));
       if (identity === undefined || !this.#machines.isWatched(identity.address)) return [];
       return this.#machines.saw(identity.address, identity, atUs) ? [identity.address] : [];
     });
@@ -146,7 +152,7 @@ export class Nfs4Clients {
     const holder =
       this.#identities.ofClientId(marker.clBoot, marker.clId) ??
       this.#identities.withVerifier(client, oldVerifier);
-    const ownerName = holder?.ownerName ?? Buffer.alloc(0);
+    const ownerName = holder?.ownerName ?? UNKNOWN_NAME;
     const known = this.#identities.get(client, ownerName);
     const sameBoot = this.#isBoot(client, verifier);
     const shared = this.#machines.saw(client, { verifier, ownerName }, atUs);

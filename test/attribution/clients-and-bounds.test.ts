@@ -170,6 +170,30 @@ describe('two machines behind one address', () => {
     );
     assert.equal(notes(player).length, 1);
   });
+
+  test('a boot after one that nobody saw: what the server says of its name is not of an older boot', () => {
+    const identities = [{ address: NAT, ownerName: Buffer.from(XENO.owner), verifier: V1 }];
+    const player = new Player({ identities });
+    player.read(NAT, 1 * SECOND);
+    // No daemon saw V2 begin. When V3 takes its place the marker has the verifiers, and no name.
+    const unseen = { ...XENO, verifier: V3, clId: 30, oldVerifier: V2, oldClId: 21 };
+    player.play(nfs4HardReboot(unseen, 30 * SECOND)).boot(NAT, 31 * SECOND);
+    for (const second of [40, 50, 60])
+      player.keep(
+        player.machine.renewed(
+          [renewal({ ...XENO, clId: 40 }, second * SECOND)],
+          (second + 1) * SECOND,
+        ),
+      );
+    const again = { ...XENO, verifier: V4, clId: 50, oldVerifier: V3, oldClId: 31 };
+    player.play(nfs4HardReboot(again, 70 * SECOND)).boot(NAT, 71 * SECOND);
+    player.keep(player.machine.renewed([renewal({ ...XENO, clId: 60 }, 80 * SECOND)], 81 * SECOND));
+    assert.deepEqual(notes(player), []);
+    assert.deepEqual(
+      player.story.map((line) => line.split(' ')[2]),
+      ['first-traffic', 'nfs4-verifier', 'nfs4-verifier'],
+    );
+  });
 });
 
 test('clones: each session says whose name it shares', () => {
