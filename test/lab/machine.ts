@@ -80,7 +80,7 @@ export class Machine {
       'setpriv',
       [
         ...['--pdeathsig', 'KILL', 'qemu-system-x86_64', '-nodefaults', '-no-user-config'],
-        ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-display', 'none'],
+        ...['-accel', 'tcg,thread=single', '-cpu', 'max', '-display', 'none'],
         ...['-m', String(options.memoryMb), '-smp', String(options.cpus)],
         ...['-kernel', options.kernel, '-initrd', options.initrd],
         // Emulated on a busy machine, the timer may fail the kernel's test of it, which would panic.
