@@ -90,4 +90,6 @@ export interface AccessSeen {
   readonly lastUs: number;
   /** The root's first program (`/init`, `/sbin/init`) was read from its start. */
   readonly readsInit?: boolean;
+  /** The server's checks of handles are traced, so that {@link BootSessions.walked} would tell. */
+  readonly checked?: boolean;
 }

@@ -122,6 +122,11 @@ export class BootSessions {
     return this.#withPending(effects);
   }
 
+  /** A client looked up a name in the NFSv4 server's root: on the way to an export that it mounts. */
+  walked(client: string): void {
+    this.#pending.walked(client);
+  }
+
   /**
    * An access, or several of one kind between two moments: which session has it. null if there is
    * no room for one more session: {@link drops} counts it.
@@ -316,7 +321,7 @@ export class BootSessions {
   #openNext(seen: AccessSeen, effects: SessionEffect[]): Live | undefined {
     const { client, rootId, firstUs } = seen;
     if (this.#live.isFull || !this.#budget.mayOpen(firstUs)) return undefined;
-    const boot = this.#pending.take(client, rootId);
+    const boot = this.#pending.take(seen);
     if (boot !== undefined) return this.#openAs(seen, boot.evidence, boot.partial, effects);
     const after = this.#live.quieted(client, rootId);
     if (after !== undefined)

@@ -58,6 +58,12 @@ export function handleHash(parts: KnfsdHandleParts): number {
   return crc32(knfsdHandle(parts));
 }
 
+/**
+ * The root that an NFSv4 server shows: the export with fsid=0, or what rpc.mountd makes up in its
+ * place. Its handle is the same on every server.
+ */
+export const NFS4_ROOT_HASH = handleHash({ fsidType: 1, fsid: Buffer.alloc(4), handle: null });
+
 /** Undoes the kernel's qword_add() escapes: a backslash and three octal digits. */
 export function decodeKernelEscapes(field: Buffer): Buffer {
   const out = Buffer.alloc(field.length);

@@ -3,7 +3,15 @@
  * evidence for one (client, root), and the evidence for a client that each root may use once.
  */
 import type { BootEvidence, PendingBoot } from '../common/boots.ts';
+import type { AccessSeen } from './boot-session-types.ts';
 import { BoundedMap } from './bounded-map.ts';
+
+/**
+ * Evidence that is a boot's only if its client then looks for the export. A client whose lease has
+ * lapsed introduces itself too, and goes on where it was: an NFSv4.0 one without open files lets it
+ * lapse whenever it is idle.
+ */
+const BY_WALK: ReadonlySet<BootEvidence['kind']> = new Set(['nfs4-verifier', 'nfs4-new-client']);
 
 export interface ExpectedBoot {
   readonly evidence: BootEvidence;
@@ -12,6 +20,8 @@ export interface ExpectedBoot {
 }
 
 interface Waiting extends ExpectedBoot {
+  /** Since the evidence its client looked for an export. */
+  walked: boolean;
   readonly atUs: number;
   /** Roots that have had it, or for which it came too late. */
   readonly spent: Set<number>;
@@ -32,7 +42,7 @@ export class PendingBoots {
   constructor(boots: readonly PendingBoot[], most = 16_384) {
     this.#clients = new BoundedMap(most);
     for (const { client, rootId, evidence, atUs, spent } of boots) {
-      const waiting = { evidence, atUs, partial: true, spent: new Set(spent) };
+      const waiting = { evidence, atUs, partial: true, walked: false, spent: new Set(spent) };
       const known = this.#of(client);
       if (rootId === null) known.everywhere = waiting;
       else known.roots.set(rootId, waiting);
@@ -55,7 +65,7 @@ export class PendingBoots {
     readonly except?: readonly number[];
   }): void {
     const { client, rootId, evidence, atUs, partial = false } = boot;
-    const waiting = { evidence, partial, atUs, spent: new Set(boot.except ?? []) };
+    const waiting = { evidence, partial, walked: false, atUs, spent: new Set(boot.except ?? []) };
     const known = this.#of(client);
     if (rootId === null) {
       known.everywhere = waiting;
@@ -64,8 +74,16 @@ export class PendingBoots {
     this.#tidy(client);
   }
 
+  /** What waits for the client's first access is a mount's. */
+  walked(client: string): void {
+    const known = this.#clients.get(client);
+    if (known === undefined) return;
+    if (known.everywhere !== null) known.everywhere.walked = true;
+    for (const waiting of known.roots.values()) waiting.walked = true;
+  }
+
   /** The evidence for the first access on a root, once. */
-  take(client: string, rootId: number): ExpectedBoot | undefined {
+  take({ client, rootId, checked = false }: AccessSeen): ExpectedBoot | undefined {
     const known = this.#clients.get(client);
     if (known === undefined) return undefined;
     const { everywhere } = known;
@@ -78,7 +96,10 @@ export class PendingBoots {
     everywhere?.spent.add(rootId);
     this.#changed.add(client);
     this.#tidy(client);
-    return usable[0];
+    const [boot] = usable;
+    if (boot === undefined) return undefined;
+    const unproven = checked && !boot.walked && BY_WALK.has(boot.evidence.kind);
+    return { evidence: boot.evidence, partial: boot.partial || unproven };
   }
 
   distrustBefore(rootId: number, atUs: number): void {
@@ -108,10 +129,15 @@ export class PendingBoots {
   #boots(client: string): PendingBoot[] {
     const known = this.#clients.get(client);
     if (known === undefined) return [];
-    const told = (rootId: number | null, { spent, ...waiting }: Waiting): PendingBoot => ({
+    const told = (
+      rootId: number | null,
+      { spent, evidence, partial, atUs }: Waiting,
+    ): PendingBoot => ({
       client,
       rootId,
-      ...waiting,
+      evidence,
+      partial,
+      atUs,
       spent: [...spent].sort((a, b) => a - b),
     });
     return [

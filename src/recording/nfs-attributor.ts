@@ -3,6 +3,7 @@
  * Owns the treatment of hashes that nothing explains. Must not know SQL or fanotify.
  */
 import type { BootSessions, SessionEffect } from '../attribution/boot-sessions.ts';
+import { NFS4_ROOT_HASH } from '../attribution/handle.ts';
 import { operationOf } from '../attribution/operations.ts';
 import type { NfsBatch, NfsLookup, NfsMarker, NfsRow } from '../common/batches.ts';
 import { TraceError } from '../common/errors.ts';
@@ -46,6 +47,8 @@ export class NfsAttributor {
   readonly #hopeless = new Set<number>();
   /** What was found in this batch: many clients use the same files. */
   readonly #found = new Map<number, readonly Hit[]>();
+  /** Roots that are the NFSv4 server's own: a lookup there says nothing of a mount. */
+  #serverRoots: ReadonlySet<RootRecording> = new Set();
   #exportsSeen = -1;
   /** Hash of a handle → hash of the same without a signature, if it has one. */
   readonly #unsigned = new Map<number, number>();
@@ -85,6 +88,9 @@ export class NfsAttributor {
   ): Promise<void> {
     const { effects } = options;
     this.#found.clear();
+    this.#serverRoots = new Set(
+      [...this.#options.roots.values()].filter((root) => root.isRootHash(NFS4_ROOT_HASH)),
+    );
     for (const [hash, unsigned] of batch.unsigned ?? []) {
       if (this.#unsigned.size >= MOST_UNSIGNED) this.#unsigned.clear();
       this.#unsigned.set(hash, unsigned);
@@ -107,7 +113,10 @@ export class NfsAttributor {
     for (const item of inOrder(rows, batch.markers, lookups))
       if ('verifier' in item) this.#mark(item, effects);
       else if ('directory' in item) this.#lookup(item, options);
-      else if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
+      else {
+        if (isWalk(item)) this.#options.sessions.walked(item.client);
+        if (!open.has(item.hash) && !this.#row(item, options, effects)) unknown.push(item);
+      }
     for (const { client, count } of lookupsDropped)
       this.#missing.drop(client, count, options.builder);
     // Last, so that the session which its client's other calls have opened gets the loss.
@@ -262,6 +271,7 @@ export class NfsAttributor {
         firstUs: row.firstUs,
         lastUs: row.lastUs,
         readsInit: row.kind === 'read' && row.minOffset === 0 && root.isInit(object),
+        checked: row.kind === 'verify' && !this.#serverRoots.has(root),
       });
       effects.push(...opened);
       if (sessionId === null) {
@@ -320,6 +330,11 @@ export class NfsAttributor {
       });
     }
   }
+}
+
+/** A name is looked up in the NFSv4 server's root. */
+function isWalk(row: NfsRow): boolean {
+  return row.hash === NFS4_ROOT_HASH && row.kind === 'verify' && operationOf(row) === 'lookup';
 }
 
 interface Unknown {

@@ -477,3 +477,53 @@ describe('life of a recording', () => {
     assert.equal(after.sessions.get(42)?.session.evidence.kind, 'nfs4-verifier');
   });
 });
+
+describe('an introduction without a mount', () => {
+  const mounted = { client: A, owner: OWNER, verifier: V1, clId: 3 };
+  const isPartial = (player: Player, id: number) => player.sessions.get(id)?.session.partial;
+
+  test('is that of a client whose lease has lapsed: its session is partial', () => {
+    const player = new Player();
+    player.play(nfs4Mount(mounted, 10 * SECOND));
+    const id = player.read(A, 11 * SECOND, { checked: true });
+    assert.equal(isPartial(player, id), true);
+  });
+
+  test('a mount looks for its export first', () => {
+    const player = new Player();
+    player.play(nfs4Mount(mounted, 10 * SECOND));
+    player.machine.walked(B);
+    player.machine.walked(A);
+    const id = player.read(A, 11 * SECOND, { checked: true });
+    assert.equal(isPartial(player, id), false);
+  });
+
+  test('a mount before it proves nothing', () => {
+    const player = new Player();
+    player.machine.walked(A);
+    player.play(nfs4Mount(mounted, 10 * SECOND));
+    const id = player.read(A, 11 * SECOND, { checked: true });
+    assert.equal(isPartial(player, id), true);
+  });
+
+  test('the same holds for a verifier that has changed', () => {
+    for (const walks of [false, true]) {
+      const player = new Player();
+      player.play(nfs4Mount(mounted, 10 * SECOND)).machine.walked(A);
+      player.read(A, 11 * SECOND, { checked: true });
+      player.play(nfs4Mount({ ...mounted, verifier: V2, clId: 7 }, 100 * SECOND));
+      if (walks) player.machine.walked(A);
+      const id = player.read(A, 101 * SECOND, { checked: true });
+      assert.equal(id, 42);
+      assert.equal(isPartial(player, id), !walks);
+    }
+  });
+
+  test('an NFSv3 mount needs none, nor do traces without checks', () => {
+    const player = new Player();
+    player.play(nfs3Mount(A, 10 * SECOND));
+    assert.equal(isPartial(player, player.read(A, 11 * SECOND, { checked: true })), false);
+    player.play(nfs4Mount({ ...mounted, client: B }, 10 * SECOND));
+    assert.equal(isPartial(player, player.read(B, 11 * SECOND)), false);
+  });
+});

@@ -35,9 +35,9 @@ export class Player {
   read(
     client: string,
     atUs: number,
-    more: { rootId?: number; lastUs?: number; readsInit?: boolean } = {},
+    more: { rootId?: number; lastUs?: number; readsInit?: boolean; checked?: boolean } = {},
   ): number {
-    const { rootId = ROOT, lastUs = atUs, readsInit = false } = more;
+    const { rootId = ROOT, lastUs = atUs, readsInit = false, checked = false } = more;
     const recordingId = 100 + rootId;
     const { sessionId, effects } = this.machine.access({
       client,
@@ -46,6 +46,7 @@ export class Player {
       firstUs: atUs,
       lastUs,
       readsInit,
+      checked,
     });
     this.keep(effects);
     return sessionId ?? 0;
