@@ -91,6 +91,7 @@ class Group {
   std::vector<uint8_t> buffer_;
   SyncRound round_;
   uint64_t overflows_at_round_ = 0;
+  bool busy_ = false;  // the last read found a long queue
 
   std::mutex lock_;  // guards all below
   Intake intake_;
