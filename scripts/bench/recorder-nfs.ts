@@ -2,7 +2,9 @@
  * What recording costs the NFS server: clients in network namespaces of the lab's server read the
  * same files over and over (O_DIRECT, so each time from the server), with recording and without,
  * interleaved. The server is emulated and its clients are in it: what it does for each second of
- * the host's CPU time is the steadier measure. Also what the daemon costs while nothing happens.
+ * the host's CPU time is the steadier measure. Two loads: over links that leave the processors
+ * time, as real networks do, and without a limit, where nothing but calls is measured. Also what
+ * the daemon costs while nothing happens.
  */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
@@ -13,12 +15,27 @@ import { LabClient } from '../../test/lab/lab-client.ts';
 import { LabServer, GUEST_SHARE, VICTIM_ROOT } from '../../test/lab/server.ts';
 import { machine, markdownTable, median } from './figures.ts';
 
-const [DIRECTORIES, FILES, BYTES] = [50, 100, 4096];
+const [DIRECTORIES, FILES] = [50, 100];
 const VERSIONS = ['4.2', '4.2', '3'] as const;
 const IDLE_SECONDS = 60;
 const TIMEOUT_MS = 600_000;
 const SUM = `awk '{ sum += $1 } END { printf "%.0f", sum }'`;
 const NFSD_NS = `for p in $(pgrep -x nfsd); do cat /proc/$p/schedstat; done | ${SUM}`;
+
+interface Load {
+  /** Of the folder that its files are in. */
+  readonly name: string;
+  /** Of each file. */
+  readonly bytes: number;
+  /** How much of what a client reads without a limit its link lets through. */
+  readonly share: number | null;
+}
+
+/** A file of a Debian root has 20 KiB on average. */
+const LOADS: readonly Load[] = [
+  { name: 'linked', bytes: 20 * 1024, share: 0.5 },
+  { name: 'bench', bytes: 4096, share: null },
+];
 
 interface Pass {
   readonly wallMs: number;
@@ -52,43 +69,66 @@ class NfsBench {
   }
 
   async run(runs: number): Promise<string> {
-    await this.#prepare();
-    await this.#pass();
-    const [without, recorded]: Pass[][] = [[], []];
-    for (let run = 0; run < runs; run++) {
-      without?.push(await this.#pass());
-      await this.#record();
-      // The first pass of a recording learns the files; it is the others that go on for ever.
-      await this.#pass();
-      recorded?.push(await this.#pass());
-      if (run < runs - 1) await this.#endRecording();
-    }
-    const idle = await this.#idle();
-    return describe(without ?? [], recorded ?? []) + idle;
-  }
-
-  async #prepare(): Promise<void> {
-    const { share } = this.#server;
-    const source = path.join(import.meta.dirname, 'reader.c');
-    execFileSync('cc', ['-O2', '-o', path.join(share, 'bench-reader'), source]);
-    const tree = path.join(share, 'bench');
-    for (let d = 0; d < DIRECTORIES; d++) {
-      fs.mkdirSync(path.join(tree, String(d)), { recursive: true });
-      for (let f = 0; f < FILES; f++)
-        fs.writeFileSync(path.join(tree, String(d), String(f)), Buffer.alloc(BYTES, 0x61));
-    }
-    execFileSync('tar', ['-C', share, '-cf', path.join(share, 'bench.tar'), 'bench']);
-    await this.#must(`tar -C ${VICTIM_ROOT} -xf ${GUEST_SHARE}/bench.tar && sync`);
     for (const [i, client] of this.#clients.entries()) {
       await client.powerOn();
       await client.mount({ version: VERSIONS[i] ?? '3' });
     }
+    let text = '';
+    for (const load of LOADS) text += await this.#compare(load, runs);
+    return text + (await this.#idle());
+  }
+
+  /** Leaves the last recording on. */
+  async #compare(load: Load, runs: number): Promise<string> {
+    if (this.#daemon !== 0) await this.#endRecording();
+    await this.#prepare(load);
+    await this.#pass(load);
+    const kbits = await this.#limit(load);
+    const [without, recorded]: [Pass[], Pass[]] = [[], []];
+    for (let run = 0; run < runs; run++) {
+      without.push(await this.#pass(load));
+      await this.#record();
+      // The first pass of a recording learns the files; it is the others that go on for ever.
+      await this.#pass(load);
+      recorded.push(await this.#pass(load));
+      if (run < runs - 1) await this.#endRecording();
+    }
+    const status = await this.#must('trace status --json');
+    const { nfsd, fanotify } = JSON.parse(status) as Status;
+    const lost = `\nLost in the last run: ${nfsd.lost + fanotify.lost} events.\n\n`;
+    return describe({ load, kbits, without, recorded }) + lost;
+  }
+
+  /** Slows the clients' links down; kbit/s of each, null without a limit. */
+  async #limit({ name, bytes, share }: Load): Promise<number | null> {
+    if (share === null) {
+      for (const client of this.#clients) await client.limit(null);
+      return null;
+    }
+    const { wallMs } = await this.#pass({ name, bytes, share });
+    const kbits = Math.round((DIRECTORIES * FILES * bytes * 8 * share) / wallMs);
+    for (const client of this.#clients) await client.limit(kbits);
+    return kbits;
+  }
+
+  async #prepare({ name, bytes }: Load): Promise<void> {
+    const { share } = this.#server;
+    const source = path.join(import.meta.dirname, 'reader.c');
+    execFileSync('cc', ['-O2', '-o', path.join(share, 'bench-reader'), source]);
+    const tree = path.join(share, name);
+    for (let d = 0; d < DIRECTORIES; d++) {
+      fs.mkdirSync(path.join(tree, String(d)), { recursive: true });
+      for (let f = 0; f < FILES; f++)
+        fs.writeFileSync(path.join(tree, String(d), String(f)), Buffer.alloc(bytes, 0x61));
+    }
+    execFileSync('tar', ['-C', share, '-cf', path.join(share, `${name}.tar`), name]);
+    await this.#must(`tar -C ${VICTIM_ROOT} -xf ${GUEST_SHARE}/${name}.tar && sync`);
   }
 
   /** Every client reads every file once. */
-  async #pass(): Promise<Pass> {
+  async #pass({ name }: Load): Promise<Pass> {
     const before = await this.#spent();
-    const read = `${GUEST_SHARE}/bench-reader bench ${DIRECTORIES} ${FILES} direct </dev/null`;
+    const read = `${GUEST_SHARE}/bench-reader ${name} ${DIRECTORIES} ${FILES} direct </dev/null`;
     const done = await Promise.all(
       this.#clients.map((client) => client.must(read, { timeoutMs: TIMEOUT_MS })),
     );
@@ -134,13 +174,8 @@ class NfsBench {
     const after = await this.#spent();
     const share = (after.daemonMs - before.daemonMs) / (after.wallMs - before.wallMs);
     const slower = (await this.#spinMs()) / spinHere();
-    const text = await this.#must('trace status --json');
-    const { nfsd, fanotify } = JSON.parse(text) as {
-      readonly nfsd: { readonly state: string; readonly lost: number };
-      readonly fanotify: { readonly lost: number };
-    };
+    const { nfsd } = JSON.parse(await this.#must('trace status --json')) as Status;
     return (
-      `\nLost in all passes: ${nfsd.lost + fanotify.lost} events.\n\n` +
       `Idle for ${IDLE_SECONDS} s after that (NFS server's trace: ${nfsd.state}): the daemon takes ` +
       `${(share * 100).toFixed(2)} % of an emulated core. A loop in JavaScript takes ` +
       `${slower.toFixed(1)} times as long there as on the host: about ${((share * 100) / slower).toFixed(2)} % ` +
@@ -155,6 +190,11 @@ class NfsBench {
   #must(shell: string): Promise<string> {
     return this.#server.must(shell, { timeoutMs: TIMEOUT_MS });
   }
+}
+
+interface Status {
+  readonly nfsd: { readonly state: string; readonly lost: number };
+  readonly fanotify: { readonly lost: number };
 }
 
 const SPIN =
@@ -182,7 +222,13 @@ function qemuCpuMs(): number {
   throw new Error('no virtual machine runs');
 }
 
-function describe(without: readonly Pass[], recorded: readonly Pass[]): string {
+function describe(measured: {
+  readonly load: Load;
+  readonly kbits: number | null;
+  readonly without: readonly Pass[];
+  readonly recorded: readonly Pass[];
+}): string {
+  const { load, kbits, without, recorded } = measured;
   const reads = VERSIONS.length * DIRECTORIES * FILES;
   const rate = (passes: readonly Pass[], of: (pass: Pass) => number): number =>
     median(passes.map((pass) => (reads * 1000) / of(pass)));
@@ -194,8 +240,11 @@ function describe(without: readonly Pass[], recorded: readonly Pass[]): string {
   };
   return (
     `${VERSIONS.length} clients (NFSv${VERSIONS.join(', ')}) open, read and close ${DIRECTORIES * FILES} ` +
-    `files of ${BYTES} bytes each, over and over, from Debian's kernel NFS server; server and clients ` +
-    `share an emulated machine of 2 cores. Medians of ${without.length} interleaved runs. ${machine()}.\n\n` +
+    `files of ${load.bytes} bytes each, over and over, from Debian's kernel NFS server` +
+    (kbits === null
+      ? ', as fast as they can'
+      : `, over links of ${(kbits / 1000).toFixed(1)} Mbit/s, half of what they read without a limit`) +
+    `; server and clients share an emulated machine of 2 processors. Medians of ${without.length} interleaved runs. ${machine()}.\n\n` +
     markdownTable([
       ['', 'not recorded', 'recorded', ''],
       row('files read a second, wall time', rate, ({ wallMs }) => wallMs),

@@ -125,6 +125,13 @@ export class LabClient {
     await this.powerOn();
   }
 
+  /** Lets so many kilobits a second through to the client; null: all. Until it is switched off. */
+  async limit(kbits: number | null): Promise<void> {
+    const change = kbits === null ? 'del' : 'replace';
+    const how = kbits === null ? '' : ` netem rate ${kbits}kbit limit 10000`;
+    await this.#must(`tc qdisc ${change} dev ${this.#cable} root${how} || ${kbits === null}`);
+  }
+
   /** Takes the cable out; the machine stays up. */
   async unplug(): Promise<void> {
     await this.#must(`ip link set ${this.#cable} down`);
