@@ -31,10 +31,18 @@ export const labelRequest = z.strictObject({
   label: z.string().max(1000).nullable(),
 });
 
+/** ImageChoices of the image room. */
+const imageChoices = z.strictObject({
+  operations: z.number().int().min(1).max(0xffffffff).optional(),
+});
+
 export const imageRequest = z.strictObject({
   expression: z.string().min(1).max(10_000),
   acceptLoss: z.boolean(),
+  choices: imageChoices,
 });
+
+export type ImageRequestBody = z.infer<typeof imageRequest>;
 
 /** In the query, hence text. */
 export const watchRequest = z.strictObject({

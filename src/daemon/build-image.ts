@@ -5,6 +5,7 @@
  */
 import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
+import type { ImageChoices } from '../image/choices.ts';
 import { exportImage, type ExportResult } from '../image/export.ts';
 import { planImage, type ImagePlan } from '../image/plan.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
@@ -17,6 +18,7 @@ export interface ImageRequest {
   readonly expression: string;
   /** Build also from sessions with loss, and from partial ones. */
   readonly acceptLoss: boolean;
+  readonly choices: ImageChoices;
   /** Read the tree here instead of where it was recorded. */
   readonly tree?: Buffer | undefined;
 }
@@ -37,7 +39,7 @@ export async function withPlan<T>(
   const mounts = request.store.mounts(set.root);
   const tree = NativeTree.open(request.tree ?? set.root, { mounts });
   try {
-    const plan = await planImage({ files: namedFiles(set.objects), tree });
+    const plan = await planImage({ ...request.choices, files: namedFiles(set.objects), tree });
     return await use({ set, plan, tree });
   } finally {
     tree.close();

@@ -8,6 +8,7 @@ import { request } from './http.ts';
 import type { ImageReport } from './image-report.ts';
 import type {
   ErrorBody,
+  ImageRequestBody,
   LabelBody,
   MarkBody,
   StartBody,
@@ -85,10 +86,9 @@ export class ControlClient {
   }
 
   /** The image of an expression, built by the daemon: what it has to say of it, and its bytes. */
-  async image(body: {
-    readonly expression: string;
-    readonly acceptLoss: boolean;
-  }): Promise<{ readonly report: ImageReport; readonly data: AsyncIterable<Buffer> }> {
+  async image(
+    body: ImageRequestBody,
+  ): Promise<{ readonly report: ImageReport; readonly data: AsyncIterable<Buffer> }> {
     const parts = this.#parts(await this.#send('POST', '/v1/image', body));
     const line: Buffer[] = [];
     for (;;) {

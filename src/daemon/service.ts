@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import { checkStart } from './check-start.ts';
 import { clientsOf, labelClient, oneClient } from './client-labels.ts';
 import type {
+  ImageRequestBody,
   LabelBody,
   MarkBody,
   RecordingBody,
@@ -155,10 +156,7 @@ export class Service implements ControlService {
    * A line of JSON, the report, and then the image. Builds into a nameless file first, so that a
    * failure is an answer and not half an image.
    */
-  async image(
-    request: { readonly expression: string; readonly acceptLoss: boolean },
-    output: Writable,
-  ): Promise<void> {
+  async image(request: ImageRequestBody, output: Writable): Promise<void> {
     const { recorder, store, stateDir } = this.#options;
     await recorder.flush();
     const path = `${stateDir}/.image-${randomUUID()}`;

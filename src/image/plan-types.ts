@@ -1,6 +1,7 @@
 /**
  * What goes into a plan and what comes out of it. Owns the shapes only.
  */
+import type { ImageChoices } from './choices.ts';
 import type { ReasonKind } from './closure.ts';
 import type { TableNode } from './tables.ts';
 import type { FileType, Tree, TreeStat } from './tree.ts';
@@ -17,11 +18,9 @@ export interface SessionFile {
   readonly seen?: { readonly type: FileType; readonly size: number; readonly mtime: number };
 }
 
-export interface PlanOptions {
+export interface PlanOptions extends ImageChoices {
   readonly files: readonly SessionFile[];
   readonly tree: Tree;
-  /** Operations that select a file; all by default. */
-  readonly operations?: number;
   readonly mountPoints?: readonly TableNode[];
   readonly devices?: readonly TableNode[];
   /** No time in the image is later than this (seconds since 1970). */

@@ -4,6 +4,9 @@ import type { JsonPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
 import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
+import { OPERATIONS } from '../../common/words.ts';
+import type { ImageChoices } from '../../image/choices.ts';
+import { bitsOf } from '../operations.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { required } from '../required.ts';
@@ -14,6 +17,7 @@ interface ExportOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
+  readonly ops?: string;
 }
 
 export const registerExport: Register = (program, context) => {
@@ -22,6 +26,7 @@ export const registerExport: Register = (program, context) => {
     .description('build the cpio image of a session (session-42, 41+42, 42-41, 41&42)')
     .option('-o, --output <file>', 'the image, - is standard output (required)')
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
+    .option('--ops <list>', `only what one of these was done to (${OPERATIONS.join(',')})`)
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
       const options = { ...given, output: required(given.output, '-o <file>') };
@@ -48,7 +53,7 @@ export const registerExport: Register = (program, context) => {
 function directly(
   here: Context,
   expression: string,
-  { output, acceptLoss = false, tree }: ExportOptions,
+  { output, acceptLoss = false, tree, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
   return here.withStore(async (store) =>
     imageReport(
@@ -56,6 +61,7 @@ function directly(
         store,
         expression,
         acceptLoss,
+        choices: choicesOf(chosen),
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
       }),
@@ -67,11 +73,17 @@ function directly(
 async function throughDaemon(
   { client, output }: Context,
   expression: string,
-  { output: path, acceptLoss = false }: ExportOptions,
+  { output: path, acceptLoss = false, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
-  const { report, data } = await client.image({ expression, acceptLoss });
+  const choices = choicesOf(chosen);
+  const { report, data } = await client.image({ expression, acceptLoss, choices });
   await writeOutput({ output, path }, data);
   return report;
+}
+
+/** Throws what is wrong with an option before anything is read. */
+function choicesOf({ ops }: Pick<ExportOptions, 'ops'>): ImageChoices {
+  return { ...(ops !== undefined && { operations: bitsOf(ops) }) };
 }
 
 function warn(output: Output, report: ImageReport): void {

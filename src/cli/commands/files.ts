@@ -2,9 +2,9 @@
 import { Option, type Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { shownPath } from '../../common/bytes.ts';
-import { TraceError } from '../../common/errors.ts';
-import { OPERATIONS, operationBit, operationsOf, type Operation } from '../../common/words.ts';
+import { OPERATIONS, operationsOf } from '../../common/words.ts';
 import type { Store } from '../../store/store.ts';
+import { bitsOf } from '../operations.ts';
 import type { Output } from '../output.ts';
 import { fileShape, missingShape } from '../shapes.ts';
 import { sessionArgument } from '../session-argument.ts';
@@ -63,20 +63,4 @@ function showMissing(
     else output.pathLine(`${count}\t`, shown);
   }
   if (dropped > 0) output.warn(`${dropped} lookups more were not kept`);
-}
-
-/** @throws TraceError for a word that is no operation */
-export function bitsOf(list: string): number {
-  let bits = 0;
-  for (const word of list.split(',')) {
-    if (!(OPERATIONS as readonly string[]).includes(word))
-      throw new TraceError({
-        code: 'bad-operation',
-        message: `'${word}' is not an operation`,
-        hint: `operations: ${OPERATIONS.join(', ')}`,
-        exit: 'usage',
-      });
-    bits |= operationBit(word as Operation);
-  }
-  return bits;
 }

@@ -109,6 +109,7 @@ async function outlook(
         store,
         expression: `session-${id}`,
         acceptLoss: true,
+        choices: {},
         tree: tree === undefined ? undefined : Buffer.from(tree),
       },
       ({ plan }) => ({

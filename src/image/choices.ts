@@ -1,0 +1,8 @@
+/**
+ * What a person may choose about an image. Plain data: the same from the command line and through
+ * the daemon, so that both build the same bytes. Owns the shape only.
+ */
+export interface ImageChoices {
+  /** Bits of src/common/words.ts: operations that select a file; all by default. */
+  readonly operations?: number | undefined;
+}
