@@ -62,7 +62,12 @@ describe('usage', () => {
     ],
     ['not a range', ['start', '--root', '/', '--client', '10.0.0.0/33'], /10\.0\.0\.0\/33/, /\/24/],
     ['sessions of two roots', ['list', '1+5'], /session-5 of/, /one root/],
-    ['an operation for an image', ['export', '1', '-o', 'x', '--ops', 'eat'], /'eat' is not/, /read/],
+    [
+      'an operation for an image',
+      ['export', '1', '-o', 'x', '--ops', 'eat'],
+      /'eat' is not/,
+      /read/,
+    ],
     ['two things for stdout', ['export', '1', '-o', '-', '--json'], /--json and -o -/, /-o/],
   ];
   for (const [what, args, message, hint] of cases)
