@@ -1,6 +1,7 @@
 /**
  * One QEMU. Owns the process and its console log, which stays in the cache folder for a day.
- * Must not know what boots in it. Emulation is in software: /dev/kvm may exist and still refuse.
+ * Must not know what boots in it. Emulation is in software: /dev/kvm may exist and still refuse. In
+ * one thread: with several, code that a kernel patches while another processor runs it is an oops.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import {
