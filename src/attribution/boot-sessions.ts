@@ -145,7 +145,7 @@ export class BootSessions {
       this.#refuse(seen);
       return { sessionId: null, effects };
     }
-    live.session = { ...live.session, lastUs: Math.max(live.session.lastUs, seen.lastUs) };
+    live.session.lastUs = Math.max(live.session.lastUs, seen.lastUs);
     live.sinceWoke += 1;
     if (seen.readsInit === true) live.initRead = true;
     return { sessionId: live.session.id, effects: this.#withPending(effects) };
@@ -305,7 +305,7 @@ export class BootSessions {
     if (live.wokeUs === session.openedUs) {
       if (session.evidence.kind !== 'first-traffic' || live.initRead) return live;
       live.session = { ...session, evidence: { kind: 'init-read' }, partial: false };
-      effects.push({ kind: 'revised', session: live.session });
+      effects.push({ kind: 'revised', session: { ...live.session } });
       return live;
     }
     const strays = live.sinceWoke > 0;
@@ -391,6 +391,7 @@ export class BootSessions {
   }
 
   #withPending(effects: SessionEffect[]): SessionEffect[] {
+    if (!this.#pending.hasChanges) return effects;
     for (const [client, boots] of this.#pending.takeChanges())
       effects.push({ kind: 'pending', client, boots });
     return effects;

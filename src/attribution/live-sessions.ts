@@ -7,7 +7,8 @@ import { BoundedMap } from './bounded-map.ts';
 import type { CloseReason, SessionEffect } from './boot-session-types.ts';
 
 export interface Live {
-  session: OpenSession;
+  /** Its own copy: the time of its last access moves in place, once for each row of the trace. */
+  session: OpenSession & { lastUs: number };
   /** First access after the last silence that was long enough for a reboot. */
   wokeUs: number;
   /** Accesses since it woke. */
@@ -40,7 +41,9 @@ export class LiveSessions {
   }
 
   get open(): OpenSession[] {
-    return [...this.#live.values()].flatMap((roots) => [...roots.values()].map((l) => l.session));
+    return [...this.#live.values()].flatMap((roots) =>
+      [...roots.values()].map(({ session }) => ({ ...session })),
+    );
   }
 
   get clients(): string[] {
@@ -63,7 +66,7 @@ export class LiveSessions {
   put(session: OpenSession, initRead: boolean): Live {
     const { client, rootId, lastUs } = session;
     const live: Live = {
-      session,
+      session: { ...session },
       wokeUs: lastUs,
       sinceWoke: 0,
       initRead,
@@ -91,7 +94,8 @@ export class LiveSessions {
    */
   expire(client: string, nowUs: number): SessionEffect[] {
     const effects: SessionEffect[] = [];
-    for (const live of this.of(client)) {
+    // Not of(), which copies: this is asked for each row. A map may lose entries in its own loop.
+    for (const live of this.#live.get(client)?.values() ?? []) {
       const { id, rootId, lastUs } = live.session;
       if (nowUs - lastUs < this.quietUs) continue;
       this.close(live, 'quiet', lastUs + this.quietUs, effects);

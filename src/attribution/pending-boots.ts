@@ -119,6 +119,10 @@ export class PendingBoots {
     }
   }
 
+  get hasChanges(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** Clients whose evidence is not what it was at the last call, with all that each has now. */
   takeChanges(): (readonly [client: string, boots: readonly PendingBoot[]])[] {
     const changes = [...this.#changed].map((client) => [client, this.#boots(client)] as const);

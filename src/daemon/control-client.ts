@@ -140,8 +140,10 @@ export class ControlClient {
   ): Promise<IncomingMessage> {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       // A connection of its own: a kept one may have been closed by the daemon meanwhile.
-      const options = { socketPath: this.#socket, method, path, signal, agent: false };
-      const sent = request(options, resolve);
+      // Without a servername Node asks whether `localhost` is an IPv6 address, and the regular
+      // expression for that takes 2.5 ms to compile.
+      const only = { agent: false, servername: '' };
+      const sent = request({ socketPath: this.#socket, method, path, signal, ...only }, resolve);
       sent.on('error', (error: NodeJS.ErrnoException) => reject(this.#unreachable(error)));
       if (body === undefined) sent.end();
       else sent.setHeader('Content-Type', 'application/json').end(JSON.stringify(body));

@@ -135,7 +135,7 @@ export class NfsAttributor {
       // The index may have come to know more.
       this.#found.clear();
       for (const hash of open)
-        if (this.#hopeless.has(hash) || this.#isOutside(hash) || this.#hits(hash).length > 0)
+        if (this.#hits(hash).length > 0 || this.#hopeless.has(hash) || this.#isOutside(hash))
           open.delete(hash);
       return open.size === 0;
     };
@@ -190,7 +190,7 @@ export class NfsAttributor {
 
   /** Of hits in several roots those that the client can have meant. */
   #reached({ client }: NfsRow, hits: readonly Hit[]): readonly Hit[] {
-    if (hits.every(({ root }) => root === hits[0]?.root)) return hits;
+    if (hits.length === 1 || hits.every(({ root }) => root === hits[0]?.root)) return hits;
     const reached = hits.filter(({ root }) => this.#options.exports.reaches(client, root));
     return reached.length > 0 ? reached : hits;
   }
@@ -273,7 +273,7 @@ export class NfsAttributor {
         readsInit: row.kind === 'read' && row.minOffset === 0 && root.isInit(object),
         checked: row.kind === 'verify' && !this.#serverRoots.has(root),
       });
-      effects.push(...opened);
+      for (const effect of opened) effects.push(effect);
       if (sessionId === null) {
         const [firstUs, lastUs] = [toWall(row.firstUs), toWall(row.lastUs)];
         builder.refuse(recordingId, { count: row.count, firstUs, lastUs });

