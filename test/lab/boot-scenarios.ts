@@ -9,6 +9,10 @@ import { SERVER_ADDRESS, type LabServer } from './server.ts';
 
 /** Longer than the silence that tells a reboot, and than what two FSINFO of one mount can be apart. */
 export const PAUSE_MS = 6_000;
+/** The lab's server gives leases of this length. */
+const LEASE_MS = 10_000;
+/** In emulation the recorder may ask for renewals once a minute: it takes little time for that. */
+const NOTED_MS = 120_000;
 /** What comes of two machines behind one address: both busy, one idle. */
 const ONE_SESSION = 'one session, which says so';
 const ONE_MORE = 'one session more, which says so';
@@ -41,10 +45,12 @@ export interface BehindOne {
   readonly inner: readonly [LabClient, LabClient];
   /** Does the first one work while the second boots? */
   readonly active: boolean;
+  /** Does a session of the address say that several machines are behind it? */
+  readonly isShared: (outer: LabClient) => Promise<boolean>;
 }
 
 /** Machines behind one address: each in a namespace whose NFS port leads out of another one. */
-export function behindOne({ server, outer, inner, active }: BehindOne): Scenario {
+export function behindOne({ server, outer, inner, active, isShared }: BehindOne): Scenario {
   const [one, two] = inner;
   const kind = active ? 'busy' : 'idle';
   const mount = async (client: LabClient): Promise<string> => {
@@ -73,10 +79,12 @@ export function behindOne({ server, outer, inner, active }: BehindOne): Scenario
       const folder = await mount(one);
       if (active) await Promise.all([busy(one, folder, 10), sleep(2000).then(() => mount(two))]);
       else {
-        await sleep(PAUSE_MS);
+        // The first gives back what it was delegated when it renews its lease.
+        await sleep(PAUSE_MS + LEASE_MS);
         await mount(two);
-        // Until the first has renewed its lease and the server was asked for it.
-        await sleep(30_000);
+        // Until the first has renewed its lease again, and the server was asked for it.
+        for (let left = NOTED_MS; left > 0 && !(await isShared(outer)); left -= PAUSE_MS)
+          await sleep(PAUSE_MS);
       }
       for (const client of [two, two]) {
         await sleep(PAUSE_MS);

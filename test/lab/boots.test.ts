@@ -194,7 +194,9 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   const pair = (kind: 'busy' | 'idle', one: string, two: string): Scenario => {
     const outer = newClient(`nat-${kind}`);
     const inner = [newClient(one), newClient(two)] as const;
-    return behindOne({ server, outer, inner, active: kind === 'busy' });
+    const isShared = async ({ address }: LabClient): Promise<boolean> =>
+      (await product.sessionsOf(address)).some(({ notes }) => notes.length > 0);
+    return behindOne({ server, outer, inner, active: kind === 'busy', isShared });
   };
 
   const sameVerifier = (): Scenario => {
