@@ -114,7 +114,10 @@ for (const kind of ['ext4', 'tmpfs'] as const)
       const named = (name: string) => events.find((event) => event.name?.toString() === name);
       const [first, second] = [named('one'), named('two')];
       assert.ok(first?.object && second?.object);
-      assert.deepEqual(new Set(events.map(({ name }) => name?.toString())), new Set(['one', 'two']));
+      assert.deepEqual(
+        new Set(events.map(({ name }) => name?.toString())),
+        new Set(['one', 'two']),
+      );
       assert.deepEqual(first.object, second.object);
       assert.deepEqual(first.parent, second.parent);
       assert.notDeepEqual(first.object, first.parent);
