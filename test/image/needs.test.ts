@@ -269,6 +269,28 @@ describe('the rules together', () => {
   });
 });
 
+describe('hostile files', () => {
+  it('keep the reader neither busy nor in the dark', async () => {
+    const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024)).toString('latin1');
+    const nodes: Readonly<Record<string, Node>> = {
+      p: program([]),
+      'etc/nsswitch.conf': `a: ${'['.repeat(60_000)}`,
+      'etc/pam.d/a': `auth ${'['.repeat(60_000)}\nauth include a\n@include a\n`,
+      'etc/pam.d/b': ' '.repeat(1_000_000),
+      'etc/ld.so.conf': 'include /*/*/*/*\n'.repeat(1000),
+      'lib/modules/1/bomb.ko.gz': bomb,
+      'lib/modules/1/modules.dep': 'bomb.ko.gz: ../../../etc/shadow /etc/shadow bomb.ko.gz\n',
+      'bin/s': script(`#!/usr/bin/env -S ${'"'.repeat(200)}`),
+    };
+    const start = performance.now();
+    const made = await plan(nodes, Object.keys(nodes));
+    assert.ok(performance.now() - start < 5000, `${performance.now() - start} ms`);
+    const told = messages(made).join();
+    assert.match(told, /bomb\.ko\.gz/);
+    assert.match(told, /too large: 1000000 bytes \(for \/etc\/pam\.d\/b\)/);
+  });
+});
+
 describe('patterns', () => {
   it('match as glob(3) does, and none takes long', () => {
     for (const [pattern, name, expected] of [

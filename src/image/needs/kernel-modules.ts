@@ -35,10 +35,15 @@ const INDEXES = [
 ] as const;
 /** The largest modules of all have some 30 MB; an archive that unpacks to more is none. */
 const MOST_MODULE = 128 * 1024 * 1024;
+/** All that is unpacked for one image; a boot's modules come to 100 MB. */
+const MOST_UNPACKED = 1024 * 1024 * 1024;
+/** modules.dep of a distribution has 600 KB. */
+const MOST_INDEX = 16 * 1024 * 1024;
 
 export class KernelModules implements Rule {
   readonly #options: KernelModulesOptions;
   readonly #trees = new Map<string, Tree>();
+  #unpackedBytes = 0;
 
   constructor(options: KernelModulesOptions) {
     this.#options = options;
@@ -65,7 +70,7 @@ export class KernelModules implements Rule {
     const { files } = this.#options;
     const needs = new Map<string, readonly string[]>();
     const byName = new Map<string, string>();
-    for (const line of files.lines(`${directory}/modules.dep`)) {
+    for (const line of files.lines(`${directory}/modules.dep`, MOST_INDEX)) {
       const [module = '', others = ''] = line.split(':', 2);
       if (module === '') continue;
       needs.set(
@@ -75,7 +80,7 @@ export class KernelModules implements Rule {
       byName.set(nameOf(module), module);
     }
     const soft = new Map<string, readonly string[]>();
-    for (const line of files.lines(`${directory}/modules.softdep`)) {
+    for (const line of files.lines(`${directory}/modules.softdep`, MOST_INDEX)) {
       const [word, name = '', ...others] = line.trim().split(/[ \t]+/);
       if (word !== 'softdep') continue;
       const named = others.filter((one) => one !== 'pre:' && one !== 'post:').map(underscored);
@@ -140,13 +145,19 @@ export class KernelModules implements Rule {
       files.skip(path, 'packed with xz: which firmware it names is not known');
       return null;
     }
+    if (this.#unpackedBytes >= MOST_UNPACKED) {
+      files.skip(path, 'one of too many packed modules');
+      return null;
+    }
     const packed = files.whole(path, MOST_MODULE);
     if (packed === null) return null;
     try {
       const unpack = packing === 'gz' ? gunzipSync : zstdDecompressSync;
       const plain = unpack(packed, { maxOutputLength: MOST_MODULE });
+      this.#unpackedBytes += plain.length;
       return (offset, length) => plain.subarray(offset, offset + length);
     } catch (error) {
+      this.#unpackedBytes += MOST_MODULE / 8;
       files.skip(path, `cannot be unpacked: ${error instanceof Error ? error.message : ''}`);
       return null;
     }

@@ -17,6 +17,8 @@ export interface NameServiceOptions {
   readonly libraries: Libraries;
 }
 
+/** Far longer than any; the pattern below takes square time on a line. */
+const MOST_LINE = 4096;
 const CONFIGURATION = '/etc/nsswitch.conf';
 
 export class NameService implements Rule {
@@ -49,7 +51,7 @@ export class NameService implements Rule {
 export function servicesOf(lines: readonly string[]): string[] {
   const found = new Set<string>();
   for (const line of lines) {
-    const text = line.split('#')[0] ?? '';
+    const text = line.slice(0, MOST_LINE).split('#')[0] ?? '';
     const services = text.slice(text.indexOf(':') + 1).replace(/\[[^\]]*\]/g, ' ');
     if (!text.includes(':')) continue;
     for (const word of services.split(/[ \t]+/)) if (/^[^/]+$/.test(word)) found.add(word);

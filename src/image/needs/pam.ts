@@ -18,6 +18,8 @@ export interface PamOptions {
   readonly libraries: Libraries;
 }
 
+/** libpam's buffer; and the pattern below takes square time on a line. */
+const MOST_LINE = 1024;
 /** The administrator's first, then the distribution's. */
 const DIRECTORIES = ['/etc/pam.d', '/usr/lib/pam.d', '/usr/share/pam.d', '/usr/etc/pam.d'];
 const PAM_FILE = /(?:^|\/)pam\.(?:d\/[^/]+|conf)$/;
@@ -92,7 +94,7 @@ export function parsePam(
   const modules: PamModule[] = [];
   const includes: string[] = [];
   for (const raw of text.replaceAll('\\\n', ' ').split('\n')) {
-    const line = (raw.split('#')[0] ?? '').trim();
+    const line = (raw.slice(0, MOST_LINE).split('#')[0] ?? '').trim();
     if (line.startsWith('@include')) {
       const name = line.slice('@include'.length).trim();
       if (name !== '') includes.push(name);

@@ -12,8 +12,11 @@ export interface Skipped {
   readonly why: string;
 }
 
-/** Text that a rule understands is far smaller; /usr/lib/modules has the largest. */
-const MOST_TEXT = 16 * 1024 * 1024;
+/**
+ * Configuration is far smaller. Whoever may write to a root may keep its reader busy, and that may be
+ * a daemon that has to record.
+ */
+const MOST_TEXT = 64 * 1024;
 const MOST_MATCHES = 10_000;
 
 export class RootFiles {
@@ -62,9 +65,9 @@ export class RootFiles {
   }
 
   /** Lines of a text file by a path that may have links; none if it is not there. */
-  lines(path: string): readonly string[] {
+  lines(path: string, most = MOST_TEXT): readonly string[] {
     const file = this.file(path);
-    return (file === null ? null : this.whole(file))?.toString('latin1').split('\n') ?? [];
+    return (file === null ? null : this.whole(file, most))?.toString('latin1').split('\n') ?? [];
   }
 
   /** Null for what is not ELF, and (reported) for what only looks so. Without links in the path. */
