@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { JsonPath } from '../common/bytes.ts';
+import { RULES } from '../image/needs/rule.ts';
 
 const path = z
   .base64()
@@ -34,6 +35,7 @@ export const labelRequest = z.strictObject({
 /** ImageChoices of the image room. */
 const imageChoices = z.strictObject({
   operations: z.number().int().min(1).max(0xffffffff).optional(),
+  without: z.array(z.enum(RULES)).max(100).readonly().optional(),
 });
 
 export const imageRequest = z.strictObject({

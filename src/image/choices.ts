@@ -2,7 +2,11 @@
  * What a person may choose about an image. Plain data: the same from the command line and through
  * the daemon, so that both build the same bytes. Owns the shape only.
  */
+import type { RuleName } from './needs/rule.ts';
+
 export interface ImageChoices {
   /** Bits of src/common/words.ts: operations that select a file; all by default. */
   readonly operations?: number | undefined;
+  /** Rules of needs/ that add nothing; none by default. */
+  readonly without?: readonly RuleName[] | undefined;
 }

@@ -5,6 +5,7 @@
  *
  * Each path and each link is handled once, so the cost is linear in the root's links plus the set.
  */
+import type { Rule } from './needs/rule.ts';
 import type { TableNode } from './tables.ts';
 import { parentOf, type Resolver } from './resolve.ts';
 import type { TreeStat } from './tree.ts';
@@ -18,7 +19,9 @@ export interface DraftReason {
 /**
  * `read` ... `stat`: the session did it. `parent-of`: directory of `about`. `way-to`: a link on the
  * recorded path `about`. `symlink-to`: a link that leads to `about`. `target-of`: where the link
- * `about` leads. `device-table`, `skeleton`, `init`: what every boot needs.
+ * `about` leads. `device-table`, `skeleton`, `init`: what every boot needs. The rest come from the
+ * rules of needs/: `interpreter-of` ... `firmware-of` of the file `about`, `named-by` it if it is a
+ * configuration.
  */
 export type ReasonKind =
   | 'read'
@@ -32,7 +35,14 @@ export type ReasonKind =
   | 'target-of'
   | 'device-table'
   | 'skeleton'
-  | 'init';
+  | 'init'
+  | 'interpreter-of'
+  | 'needed-by'
+  | 'dlopened-by'
+  | 'hwcaps-of'
+  | 'named-by'
+  | 'index-of'
+  | 'firmware-of';
 
 export interface Draft {
   readonly path: string;
@@ -52,6 +62,7 @@ export class Closure {
   readonly #excluded: ReadonlySet<string>;
   readonly #leadingTo = new Map<string, string[]>();
   readonly #waiting: string[] = [];
+  #rules: readonly Rule[] = [];
 
   constructor(resolver: Resolver, excluded: ReadonlySet<string>) {
     this.#resolver = resolver;
@@ -83,8 +94,9 @@ export class Closure {
     this.#enter({ path, stat: null, node, reasons: [reason] });
   }
 
-  /** Runs to the fixed point. */
-  close(): void {
+  /** Runs to the fixed point; the rules are offered each entry once. */
+  close(rules: readonly Rule[] = []): void {
+    this.#rules = rules;
     for (const link of this.#resolver.links()) {
       const end = this.#resolver.follow(link).path;
       if (end === null) continue;
@@ -92,8 +104,11 @@ export class Closure {
       if (others === undefined) this.#leadingTo.set(end, [link]);
       else others.push(link);
     }
-    for (let path = this.#waiting.pop(); path !== undefined; path = this.#waiting.pop())
-      this.#follow(path);
+    do {
+      for (let path = this.#waiting.pop(); path !== undefined; path = this.#waiting.pop())
+        this.#follow(path);
+      for (const rule of rules) rule.settle?.();
+    } while (this.#waiting.length > 0);
   }
 
   #enter(draft: Draft): void {
@@ -119,5 +134,7 @@ export class Closure {
     }
     for (const link of this.#leadingTo.get(path) ?? [])
       this.add(link, { kind: 'symlink-to', about: path });
+    const draft = this.drafts.get(path);
+    if (draft !== undefined) for (const rule of this.#rules) rule.offer(draft);
   }
 }

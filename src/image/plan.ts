@@ -7,6 +7,7 @@ import { compareBytes } from '../common/bytes.ts';
 import { archiveLength } from './archive.ts';
 import { Closure, type ReasonKind } from './closure.ts';
 import { findNotCarried, toEntries } from './entries.ts';
+import { makeNeeds } from './needs/needs.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
 import { Resolver, toBytes } from './resolve.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
@@ -39,7 +40,9 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   addTable({ nodes: mountPoints, kind: 'skeleton', resolver, closure, problems });
   addTable({ nodes: devices, kind: 'device-table', resolver, closure, problems });
   addInit(resolver, closure, problems);
-  closure.close();
+  const needs = makeNeeds({ tree, resolver, closure, without: options.without ?? [] });
+  closure.close(needs.rules);
+  problems.push(...needs.problems());
 
   const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const entries = toEntries({ drafts, tree, mountPoints, mtimeMax: options.mtimeMax });

@@ -68,6 +68,12 @@ describe('usage', () => {
       /'eat' is not/,
       /read/,
     ],
+    [
+      'a rule for an image',
+      ['export', '1', '-o', 'x', '--without', 'pam,lbraries'],
+      /'lbraries' is not/,
+      /libraries/,
+    ],
     ['two things for stdout', ['export', '1', '-o', '-', '--json'], /--json and -o -/, /-o/],
   ];
   for (const [what, args, message, hint] of cases)

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { loadConfig } from '../../src/daemon/config.ts';
+import { RULES } from '../../src/image/needs/rule.ts';
 import { lacks } from '../capabilities.ts';
 import { makeFileSystem } from '../index/file-systems.ts';
 import { recordedPlace, SESSIONS } from '../support/recorded-place.ts';
@@ -54,6 +55,15 @@ describe('command-line.md', () => {
         for (const option of optionsIn(line.replace(/[|>].*| -n1.*/, '')))
           assert.ok(known.has(option), `${option} in: ${line}`);
     });
+});
+
+test('command-line.md and image.md: every rule of an image', () => {
+  assert.ok(page('command-line.md').includes(`\`${RULES.join(' ')}\``));
+  const rows = [...page('image.md').matchAll(/^\| `(\w+)` \| (?:`[a-z-]+`(?: `[a-z-]+`)*) \| /gm)];
+  assert.deepEqual(
+    rows.map(([, name]) => name),
+    RULES,
+  );
 });
 
 test('configuration.md: every key with its default', () => {

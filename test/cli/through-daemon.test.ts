@@ -1,7 +1,15 @@
 /** Images for people who may not read the root: the daemon builds, they own the file. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
@@ -61,6 +69,26 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
     const { stderr } = await sandbox.ok(args, nobody);
     assert.match(stderr, /^warning: built from doubtful sessions: loss 0, partial 1$/m);
     assert.equal(stderr, (await sandbox.ok(args)).stderr);
+  });
+
+  test('the same rules', async () => {
+    writeFileSync(`${place.root}/init`, '#!/bin/more\n');
+    writeFileSync(`${place.root}/bin/more`, '', { mode: 0o755 });
+    const report = (output: string, more: readonly string[], options: RunOptions = {}) =>
+      sandbox.json<{ output: string; reasons: Record<string, number> }>(
+        ['export', SESSIONS.whole, '-o', output, ...more],
+        options,
+      );
+    for (const [more, added] of [
+      [[], 1],
+      [['--without', 'pam,scripts'], undefined],
+    ] as const) {
+      const mine = await report(sandbox.at('mine'), more);
+      const theirs = await report(`${folder}/theirs`, more, nobody);
+      assert.equal(theirs.reasons['interpreter-of'], added);
+      assert.deepEqual({ ...theirs, output: mine.output }, mine);
+      assert.ok(readFileSync(`${folder}/theirs`).equals(readFileSync(sandbox.at('mine'))));
+    }
   });
 
   test('the same refusals', async () => {

@@ -7,12 +7,17 @@ import type { FileType, Tree, TreeLink, TreeStat } from '../../src/image/tree.ts
 
 /** A file's content, a link's target, or what differs from a plain file. */
 export type Node =
-  string | { readonly to: string } | (Partial<TreeStat> & { readonly names?: string[] });
+  | string
+  | { readonly to: string }
+  | (Partial<TreeStat> & { readonly names?: string[]; readonly content?: string });
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 export class MemoryTree implements Tree {
-  readonly #nodes = new Map<string, { stat: TreeStat; target: string; attributes: string[] }>();
+  readonly #nodes = new Map<
+    string,
+    { stat: TreeStat; target: string; content: string; attributes: string[] }
+  >();
   /** Every path that was looked at, for tests of cost. */
   looks = 0;
 
@@ -28,17 +33,19 @@ export class MemoryTree implements Tree {
 
   #put(path: string, node: Node): void {
     const link = typeof node === 'object' && 'to' in node ? node.to : '';
-    const given = typeof node === 'string' ? { size: node.length } : 'to' in node ? {} : node;
+    const given = typeof node === 'string' ? { content: node } : 'to' in node ? {} : node;
+    const content = ('content' in given ? given.content : undefined) ?? '';
     const type: FileType = link !== '' ? 'symlink' : (given.type ?? 'file');
     this.#nodes.set(path, {
       target: link,
+      content,
       attributes: 'names' in given ? given.names : [],
       stat: {
         type,
         mode: type === 'symlink' ? 0o777 : 0o644,
         uid: 0,
         gid: 0,
-        size: link.length,
+        size: link.length + content.length,
         mtime: 1_000_000_000,
         mtimeNsec: 0,
         ctime: 0,
@@ -73,8 +80,9 @@ export class MemoryTree implements Tree {
       .sort(compareBytes);
   }
 
-  read(): Buffer {
-    return Buffer.alloc(0);
+  read(path: Buffer, offset: number, length: number): Buffer {
+    const content = this.#nodes.get(path.toString('latin1'))?.content ?? '';
+    return bytes(content.slice(offset, offset + length));
   }
 
   attributes(path: Buffer): string[] {

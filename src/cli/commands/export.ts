@@ -6,10 +6,12 @@ import { buildImage } from '../../daemon/build-image.ts';
 import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import type { ImageChoices } from '../../image/choices.ts';
+import { RULES } from '../../image/needs/rule.ts';
 import { bitsOf } from '../operations.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { required } from '../required.ts';
+import { rulesOf } from '../rules.ts';
 import { size, type Output } from '../output.ts';
 import { writeOutput } from '../write-output.ts';
 
@@ -18,6 +20,7 @@ interface ExportOptions {
   readonly acceptLoss?: boolean;
   readonly tree?: string;
   readonly ops?: string;
+  readonly without?: string;
 }
 
 export const registerExport: Register = (program, context) => {
@@ -27,6 +30,7 @@ export const registerExport: Register = (program, context) => {
     .option('-o, --output <file>', 'the image, - is standard output (required)')
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--ops <list>', `only what one of these was done to (${OPERATIONS.join(',')})`)
+    .option('--without <list>', `add nothing by these rules (${RULES.join(',')})`)
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
       const options = { ...given, output: required(given.output, '-o <file>') };
@@ -82,8 +86,11 @@ async function throughDaemon(
 }
 
 /** Throws what is wrong with an option before anything is read. */
-function choicesOf({ ops }: Pick<ExportOptions, 'ops'>): ImageChoices {
-  return { ...(ops !== undefined && { operations: bitsOf(ops) }) };
+function choicesOf({ ops, without }: Pick<ExportOptions, 'ops' | 'without'>): ImageChoices {
+  return {
+    ...(ops !== undefined && { operations: bitsOf(ops) }),
+    ...(without !== undefined && { without: rulesOf(without) }),
+  };
 }
 
 function warn(output: Output, report: ImageReport): void {

@@ -1,0 +1,169 @@
+/**
+ * The rule for kernel modules: once anything below lib/modules/VERSION is in, the indexes that
+ * modprobe reads; and for every module what it depends on and the firmware that it names. Owns the
+ * reading of modules.dep and modules.softdep (modules.dep(5), modprobe.d(5)).
+ */
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import type { Draft } from '../closure.ts';
+import { readModinfo } from '../elf/read-modinfo.ts';
+import type { RootFiles } from './root-files.ts';
+import type { Rule } from './rule.ts';
+import type { Taker } from './taker.ts';
+
+export interface KernelModulesOptions {
+  readonly files: RootFiles;
+  readonly taker: Taker;
+  readonly modules: boolean;
+  readonly firmware: boolean;
+}
+
+interface Tree {
+  /** Path of a module below the directory → those it depends on. */
+  readonly needs: ReadonlyMap<string, readonly string[]>;
+  /** A module's name → its path below the directory. */
+  readonly byName: ReadonlyMap<string, string>;
+  /** A module's name → names that modprobe loads before and after it, if it can. */
+  readonly soft: ReadonlyMap<string, readonly string[]>;
+}
+
+const BELOW = /^((?:usr\/)?lib\/modules\/([^/]+))\/(.+)$/;
+const MODULE = /\.ko(?:\.(gz|xz|zst))?$/;
+/** modprobe reads the binary ones; the text of the same is for busybox and where they are missing. */
+const INDEXES = [
+  ['dep', 'alias', 'symbols', 'builtin', 'builtin.alias'],
+  ['softdep', 'weakdep', 'devname', 'order', 'builtin.modinfo'],
+] as const;
+/** The largest modules of all have some 30 MB; an archive that unpacks to more is none. */
+const MOST_MODULE = 128 * 1024 * 1024;
+/** All that is unpacked for one image; a boot's modules come to 100 MB. */
+const MOST_UNPACKED = 1024 * 1024 * 1024;
+/** modules.dep of a distribution has 600 KB. */
+const MOST_INDEX = 16 * 1024 * 1024;
+
+export class KernelModules implements Rule {
+  readonly #options: KernelModulesOptions;
+  readonly #trees = new Map<string, Tree>();
+  #unpackedBytes = 0;
+
+  constructor(options: KernelModulesOptions) {
+    this.#options = options;
+  }
+
+  offer({ path, stat }: Draft): void {
+    const [, directory, version, inside] = BELOW.exec(path) ?? [];
+    if (directory === undefined || version === undefined || inside === undefined) return;
+    if (stat?.type !== 'file') return;
+    const isModule = MODULE.test(inside);
+    if (this.#options.modules) {
+      let tree = this.#trees.get(directory);
+      if (tree === undefined) {
+        tree = this.#readTree(directory);
+        this.#trees.set(directory, tree);
+        this.#takeIndexes(directory, path);
+      }
+      if (isModule) this.#takeNeeds(tree, directory, inside, path);
+    }
+    if (isModule && this.#options.firmware) this.#takeFirmware(path, version);
+  }
+
+  #readTree(directory: string): Tree {
+    const { files } = this.#options;
+    const needs = new Map<string, readonly string[]>();
+    const byName = new Map<string, string>();
+    for (const line of files.lines(`${directory}/modules.dep`, MOST_INDEX)) {
+      const [module = '', others = ''] = line.split(':', 2);
+      if (module === '') continue;
+      needs.set(
+        module,
+        others.split(' ').filter((one) => one !== ''),
+      );
+      byName.set(nameOf(module), module);
+    }
+    const soft = new Map<string, readonly string[]>();
+    for (const line of files.lines(`${directory}/modules.softdep`, MOST_INDEX)) {
+      const [word, name = '', ...others] = line.trim().split(/[ \t]+/);
+      if (word !== 'softdep') continue;
+      const named = others.filter((one) => one !== 'pre:' && one !== 'post:').map(underscored);
+      soft.set(underscored(name), [...(soft.get(underscored(name)) ?? []), ...named]);
+    }
+    return { needs, byName, soft };
+  }
+
+  #takeIndexes(directory: string, about: string): void {
+    const { files, taker } = this.#options;
+    const [both, textOnly] = INDEXES;
+    const names = both.map((name) => {
+      const binary = `${directory}/modules.${name}.bin`;
+      return files.file(binary) === null ? `${directory}/modules.${name}` : binary;
+    });
+    // `modules.builtin` is read as text too, for modinfo.
+    names.push(`${directory}/modules.builtin`);
+    names.push(...textOnly.map((name) => `${directory}/modules.${name}`));
+    for (const name of names)
+      if (files.file(name) !== null) taker.take(name, { kind: 'index-of', about });
+  }
+
+  #takeNeeds(tree: Tree, directory: string, inside: string, about: string): void {
+    const softly = (tree.soft.get(nameOf(inside)) ?? [])
+      .map((name) => tree.byName.get(name))
+      .filter((path) => path !== undefined);
+    for (const needed of [...(tree.needs.get(inside) ?? []), ...softly])
+      // depmod writes an absolute path for a module outside the directory.
+      this.#options.taker.take(needed.startsWith('/') ? needed : `${directory}/${needed}`, {
+        kind: 'needed-by',
+        about,
+      });
+  }
+
+  #takeFirmware(path: string, version: string): void {
+    const { files, taker } = this.#options;
+    const bytes = this.#unpacked(path);
+    if (bytes === null) return;
+    const result = readModinfo(bytes);
+    if (result.kind === 'bad') {
+      files.skip(path, `not a sound kernel module: ${result.why}`);
+      return;
+    }
+    for (const [key, name] of result.pairs) {
+      if (key !== 'firmware' || name === '' || name.includes('..')) continue;
+      // The kernel's order; it asks for the plain name first, then for the packed ones.
+      for (const place of [`updates/${version}`, 'updates', version, '']) {
+        const base = `/lib/firmware/${place === '' ? '' : `${place}/`}${name}`;
+        const found = ['', '.zst', '.xz'].flatMap((end) => files.glob(`${base}${end}`));
+        for (const one of found) taker.take(one, { kind: 'firmware-of', about: path });
+        if (found.length > 0) break;
+      }
+    }
+  }
+
+  /** Random access to a module's plain bytes, or null (and reported). */
+  #unpacked(path: string): ((offset: number, length: number) => Buffer) | null {
+    const { files } = this.#options;
+    const packing = MODULE.exec(path)?.[1];
+    if (packing === undefined) return (offset, length) => files.read(path, offset, length);
+    if (packing === 'xz') {
+      files.skip(path, 'packed with xz: which firmware it names is not known');
+      return null;
+    }
+    if (this.#unpackedBytes >= MOST_UNPACKED) {
+      files.skip(path, 'one of too many packed modules');
+      return null;
+    }
+    const packed = files.whole(path, MOST_MODULE);
+    if (packed === null) return null;
+    try {
+      const unpack = packing === 'gz' ? gunzipSync : zstdDecompressSync;
+      const plain = unpack(packed, { maxOutputLength: MOST_MODULE });
+      this.#unpackedBytes += plain.length;
+      return (offset, length) => plain.subarray(offset, offset + length);
+    } catch (error) {
+      this.#unpackedBytes += MOST_MODULE / 8;
+      files.skip(path, `cannot be unpacked: ${error instanceof Error ? error.message : ''}`);
+      return null;
+    }
+  }
+}
+
+const underscored = (name: string): string => name.replaceAll('-', '_');
+const nameOf = (path: string): string =>
+  underscored(path.slice(path.lastIndexOf('/') + 1).replace(MODULE, ''));
