@@ -5,6 +5,9 @@
 import { z } from 'zod';
 import type { JsonPath } from '../common/bytes.ts';
 import { RULES } from '../image/needs/rule.ts';
+import { DRIFT_POLICIES } from '../image/choices.ts';
+import { MAX_GLOB } from '../image/rules/glob.ts';
+import { MAX_RULES } from '../image/rules/parse-rules.ts';
 
 const path = z
   .base64()
@@ -20,7 +23,9 @@ export const startRequest = z.strictObject({
 
 export const stopRequest = z.strictObject({ root: path.nullable() });
 
-export const markRequest = z.strictObject({ text: z.string().min(1).max(1000) });
+const markText = z.string().min(1).max(1000);
+
+export const markRequest = z.strictObject({ text: markText });
 
 export const newSessionRequest = z.strictObject({
   client: z.string().min(1).max(100),
@@ -32,10 +37,24 @@ export const labelRequest = z.strictObject({
   label: z.string().max(1000).nullable(),
 });
 
+const imageRule = z.strictObject({
+  include: z.boolean(),
+  glob: z
+    .string()
+    .max(MAX_GLOB)
+    .regex(/^[\x01-\xff]+$/),
+});
+
 /** ImageChoices of the image room. */
 const imageChoices = z.strictObject({
   operations: z.number().int().min(1).max(0xffffffff).optional(),
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
+  rules: z.array(imageRule).max(MAX_RULES).readonly().optional(),
+  skeleton: z.boolean().optional(),
+  strict: z.boolean().optional(),
+  onDrift: z.enum(DRIFT_POLICIES).optional(),
+  since: markText.optional(),
+  until: markText.optional(),
 });
 
 export const imageRequest = z.strictObject({

@@ -8,6 +8,7 @@ import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
 import { exportImage, type ExportResult } from '../image/export.ts';
 import { planImage, type ImagePlan } from '../image/plan.ts';
+import { refusePlan } from '../image/refusal.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
@@ -34,12 +35,13 @@ export async function withPlan<T>(
   request: ImageRequest,
   use: (planned: PlannedImage) => T | Promise<T>,
 ): Promise<T> {
-  const set = evaluate(parseExpression(request.expression), request.store);
+  const { choices } = request;
+  const set = evaluate(parseExpression(request.expression), request.store, choices);
   if (!request.acceptLoss) refuseDoubt(set);
   const mounts = request.store.mounts(set.root);
   const tree = NativeTree.open(request.tree ?? set.root, { mounts });
   try {
-    const plan = await planImage({ ...request.choices, files: namedFiles(set.objects), tree });
+    const plan = await planImage({ ...choices, files: namedFiles(set.objects), tree });
     return await use({ set, plan, tree });
   } finally {
     tree.close();
@@ -52,11 +54,10 @@ export type BuiltImage = Omit<PlannedImage, 'tree'> & { readonly result: ExportR
 export function buildImage(
   request: ImageRequest & { readonly output: string | number },
 ): Promise<BuiltImage> {
-  return withPlan(request, async ({ set, plan, tree }) => ({
-    set,
-    plan,
-    result: await exportImage({ plan, tree, output: request.output }),
-  }));
+  return withPlan(request, async ({ set, plan, tree }) => {
+    refusePlan(plan, request.choices);
+    return { set, plan, result: await exportImage({ plan, tree, output: request.output }) };
+  });
 }
 
 /** A session that may lack something must not look like one that does not. */

@@ -22,11 +22,21 @@ export interface ImageReport {
   readonly drift: readonly (JsonPath & { readonly what: string })[];
   readonly not_carried: readonly (JsonPath & { readonly what: string })[];
   readonly left_out: readonly (JsonPath & { readonly why: string })[];
+  /** What each rule did. */
+  readonly rules: readonly RuleReport[];
   readonly problems: readonly {
     readonly code: string;
     readonly message: string;
     readonly hint: string;
   }[];
+}
+
+export interface RuleReport {
+  /** As a file of rules has it. */
+  readonly rule: string;
+  readonly files: number;
+  readonly bytes: number;
+  readonly kept: readonly JsonPath[];
 }
 
 export function imageReport({ set, plan, result }: BuiltImage): ImageReport {
@@ -43,6 +53,12 @@ export function imageReport({ set, plan, result }: BuiltImage): ImageReport {
     drift: plan.drift.map(({ path, what }) => ({ ...jsonPath(path), what })),
     not_carried: plan.notCarried.map(({ path, what }) => ({ ...jsonPath(path), what })),
     left_out: plan.leftOut.map(({ path, why }) => ({ ...jsonPath(path), why })),
+    rules: plan.rules.map(({ include, glob, files, bytes, kept }) => ({
+      rule: `${include ? '+' : '-'} ${glob.toString()}`,
+      files,
+      bytes,
+      kept: kept.map(jsonPath),
+    })),
     problems: plan.problems.map(({ code, message, hint }) => ({ code, message, hint })),
   };
 }

@@ -19,9 +19,10 @@ export interface DraftReason {
 /**
  * `read` ... `stat`: the session did it. `parent-of`: directory of `about`. `way-to`: a link on the
  * recorded path `about`. `symlink-to`: a link that leads to `about`. `target-of`: where the link
- * `about` leads. `device-table`, `skeleton`, `init`: what every boot needs. The rest come from the
- * rules of needs/: `interpreter-of` ... `firmware-of` of the file `about`, `named-by` it if it is a
- * configuration.
+ * `about` leads. `rule`: a person's rule with the pattern `about` adds it. `device-table`,
+ * `skeleton`, `init`: what every boot needs, and with `skeleton` asked for every directory and link.
+ * The rest come from the rules of needs/: `interpreter-of` ... `firmware-of` of the file `about`,
+ * `named-by` it if it is a configuration.
  */
 export type ReasonKind =
   | 'read'
@@ -33,6 +34,7 @@ export type ReasonKind =
   | 'parent-of'
   | 'symlink-to'
   | 'target-of'
+  | 'rule'
   | 'device-table'
   | 'skeleton'
   | 'init'
@@ -52,6 +54,11 @@ export interface Draft {
   readonly reasons: DraftReason[];
 }
 
+/** What must not come in, but as the directory of something else. */
+export interface Excluded {
+  has(path: string, kind: ReasonKind): boolean;
+}
+
 export type AddResult = 'in' | 'missing' | 'left-out';
 
 export class Closure {
@@ -59,12 +66,12 @@ export class Closure {
   /** Sockets that something asked for: a server makes its own. */
   readonly sockets = new Set<string>();
   readonly #resolver: Resolver;
-  readonly #excluded: ReadonlySet<string>;
+  readonly #excluded: Excluded;
   readonly #leadingTo = new Map<string, string[]>();
   readonly #waiting: string[] = [];
   #rules: readonly Rule[] = [];
 
-  constructor(resolver: Resolver, excluded: ReadonlySet<string>) {
+  constructor(resolver: Resolver, excluded: Excluded) {
     this.#resolver = resolver;
     this.#excluded = excluded;
   }
@@ -78,7 +85,7 @@ export class Closure {
         known.reasons.push(reason);
       return 'in';
     }
-    if (reason.kind !== 'parent-of' && this.#excluded.has(path)) return 'left-out';
+    if (reason.kind !== 'parent-of' && this.#excluded.has(path, reason.kind)) return 'left-out';
     const stat = this.#resolver.lstat(path);
     if (stat === null) return 'missing';
     if (stat.type === 'socket') {

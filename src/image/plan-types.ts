@@ -15,7 +15,18 @@ export interface SessionFile {
   /** The session itself made it: run-time state, left out with its directory kept. */
   readonly created?: boolean;
   /** As the recorder first saw it; what differs now is drift. */
-  readonly seen?: { readonly type: FileType; readonly size: number; readonly mtime: number };
+  readonly seen?: SeenFile;
+}
+
+export interface SeenFile {
+  readonly type: FileType;
+  readonly size: number;
+  /** Whole seconds. */
+  readonly mtime: number;
+  /** Permission bits (07777), and owner; absent where a recorder does not tell. */
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 export interface PlanOptions extends ImageChoices {
@@ -61,16 +72,31 @@ export interface PlanEntry {
 
 export interface Drift {
   readonly path: Buffer;
-  readonly what: 'vanished' | 'mounted-over' | 'changed' | 'changed-type';
+  readonly what: 'vanished' | 'mounted-over' | 'changed' | 'changed-type' | 'changed-mode';
 }
 
 export interface LeftOut {
   readonly path: Buffer;
   /**
    * `created`, `removed`: by the session itself. `listing`: only looked up in a directory that was
-   * listed. `operations`: not selected by the operations asked for.
+   * listed. `operations`: not selected by the operations asked for. `rule`: a rule takes it out.
+   * `drift`: not as it was recorded, and such files are not wanted.
    */
-  readonly why: 'created' | 'removed' | 'listing' | 'operations';
+  readonly why: 'created' | 'removed' | 'listing' | 'operations' | 'rule' | 'drift';
+}
+
+/** What one rule did. */
+export interface RuleEffect {
+  readonly include: boolean;
+  readonly glob: Buffer;
+  /** Decided any path at all. */
+  readonly matched: boolean;
+  /** Paths that it added, or took out. */
+  readonly files: number;
+  /** Sizes of the regular files among them. */
+  readonly bytes: number;
+  /** Directories that it would take out and that something in the image needs. */
+  readonly kept: readonly Buffer[];
 }
 
 export interface NotCarried {
@@ -92,6 +118,8 @@ export interface ImagePlan {
   readonly leftOut: readonly LeftOut[];
   readonly notCarried: readonly NotCarried[];
   readonly problems: readonly Problem[];
+  /** In the order given. */
+  readonly rules: readonly RuleEffect[];
   /** Entries by their first reason. */
   readonly countsByReason: Readonly<Partial<Record<ReasonKind, number>>>;
   /** Bytes of file content in the image. */

@@ -10,13 +10,20 @@ import { findNotCarried, toEntries } from './entries.ts';
 import { makeNeeds } from './needs/needs.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
 import { Resolver, toBytes } from './resolve.ts';
+import { Barrier } from './rules/barrier.ts';
+import { includeByRules } from './rules/include.ts';
+import { Rules } from './rules/rules.ts';
+import { addWholeSkeleton } from './rules/whole-skeleton.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
 import { addInit, addTable } from './skeleton.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
 
 export type * from './plan-types.ts';
 
-/** Throws only what the tree throws: an unreadable root must not become a smaller image. */
+/**
+ * Throws what the tree throws, since an unreadable root must not become a smaller image, and
+ * `bad-glob` for a rule.
+ */
 export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const { tree, mountPoints = MOUNT_POINTS, devices = DEVICE_NODES } = options;
   const resolver = new Resolver(tree, await tree.symlinks());
@@ -25,17 +32,21 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const problems: Problem[] = [];
 
   const found = findFiles(options.files, resolver, drift);
-  const excluded = new Set(found.filter((file) => file.created).map((file) => file.path));
-  const closure = new Closure(resolver, excluded);
+  const created = new Set(found.filter((file) => file.created).map((file) => file.path));
+  const rules = new Rules(options.rules ?? [], resolver);
+  const barrier = new Barrier({ created, rules });
+  const closure = new Closure(resolver, barrier);
   select({
     found,
     resolver,
     closure,
     drift,
     leftOut,
-    excluded,
+    barrier,
     mask: options.operations ?? ALL_OPERATIONS,
+    skipDrifted: options.onDrift === 'skip',
   });
+  includeByRules({ rules, tree, resolver, closure });
   closure.add('', { kind: 'skeleton', about: null });
   addTable({ nodes: mountPoints, kind: 'skeleton', resolver, closure, problems });
   addTable({ nodes: devices, kind: 'device-table', resolver, closure, problems });
@@ -43,6 +54,8 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const needs = makeNeeds({ tree, resolver, closure, without: options.without ?? [] });
   closure.close(needs.rules);
   problems.push(...needs.problems());
+  if (options.skeleton === true) addWholeSkeleton({ rules, tree, resolver, closure });
+  const effects = barrier.settle({ closure, resolver, leftOut, problems });
 
   const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   const entries = toEntries({ drafts, tree, mountPoints, mtimeMax: options.mtimeMax });
@@ -67,6 +80,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     leftOut: leftOut.sort(byPath),
     notCarried: notCarried.sort(byPath),
     problems,
+    rules: effects,
     countsByReason,
     contentBytes,
     bytes: archiveLength(entries),

@@ -7,6 +7,7 @@ import type { Closure, ReasonKind } from './closure.ts';
 import type { Drift, LeftOut, SessionFile } from './plan-types.ts';
 import type { TreeStat } from './tree.ts';
 import { fromBytes, parentOf, type Resolver, toBytes } from './resolve.ts';
+import type { Barrier } from './rules/barrier.ts';
 
 const LOOKUP = operationBit('lookup');
 const READDIR = operationBit('readdir');
@@ -63,9 +64,10 @@ export interface Selection {
   readonly closure: Closure;
   readonly drift: Drift[];
   readonly leftOut: LeftOut[];
-  /** Paths that the session made. */
-  readonly excluded: ReadonlySet<string>;
+  readonly barrier: Barrier;
   readonly mask: number;
+  /** Leave out files that are not as they were recorded. */
+  readonly skipDrifted: boolean;
 }
 
 /** Puts the chosen files into the closure and says what became of the others. */
@@ -75,8 +77,9 @@ export function select({
   closure,
   drift,
   leftOut,
-  excluded,
+  barrier,
   mask,
+  skipDrifted,
 }: Selection): void {
   const listed = new Set(
     found.filter((file) => (file.operations & READDIR) !== 0).map((file) => file.path),
@@ -85,16 +88,21 @@ export function select({
   for (const file of found) {
     const path = toBytes(file.path);
     const stat = resolver.lstat(file.path);
-    const leave = (why: LeftOut['why']) => leftOut.push({ path, why });
-    if (file.created) {
+    // What a rule adds all the same is not left out.
+    const leave = (why: LeftOut['why']) => {
+      if (stat === null || !barrier.rules.includes(file.path)) leftOut.push({ path, why });
+    };
+    if (barrier.isCreated(file.path)) {
       leave('created');
-      keepDirectory(file.path, { resolver, closure, excluded });
+      keepDirectory(file.path, { resolver, closure, barrier });
       continue;
     }
     if ((file.operations & mask) === 0) {
       leave('operations');
       continue;
     }
+    const kind = SESSION_REASONS.find(([, bits]) => (file.operations & bits) !== 0)?.[0] ?? 'stat';
+    if (barrier.has(file.path, kind)) continue;
     if (stat === null) {
       if ((file.operations & REMOVE) !== 0) leave('removed');
       else
@@ -111,9 +119,14 @@ export function select({
       leave('listing');
       continue;
     }
-    const change = changeOf(file, stat);
-    if (change !== null) drift.push({ path, what: change });
-    const kind = SESSION_REASONS.find(([, bits]) => (file.operations & bits) !== 0)?.[0] ?? 'stat';
+    const changes = changesOf(file, stat);
+    for (const what of changes) drift.push({ path, what });
+    // A directory stays, since what is in it may have to.
+    if (skipDrifted && changes.length > 0 && stat.type !== 'directory') {
+      leftOut.push({ path, why: 'drift' });
+      barrier.skip(file.path);
+      continue;
+    }
     closure.add(file.path, { kind, about: null });
     chosen.push(file);
   }
@@ -123,11 +136,18 @@ export function select({
 }
 
 /** How a file differs from what the recorder saw; what the session itself wrote does not count. */
-function changeOf({ seen, operations }: Found, stat: TreeStat): Drift['what'] | null {
-  if (seen === undefined) return null;
-  if (seen.type !== stat.type) return 'changed-type';
+function changesOf({ seen, operations }: Found, stat: TreeStat): Drift['what'][] {
+  // What is mounted there now says nothing of the root's own.
+  if (seen === undefined || stat.foreign) return [];
+  if (seen.type !== stat.type) return ['changed-type'];
+  if ((operations & WRITTEN) !== 0) return [];
+  const changes: Drift['what'][] = [];
   const same = seen.size === stat.size && seen.mtime === keptSeconds(stat.mtime);
-  return stat.type !== 'file' || same || (operations & WRITTEN) !== 0 ? null : 'changed';
+  // A link cannot be written to: one that leads elsewhere is a new one, with a time of its own.
+  if (!same && (stat.type === 'file' || stat.type === 'symlink')) changes.push('changed');
+  const { mode = stat.mode, uid = stat.uid, gid = stat.gid } = seen;
+  if (mode !== stat.mode || uid !== stat.uid || gid !== stat.gid) changes.push('changed-mode');
+  return changes;
 }
 
 /** The recorder keeps nanoseconds in 64 bits; a time before 1677 or after 2262 is the nearest. */
@@ -138,15 +158,15 @@ function keptSeconds(mtime: number): number {
 interface Keeping {
   readonly resolver: Resolver;
   readonly closure: Closure;
-  readonly excluded: ReadonlySet<string>;
+  readonly barrier: Barrier;
 }
 
 /** The nearest directory that is not the session's own above a file that the session made. */
-function keepDirectory(path: string, { resolver, closure, excluded }: Keeping): void {
+function keepDirectory(path: string, { resolver, closure, barrier }: Keeping): void {
   let directory = parentOf(path);
   while (
     directory !== '' &&
-    (excluded.has(directory) || resolver.lstat(directory)?.type !== 'directory')
+    (barrier.isCreated(directory) || resolver.lstat(directory)?.type !== 'directory')
   )
     directory = parentOf(directory);
   closure.add(directory, { kind: 'parent-of', about: path });

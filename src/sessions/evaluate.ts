@@ -7,6 +7,7 @@ import { TraceError } from '../common/errors.ts';
 import { OPERATIONS, operationBit, type Operation, type Tier } from '../common/words.ts';
 import type { FileAccessRow, SessionRow } from '../store/types.ts';
 import { formatExpression, sessionsIn, type SessionExpression } from './expression.ts';
+import { within, type Moments } from './moments.ts';
 
 /** The store's read side, as far as an expression needs it. */
 export interface SessionSource {
@@ -39,9 +40,14 @@ export interface SessionSet {
  * Union, intersection and difference go by object (a file with several names is one). A row that
  * comes from several sessions unites their operations, counts and names; `created` stays only if
  * every one of them created it.
- * @throws TraceError `unknown-session`, `different-roots`
+ * Of each session only what is within the moments counts, before anything else.
+ * @throws TraceError `unknown-session`, `different-roots`, and what {@link within} does
  */
-export function evaluate(expression: SessionExpression, source: SessionSource): SessionSet {
+export function evaluate(
+  expression: SessionExpression,
+  source: SessionSource,
+  moments: Moments = {},
+): SessionSet {
   const sessions = sessionsIn(expression).map((id) => {
     const row = source.session(id);
     if (row === undefined) throw unknownSession(id);
@@ -50,7 +56,10 @@ export function evaluate(expression: SessionExpression, source: SessionSource): 
   const [first] = sessions;
   if (first === undefined) throw new RangeError('an expression names at least one session');
   refuseOtherRoots(first, sessions);
-  const objects = [...objectsOf(expression, source).values()].sort(compareRows);
+  const bounded = new Map(
+    sessions.map((row) => [row.id, source.files(row.id).filter(within(row, moments))]),
+  );
+  const objects = [...objectsOf(expression, bounded).values()].sort(compareRows);
   return {
     expression: formatExpression(expression),
     sessions,
@@ -71,7 +80,17 @@ export interface NamedFile {
   readonly operations: number;
   readonly created: boolean;
   /** Absent when it had gone before it could be looked at. `mtime` in whole seconds. */
-  readonly seen?: { readonly type: SeenType; readonly size: number; readonly mtime: number };
+  readonly seen?: Seen;
+}
+
+export interface Seen {
+  readonly type: SeenType;
+  readonly size: number;
+  readonly mtime: number;
+  /** Permission bits (07777). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -79,13 +98,24 @@ export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' 
 /** One row a name, in bytewise order. Objects without a name are not there: see `unnamed`. */
 export function namedFiles(objects: readonly FileAccessRow[]): NamedFile[] {
   const rows: NamedFile[] = [];
-  for (const { names, operations, created, type, size, mtimeNs } of objects) {
-    const seenType = SEEN_TYPES.get(type);
-    const seen =
-      seenType === undefined ? {} : { seen: { type: seenType, size, mtime: secondsOf(mtimeNs) } };
-    for (const path of names) rows.push({ path, operations, created, ...seen });
+  for (const { names, operations, created, ...row } of objects) {
+    const seen = seenOf(row);
+    for (const path of names) rows.push({ path, operations, created, ...(seen && { seen }) });
   }
   return rows.sort((a, b) => compareBytes(a.path, b.path));
+}
+
+function seenOf({
+  type,
+  size,
+  mtimeNs,
+  mode,
+  uid,
+  gid,
+}: Pick<FileAccessRow, 'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid'>): Seen | undefined {
+  const seenType = SEEN_TYPES.get(type);
+  if (seenType === undefined) return undefined;
+  return { type: seenType, size, mtime: secondsOf(mtimeNs), mode: mode & 0o7777, uid, gid };
 }
 
 /** Objects by operation: how many saw it at all. */
@@ -152,11 +182,14 @@ function doubtOf(expression: SessionExpression, rows: ReadonlyMap<number, Sessio
 
 type Rows = Map<number, FileAccessRow>;
 
-function objectsOf(expression: SessionExpression, source: SessionSource): Rows {
+function objectsOf(
+  expression: SessionExpression,
+  files: ReadonlyMap<number, readonly FileAccessRow[]>,
+): Rows {
   if (expression.kind === 'session')
-    return new Map(source.files(expression.id).map((row) => [row.fileId, row]));
-  const left = objectsOf(expression.left, source);
-  const right = objectsOf(expression.right, source);
+    return new Map((files.get(expression.id) ?? []).map((row) => [row.fileId, row]));
+  const left = objectsOf(expression.left, files);
+  const right = objectsOf(expression.right, files);
   const result: Rows = new Map();
   for (const [id, row] of left) {
     const other = right.get(id);

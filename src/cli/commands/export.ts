@@ -1,12 +1,18 @@
 /** `trace export EXPRESSION -o FILE`: the image of one or several sessions. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { JsonPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
 import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
-import type { ImageChoices } from '../../image/choices.ts';
 import { RULES } from '../../image/needs/rule.ts';
+import {
+  DRIFT_POLICIES,
+  type DriftPolicy,
+  type ImageChoices,
+  type ImageRule,
+} from '../../image/choices.ts';
+import { imageRulesOf, ruleArgument } from '../image-rules.ts';
 import { bitsOf } from '../operations.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
@@ -21,9 +27,19 @@ interface ExportOptions {
   readonly tree?: string;
   readonly ops?: string;
   readonly without?: string;
+  /** Of both options, in the order given. */
+  readonly given: readonly ImageRule[];
+  readonly rules?: string;
+  readonly skeleton?: boolean;
+  readonly strict?: boolean;
+  readonly onDrift?: DriftPolicy;
+  readonly since?: string;
+  readonly until?: string;
 }
 
 export const registerExport: Register = (program, context) => {
+  const given: ImageRule[] = [];
+  const rule = (include: boolean) => (text: string) => void given.push(ruleArgument(include, text));
   program
     .command('export <expression>')
     .description('build the cpio image of a session (session-42, 41+42, 42-41, 41&42)')
@@ -31,9 +47,22 @@ export const registerExport: Register = (program, context) => {
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--ops <list>', `only what one of these was done to (${OPERATIONS.join(',')})`)
     .option('--without <list>', `add nothing by these rules (${RULES.join(',')})`)
+    .option('--include <glob>', 'add what the root has there (repeatable)', rule(true))
+    .option('--exclude <glob>', 'take out what is there (repeatable)', rule(false))
+    .option('--rules <file>', "more such rules, one a line: '+ GLOB' or '- GLOB'")
+    .option('--skeleton', 'add all directories and all links of the root')
+    .option('--since <mark>', 'only what was last used at this mark or after it')
+    .option('--until <mark>', 'only what was first used before this mark')
+    .addOption(
+      new Option(
+        '--on-drift <what>',
+        'what is not as it was recorded: take it as it is, or …',
+      ).choices(DRIFT_POLICIES),
+    )
+    .option('--strict', 'no image if anything about its content is doubtful')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
-    .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
-      const options = { ...given, output: required(given.output, '-o <file>') };
+    .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
+      const options = { ...partly, given, output: required(partly.output, '-o <file>') };
       const here = context(command);
       const { output } = here;
       if (output.json && options.output === '-')
@@ -48,6 +77,8 @@ export const registerExport: Register = (program, context) => {
       warn(output, report);
       if (options.output === '-') return;
       output.value({ ...report, output: options.output });
+      for (const { rule, files, bytes } of report.rules)
+        output.line(`${rule}: ${files} paths, ${size(bytes)}`);
       output.line(
         `${options.output}: ${report.entries} entries, ${size(report.bytes)}, of ${report.expression}`,
       );
@@ -86,10 +117,27 @@ async function throughDaemon(
 }
 
 /** Throws what is wrong with an option before anything is read. */
-function choicesOf({ ops, without }: Pick<ExportOptions, 'ops' | 'without'>): ImageChoices {
+function choicesOf({
+  ops,
+  without,
+  given,
+  rules: file,
+  skeleton,
+  strict,
+  onDrift,
+  since,
+  until,
+}: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree'>): ImageChoices {
+  const rules = imageRulesOf(given, file);
   return {
     ...(ops !== undefined && { operations: bitsOf(ops) }),
     ...(without !== undefined && { without: rulesOf(without) }),
+    ...(rules.length > 0 && { rules }),
+    skeleton,
+    strict,
+    onDrift,
+    since,
+    until,
   };
 }
 
@@ -97,6 +145,12 @@ function warn(output: Output, report: ImageReport): void {
   for (const { message, hint } of report.problems) output.warn(message, hint);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
     output.warn(`${drifted.length} recorded objects ${what} since the session, ${first(drifted)}`);
+  for (const { rule, kept } of report.rules)
+    if (kept.length > 0)
+      output.warn(
+        `the rule '${rule}' keeps ${kept.length} directories that something else needs, ` +
+          first(kept),
+      );
   if (report.not_carried.length > 0)
     output.warn(
       `${report.not_carried.length} things that newc can't carry (capabilities, ACLs, sockets), ` +

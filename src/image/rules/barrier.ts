@@ -1,0 +1,82 @@
+/**
+ * What must not come into an image although something asks for it: run-time state of the session,
+ * what a rule takes out, and drifted files that a person does not want. Owns the list of what it
+ * kept out, and settles it when the image is closed. Must not know why something was asked for,
+ * beyond its reason.
+ */
+import type { Closure, ReasonKind } from '../closure.ts';
+import type { LeftOut, Problem, RuleEffect } from '../plan-types.ts';
+import { type Resolver, toBytes } from '../resolve.ts';
+import type { Rule, Rules } from './rules.ts';
+
+export interface BarrierOptions {
+  /** Paths that the session made. */
+  readonly created: ReadonlySet<string>;
+  readonly rules: Rules;
+}
+
+/** What every boot needs is no matter of rules: a mount point under /tmp/** must stay one. */
+const ABOVE_RULES: ReadonlySet<ReasonKind> = new Set(['skeleton', 'device-table', 'init']);
+
+export class Barrier {
+  readonly rules: Rules;
+  readonly #created: ReadonlySet<string>;
+  readonly #drifted = new Set<string>();
+  readonly #barred = new Map<string, Rule>();
+
+  constructor({ created, rules }: BarrierOptions) {
+    this.#created = created;
+    this.rules = rules;
+  }
+
+  /** Keeps a drifted file out. */
+  skip(path: string): void {
+    this.#drifted.add(path);
+  }
+
+  has(path: string, kind: ReasonKind): boolean {
+    if (this.isCreated(path) || this.#drifted.has(path)) return true;
+    const rule = ABOVE_RULES.has(kind) ? null : this.rules.excluding(path);
+    if (rule === null) return false;
+    this.#barred.set(path, rule);
+    return true;
+  }
+
+  /** Made by the session, and no rule wants it. */
+  isCreated(path: string): boolean {
+    return this.#created.has(path) && !this.rules.includes(path);
+  }
+
+  /** What rules did, once nothing more comes in. */
+  settle({ closure, resolver, leftOut, problems }: Settling): RuleEffect[] {
+    for (const [path, rule] of this.#barred) {
+      if (closure.drafts.has(path)) {
+        rule.matched = true;
+        if (closure.drafts.get(path)?.reasons.every(({ kind }) => kind === 'parent-of') === true)
+          rule.kept.push(path);
+      } else if (resolver.lstat(path) !== null) {
+        leftOut.push({ path: toBytes(path), why: 'rule' });
+        this.rules.count(rule, path);
+      }
+    }
+    for (const { include, glob, matched } of this.rules.all)
+      if (!matched) {
+        const text = toBytes(glob).toString();
+        problems.push({
+          code: 'rule-without-effect',
+          message: `the rule '${include ? '+' : '-'} ${text}' decides nothing`,
+          hint: include
+            ? 'the root has nothing there, or an earlier rule decides it'
+            : 'nothing there would be in this image, or an earlier rule decides it',
+        });
+      }
+    return this.rules.effects();
+  }
+}
+
+export interface Settling {
+  readonly closure: Closure;
+  readonly resolver: Resolver;
+  readonly leftOut: LeftOut[];
+  readonly problems: Problem[];
+}

@@ -1,0 +1,37 @@
+/**
+ * Adds all directories and all links of a root to an image that is closed already. Owns that walk.
+ * Nothing follows from these entries: where their links lead stays as it was.
+ */
+import type { Closure } from '../closure.ts';
+import { fromBytes, parentOf, type Resolver, toBytes } from '../resolve.ts';
+import type { Tree } from '../tree.ts';
+import type { Rules } from './rules.ts';
+
+export interface WholeSkeleton {
+  readonly tree: Tree;
+  readonly resolver: Resolver;
+  readonly closure: Closure;
+  readonly rules: Rules;
+}
+
+/** Rules go before: what one takes out, with all that is in it, stays out. */
+export function addWholeSkeleton({ tree, resolver, closure, rules }: WholeSkeleton): void {
+  const add = (path: string): boolean => {
+    if (closure.drafts.has(path)) return true;
+    const rule = rules.excluding(path);
+    if (rule !== null) {
+      rules.count(rule, path);
+      return false;
+    }
+    return closure.add(path, { kind: 'skeleton', about: null }) === 'in';
+  };
+  const waiting = [''];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    const stat = resolver.lstat(path);
+    if (stat?.type !== 'directory') continue;
+    if (!add(path) || stat.foreign) continue;
+    for (const name of tree.list(toBytes(path)).map(fromBytes))
+      waiting.push(path === '' ? name : `${path}/${name}`);
+  }
+  for (const link of resolver.links()) if (closure.drafts.has(parentOf(link))) add(link);
+}

@@ -1,0 +1,160 @@
+/** Roots that are not as they were recorded: what is told, taken, left out and refused. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { operationBit } from '../../src/common/words.ts';
+import { type ImagePlan, planImage, type PlanOptions } from '../../src/image/plan.ts';
+import type { SeenFile } from '../../src/image/plan-types.ts';
+import { refusePlan } from '../../src/image/refusal.ts';
+import { MemoryTree, type Node } from './memory-tree.ts';
+
+const READ = operationBit('read');
+const SEEN = { type: 'file', size: 2, mtime: 5, mode: 0o644, uid: 0, gid: 0 } as const;
+const NOW: Node = { size: 2, mtime: 5 };
+const LINK: SeenFile = { ...SEEN, type: 'symlink', mode: 0o777 };
+
+const NODES: Readonly<Record<string, Node>> = {
+  init: { type: 'file', mode: 0o755, size: 3 },
+  'd/content': { ...NOW, size: 3 },
+  'd/mode': { ...NOW, mode: 0o600 },
+  'd/owner': { ...NOW, uid: 7 },
+  'd/group': { ...NOW, gid: 7, mtime: 6 },
+  'd/set': { ...NOW, mode: 0o600 },
+  'd/same': NOW,
+  'd/type': { type: 'directory' },
+  'd/inside': { type: 'directory', mode: 0o700 },
+  'd/inside/file': NOW,
+  'd/mounted': { type: 'directory', mode: 0o700, foreign: true },
+  'l/same': { type: 'symlink', size: 2, mtime: 5, mode: 0o777 },
+  'l/new': { type: 'symlink', size: 2, mtime: 9, mode: 0o777 },
+  'l/leads': { to: '../d/content' },
+};
+
+const FILES: PlanOptions['files'] = (
+  [
+    ['d/content', SEEN],
+    ['d/mode', SEEN],
+    ['d/owner', SEEN],
+    ['d/group', SEEN],
+    ['d/set', SEEN, operationBit('setattr')],
+    ['d/same', SEEN],
+    ['d/type', SEEN],
+    ['d/inside', { ...SEEN, type: 'directory', mode: 0o755 }],
+    ['d/inside/file', SEEN],
+    ['d/mounted', { ...SEEN, type: 'directory' }],
+    ['d/gone', SEEN],
+    ['l/same', LINK],
+    ['l/new', LINK],
+    ['l/leads', undefined],
+  ] as const
+).map(([path, seen, operations = READ]) => ({
+  path: Buffer.from(path),
+  operations,
+  ...(seen && { seen }),
+}));
+
+const plan = (more: Partial<PlanOptions> = {}): Promise<ImagePlan> =>
+  planImage({ tree: new MemoryTree(NODES), files: FILES, mountPoints: [], devices: [], ...more });
+
+const paths = ({ entries }: ImagePlan): string[] => entries.map(({ path }) => path.toString());
+
+const DRIFT = [
+  'd/content changed',
+  'd/gone vanished',
+  'd/group changed',
+  'd/group changed-mode',
+  'd/inside changed-mode',
+  'd/mode changed-mode',
+  'd/owner changed-mode',
+  'd/type changed-type',
+  'l/new changed',
+];
+const told = ({ drift }: ImagePlan): string[] =>
+  drift.map(({ path, what }) => `${path.toString()} ${what}`);
+
+describe('drift', () => {
+  it('is told with what it is: content, mode and owner, type, a new link', async () => {
+    assert.deepEqual(told(await plan()), DRIFT);
+  });
+
+  it('is taken as it is now, unless it is to be skipped', async () => {
+    const made = await plan();
+    assert.deepEqual(await plan({ onDrift: 'warn' }), made);
+    assert.ok(paths(made).includes('d/content'));
+    assert.deepEqual(made.leftOut, []);
+  });
+
+  it('skipped stays out, also where a link leads to it; directories stay in', async () => {
+    const made = await plan({ onDrift: 'skip' });
+    assert.deepEqual(told(made), DRIFT);
+    assert.deepEqual(
+      made.leftOut.map(({ path, why }) => `${path.toString()} ${why}`),
+      ['d/content drift', 'd/group drift', 'd/mode drift', 'd/owner drift', 'l/new drift'],
+    );
+    assert.deepEqual(paths(made), [
+      '',
+      'd',
+      'd/inside',
+      'd/inside/file',
+      'd/mounted',
+      'd/same',
+      'd/set',
+      'd/type',
+      'init',
+      'l',
+      'l/leads',
+      'l/same',
+    ]);
+  });
+
+  it('refuses the image if that is asked for, whatever it is', async () => {
+    const made = await plan();
+    const expected = {
+      code: 'drift',
+      exit: 'failed',
+      message: '9 objects are not as they were recorded, the first is d/content: changed',
+    };
+    assert.throws(() => refusePlan(made, { onDrift: 'fail' }), expected);
+    for (const onDrift of ['warn', 'skip', undefined] as const) refusePlan(made, { onDrift });
+    refusePlan({ ...made, drift: [] }, { onDrift: 'fail' });
+  });
+});
+
+describe('a strict image', () => {
+  const clean = { drift: [], notCarried: [], problems: [] };
+  const path = Buffer.from('bin/ping');
+
+  it('is made if there is nothing to say', () => {
+    refusePlan(clean, { strict: true });
+  });
+
+  for (const [what, rows, message] of [
+    [
+      'a problem',
+      { problems: [{ code: 'no-init', message: 'no /init', hint: 'h' }] },
+      /^--strict: no \/init$/,
+    ],
+    ['drift', { drift: [{ path, what: 'changed' as const }] }, /recorded, the first is bin\/ping/],
+    [
+      'what newc cannot carry',
+      { notCarried: [{ path, what: 'security.capability' }] },
+      /1 things that newc can't carry, the first is bin\/ping: security.capability/,
+    ],
+  ] as const)
+    it(`is refused for ${what}, and only then`, () => {
+      const made = { ...clean, ...rows };
+      refusePlan(made, { strict: false });
+      assert.throws(() => refusePlan(made, { strict: true }), {
+        code: 'not-strict',
+        exit: 'failed',
+        message,
+      });
+    });
+
+  it('is refused for a rule without effect', async () => {
+    const options = { files: [], rules: [{ include: true, glob: '/no/such' }] };
+    const made = await plan(options);
+    assert.throws(() => refusePlan(made, { strict: true }), /'\+ \/no\/such' decides nothing/);
+    refusePlan(await plan({ files: [] }), { strict: true });
+  });
+});
