@@ -123,7 +123,6 @@ export function select({
     for (const what of changes) drift.push({ path, what });
     // A directory stays, since what is in it may have to.
     if (skipDrifted && changes.length > 0 && stat.type !== 'directory') {
-      leftOut.push({ path, why: 'drift' });
       barrier.skip(file.path);
       continue;
     }

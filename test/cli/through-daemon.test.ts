@@ -64,6 +64,27 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
     assert.ok((await sandbox.ok(stream, nobody)).stdout.equals(bytes));
   });
 
+  test('the same choices', async () => {
+    writeFileSync(`${folder}/rules`, Buffer.from('- /etc/\xff*\n+ /usr/lib/\n', 'latin1'));
+    chmodSync(`${folder}/rules`, 0o644);
+    const choices = [
+      ...['--exclude', '/bin/*', '--rules', `${folder}/rules`, '--skeleton'],
+      ...['--until', 'boot done', '--on-drift', 'skip', '--strict'],
+    ];
+    const made = ['export', SESSIONS.whole, ...choices];
+    const mine = await sandbox.json<{ rules: unknown[] }>([...made, '-o', sandbox.at('m')]);
+    const theirs = await sandbox.json<object>([...made, '-o', `${folder}/m`], nobody);
+    assert.equal(mine.rules.length, 3);
+    assert.deepEqual({ ...theirs, output: sandbox.at('m') }, mine);
+    assert.ok(readFileSync(`${folder}/m`).equals(readFileSync(sandbox.at('m'))));
+    for (const [args, code, message] of [
+      [['--since', 'no such'], 66, /no mark 'no such'/],
+      [['--include', '/no/such', '--strict'], 1, /decides nothing/],
+    ] as const)
+      await sandbox.fails([...made, ...args, '-o', `${folder}/none`], { code, message }, nobody);
+    assert.equal(readdirSync(folder).includes('none'), false);
+  });
+
   test('the same warnings', async () => {
     const args = ['export', SESSIONS.partial, '--accept-loss', '-o', `${folder}/doubt`];
     const { stderr } = await sandbox.ok(args, nobody);

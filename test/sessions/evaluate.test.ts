@@ -194,25 +194,26 @@ test('one row a name for the image, in bytewise order', () => {
     row(3, { names: [Buffer.from('a')], type: 0 }),
     row(4, { names: [] }),
   ];
+  const owner = { mode: 0o644, uid: 0, gid: 0 };
   assert.deepEqual(namedFiles(rows), [
     {
       path: Buffer.from(''),
       operations: READ,
       created: false,
-      seen: { type: 'directory', size: 1, mtime: -1 },
+      seen: { type: 'directory', size: 1, mtime: -1, ...owner },
     },
     { path: Buffer.from('a'), operations: READ, created: false },
     {
       path: Buffer.from('b'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1 },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner },
     },
     {
       path: Buffer.from('z'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1 },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner },
     },
   ]);
 });

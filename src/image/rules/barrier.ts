@@ -15,8 +15,8 @@ export interface BarrierOptions {
   readonly rules: Rules;
 }
 
-/** What every boot needs is no matter of rules: a mount point under /tmp/** must stay one. */
-const ABOVE_RULES: ReadonlySet<ReasonKind> = new Set(['skeleton', 'device-table', 'init']);
+/** What every boot needs stays: a mount point under /tmp/** must remain one, and /init be there. */
+const NEEDED: ReadonlySet<ReasonKind> = new Set(['skeleton', 'device-table', 'init']);
 
 export class Barrier {
   readonly rules: Rules;
@@ -35,8 +35,10 @@ export class Barrier {
   }
 
   has(path: string, kind: ReasonKind): boolean {
-    if (this.isCreated(path) || this.#drifted.has(path)) return true;
-    const rule = ABOVE_RULES.has(kind) ? null : this.rules.excluding(path);
+    if (this.isCreated(path)) return true;
+    if (NEEDED.has(kind)) return false;
+    if (this.#drifted.has(path)) return true;
+    const rule = this.rules.excluding(path);
     if (rule === null) return false;
     this.#barred.set(path, rule);
     return true;
@@ -49,6 +51,8 @@ export class Barrier {
 
   /** What rules did, once nothing more comes in. */
   settle({ closure, resolver, leftOut, problems }: Settling): RuleEffect[] {
+    for (const path of this.#drifted)
+      if (!closure.drafts.has(path)) leftOut.push({ path: toBytes(path), why: 'drift' });
     for (const [path, rule] of this.#barred) {
       if (closure.drafts.has(path)) {
         rule.matched = true;

@@ -354,7 +354,9 @@ describe('the whole skeleton', () => {
     const before = new Set(paths(bare));
     assert.deepEqual(reasons(made, 'usr/lib/x.so.1'), ['target-of usr/lib/x.so']);
     for (const path of before) assert.deepEqual(reasons(made, path), reasons(bare, path));
-    const added = made.entries.filter(({ path }) => !bare.entries.some((one) => one.path.equals(path)));
+    const added = made.entries.filter(
+      ({ path }) => !bare.entries.some((one) => one.path.equals(path)),
+    );
     assert.equal(added.length, 11);
     for (const { path, type } of added) assert.notEqual(type, 'file', path.toString());
   });
@@ -366,7 +368,15 @@ describe('the whole skeleton', () => {
       created: ['var/made/by'],
       ruled: ['- /usr/share/**', '- lib'],
     });
-    assert.deepEqual(paths(made), ['dangling', 'proc', 'srv', 'srv/empty', 'usr', 'var', 'var/made']);
+    assert.deepEqual(paths(made), [
+      'dangling',
+      'proc',
+      'srv',
+      'srv/empty',
+      'usr',
+      'var',
+      'var/made',
+    ]);
     assert.deepEqual(left(made), ['var/made/by created']);
     assert.deepEqual(effects(made), ['- /usr/share/**: 1 0 ', '- lib: 2 0 ']);
   });
