@@ -7,6 +7,9 @@ import type { BuiltImage } from './build-image.ts';
 
 export interface ImageReport {
   readonly expression: string;
+  /** The marks that bound it. */
+  readonly since: string | null;
+  readonly until: string | null;
   /** Length of the archive. */
   readonly bytes: number;
   readonly entries: number;
@@ -42,6 +45,8 @@ export interface RuleReport {
 export function imageReport({ set, plan, result }: BuiltImage): ImageReport {
   return {
     expression: set.expression,
+    since: set.since,
+    until: set.until,
     bytes: result.bytes,
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,

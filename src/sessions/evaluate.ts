@@ -18,6 +18,9 @@ export interface SessionSource {
 export interface SessionSet {
   /** In its one way of writing. */
   readonly expression: string;
+  /** The marks that bound it; null = none. */
+  readonly since: string | null;
+  readonly until: string | null;
   /** Every session named in it, by number. */
   readonly sessions: readonly SessionRow[];
   readonly root: Buffer;
@@ -62,6 +65,8 @@ export function evaluate(
   const objects = [...objectsOf(expression, bounded).values()].sort(compareRows);
   return {
     expression: formatExpression(expression),
+    since: moments.since ?? null,
+    until: moments.until ?? null,
     sessions,
     root: first.root,
     rootId: first.rootId,

@@ -10,6 +10,8 @@ interface Report {
   readonly rules: readonly { rule: string; files: number; bytes: number; kept: object[] }[];
   readonly left_out: readonly { path: string; why: string }[];
   readonly drift: readonly { path: string; what: string }[];
+  readonly since: string | null;
+  readonly until: string | null;
   readonly reasons: Readonly<Record<string, number>>;
 }
 
@@ -118,6 +120,7 @@ describe('marks', () => {
     const all = await sandbox.json<Report>(exported());
     const before = await sandbox.json<Report>(exported('--until', 'boot done'));
     assert.deepEqual(before.reasons, all.reasons);
+    assert.deepEqual([before.since, before.until, all.until], [null, 'boot done', null]);
     const since = await sandbox.json<Report>(exported('--since', 'boot done'));
     assert.equal(since.reasons['read'], undefined);
     assert.ok(!names().includes('bin/tool'));
