@@ -60,8 +60,7 @@ export function stepInto({ parts, tree }: GlobPath, state: GlobState, name: stri
     if (part === undefined) {
       if (tree) next.push(at);
     } else if (part === 'any') next.push(at);
-    else if ('literal' in part ? part.literal === name : matchName(part.pieces, name))
-      next.push(at + 1);
+    else if (fits(part, name)) next.push(at + 1);
   }
   return settle(parts, next);
 }
@@ -88,6 +87,11 @@ export function namesAfter({ parts, tree }: GlobPath, state: GlobState): readonl
  * Whether a path matches: `directory` = only if it is one, since a tree begins with a directory.
  */
 export function matchPath(glob: GlobPath, names: readonly string[]): boolean | 'directory' {
+  // Nearly all paths differ from a pattern in their first or last name already.
+  const [first] = glob.parts;
+  const last = glob.tree ? undefined : glob.parts.at(-1);
+  if (first !== undefined && !fits(first, names[0])) return false;
+  if (last !== undefined && !fits(last, names.at(-1))) return false;
   let state = startOf(glob);
   for (const name of names) {
     // What is below the top of a tree needs no more looking at.
@@ -97,6 +101,12 @@ export function matchPath(glob: GlobPath, names: readonly string[]): boolean | '
   }
   if (!isEnd(glob, state)) return false;
   return glob.tree ? 'directory' : true;
+}
+
+function fits(part: GlobPart, name: string | undefined): boolean {
+  if (part === 'any') return true;
+  if (name === undefined) return false;
+  return 'literal' in part ? part.literal === name : matchName(part.pieces, name);
 }
 
 function settle(parts: readonly GlobPart[], states: readonly number[]): GlobState {
@@ -170,18 +180,18 @@ function parseName(name: string, glob: string): GlobPart {
 
 /** The first piece begins the name, the last ends it, the others follow where they first can. */
 function matchName(pieces: readonly Piece[], name: string): boolean {
-  const fits = ({ length, test }: Piece, at: number) => test.test(name.slice(at, at + length));
+  const isAt = ({ length, test }: Piece, at: number) => test.test(name.slice(at, at + length));
   const [first, ...rest] = pieces;
   const last = rest.pop();
-  if (first === undefined || !fits(first, 0)) return false;
+  if (first === undefined || !isAt(first, 0)) return false;
   if (last === undefined) return name.length === first.length;
   const end = name.length - last.length;
   let at = first.length;
   for (const piece of rest) {
-    while (at + piece.length <= end && !fits(piece, at)) at += 1;
+    while (at + piece.length <= end && !isAt(piece, at)) at += 1;
     at += piece.length;
   }
-  return at <= end && fits(last, end);
+  return at <= end && isAt(last, end);
 }
 
 /** What picomatch gives a meaning that the language does not have. */
