@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { JsonPath } from '../common/bytes.ts';
 import { RULES } from '../image/needs/rule.ts';
+import { COMPRESSION_METHODS, IMAGE_FORMATS } from '../image/choices.ts';
 
 const path = z
   .base64()
@@ -32,10 +33,23 @@ export const labelRequest = z.strictObject({
   label: z.string().max(1000).nullable(),
 });
 
+const id = z.number().int().min(0).max(0xfffffffe);
+const idChanges = z
+  .array(z.strictObject({ from: id, to: id }))
+  .max(10_000)
+  .readonly();
+
 /** ImageChoices of the image room. */
 const imageChoices = z.strictObject({
   operations: z.number().int().min(1).max(0xffffffff).optional(),
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
+  format: z.enum(IMAGE_FORMATS).optional(),
+  compress: z
+    .strictObject({ method: z.enum(COMPRESSION_METHODS), level: z.number().int().min(0).max(100) })
+    .optional(),
+  owners: idChanges.optional(),
+  groups: idChanges.optional(),
+  allRoot: z.boolean().optional(),
 });
 
 export const imageRequest = z.strictObject({

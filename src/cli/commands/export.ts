@@ -5,17 +5,19 @@ import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
 import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
-import type { ImageChoices } from '../../image/choices.ts';
+import { IMAGE_FORMATS, type ImageChoices } from '../../image/choices.ts';
 import { RULES } from '../../image/needs/rule.ts';
 import { bitsOf } from '../operations.ts';
+import { cacheOf, outputChoices, type OutputOptions } from '../output-options.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { required } from '../required.ts';
 import { rulesOf } from '../rules.ts';
 import { size, type Output } from '../output.ts';
+import { version } from '../version.ts';
 import { writeOutput } from '../write-output.ts';
 
-interface ExportOptions {
+interface ExportOptions extends OutputOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
@@ -31,6 +33,19 @@ export const registerExport: Register = (program, context) => {
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--ops <list>', `only what one of these was done to (${OPERATIONS.join(',')})`)
     .option('--without <list>', `add nothing by these rules (${RULES.join(',')})`)
+    .option('--format <name>', `what is written: ${IMAGE_FORMATS.join(', ')} (default newc)`)
+    .option(
+      '--compress <method>',
+      'none, gzip, zstd, xz or lz4, :LEVEL after it; else as the name of the output says',
+    )
+    .option(
+      '--frame-cache <dir>',
+      'keep compressed parts here: what is unchanged is not done again',
+    )
+    .option('--frame-cache-size <size>', 'at most this much, least used go first (default 2G)')
+    .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
+    .option('--group <from:to>', 'the same for groups (repeatable)', collect)
+    .option('--all-root', 'everything belongs to root:root')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
       const options = { ...given, output: required(given.output, '-o <file>') };
@@ -44,12 +59,19 @@ export const registerExport: Register = (program, context) => {
           exit: 'usage',
         });
       const asked = process.geteuid?.() !== 0 && options.tree === undefined && here.ownDatabase;
+      if (asked && options.frameCache !== undefined)
+        throw new TraceError({
+          code: 'no-frame-cache',
+          message: 'the daemon builds this image, and it keeps no frames in a folder of yours',
+          hint: 'run it as root, or leave --frame-cache out',
+          exit: 'usage',
+        });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
       warn(output, report);
       if (options.output === '-') return;
       output.value({ ...report, output: options.output });
       output.line(
-        `${options.output}: ${report.entries} entries, ${size(report.bytes)}, of ${report.expression}`,
+        `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );
     });
 };
@@ -65,7 +87,9 @@ function directly(
         store,
         expression,
         acceptLoss,
-        choices: choicesOf(chosen),
+        choices: choicesOf(chosen, output),
+        version: version(),
+        frameCache: cacheOf(chosen),
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
       }),
@@ -79,24 +103,48 @@ async function throughDaemon(
   expression: string,
   { output: path, acceptLoss = false, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
-  const choices = choicesOf(chosen);
+  const choices = choicesOf(chosen, path);
   const { report, data } = await client.image({ expression, acceptLoss, choices });
   await writeOutput({ output, path }, data);
   return report;
 }
 
 /** Throws what is wrong with an option before anything is read. */
-function choicesOf({ ops, without }: Pick<ExportOptions, 'ops' | 'without'>): ImageChoices {
+function choicesOf(
+  { ops, without, ...more }: Pick<ExportOptions, 'ops' | 'without'> & OutputOptions,
+  output: string,
+): ImageChoices {
   return {
     ...(ops !== undefined && { operations: bitsOf(ops) }),
     ...(without !== undefined && { without: rulesOf(without) }),
+    ...outputChoices(more, output),
   };
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** ` of 300 MiB by zstd, 1 of 40 frames new`. */
+function compressed({ compression }: ImageReport): string {
+  if (compression === null) return '';
+  const { method, archive_bytes, frames, cache } = compression;
+  const anew = cache === null ? '' : `, ${frames - cache.hits} of ${frames} frames new`;
+  return ` from ${size(archive_bytes)} by ${method}${anew}`;
 }
 
 function warn(output: Output, report: ImageReport): void {
   for (const { message, hint } of report.problems) output.warn(message, hint);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
     output.warn(`${drifted.length} recorded objects ${what} since the session, ${first(drifted)}`);
+  const { failed = 0, damaged = 0 } = report.compression?.cache ?? {};
+  if (failed > 0)
+    output.warn(
+      `${failed} frames could not be kept`,
+      'see if --frame-cache has space and is yours',
+    );
+  if (damaged > 0)
+    output.warn(`${damaged} kept frames were damaged and made again`, 'check the disk they are on');
   if (report.not_carried.length > 0)
     output.warn(
       `${report.not_carried.length} things that newc can't carry (capabilities, ACLs, sockets), ` +
