@@ -2,9 +2,11 @@
 #include "archive/archive_binding.h"
 
 #include "archive/tree_binding.h"
+#include "archive/window_binding.h"
 #include "archive/writer_binding.h"
 
 void InitArchive(Napi::Env env, Napi::Object exports) {
   exports.Set("RootTree", TreeBinding::Define(env));
   exports.Set("ArchiveJob", DefineArchiveJob(env));
+  exports.Set("ArchiveWindow", DefineArchiveWindow(env));
 }

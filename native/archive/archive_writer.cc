@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
+#include <string>
 
 #include "archive/root_tree.h"
 
@@ -50,13 +50,8 @@ class Writer {
   }
 
  private:
-  void Fail(ArchiveFailure failure, int err, const char* syscall, std::string subject = {},
-            std::string detail = {}) {
-    job_->failure = failure;
-    job_->err = err;
-    job_->syscall = syscall;
-    job_->subject = std::move(subject);
-    job_->detail = std::move(detail);
+  void Fail(ArchiveFailure failure, int err, const char* syscall) {
+    job_->Set(failure, err, syscall);
   }
 
   bool Put(const char* data, size_t length) {
@@ -104,41 +99,10 @@ class Writer {
     return true;
   }
 
-  static const char* Difference(const struct stat& st, const ArchiveFile& file) {
-    if (!S_ISREG(st.st_mode)) return "is no longer a regular file";
-    if (static_cast<double>(st.st_dev) != file.dev || static_cast<double>(st.st_ino) != file.ino)
-      return "was replaced";
-    if (static_cast<uint64_t>(st.st_size) != file.size) return "changed its size";
-    if (static_cast<double>(st.st_mtim.tv_sec) != file.mtime_sec ||
-        static_cast<double>(st.st_mtim.tv_nsec) != file.mtime_nsec)
-      return "was written to";
-    if (static_cast<double>(st.st_ctim.tv_sec) != file.ctime_sec ||
-        static_cast<double>(st.st_ctim.tv_nsec) != file.ctime_nsec)
-      return "changed its metadata";
-    return nullptr;
-  }
-
-  bool FailOnFile(int err, const char* syscall, const std::string& path) {
-    // A path that stopped leading to a file is the tree's change, not a failed read.
-    const bool gone = err == ENOENT || err == ENOTDIR || err == ELOOP || err == EXDEV;
-    Fail(gone ? ArchiveFailure::kDrift : ArchiveFailure::kRead, err, syscall, path,
-         gone ? "is no longer there" : "");
-    return false;
-  }
-
   bool PutFile(const ArchiveFile& file) {
     const std::string path(job_->head + file.name_start, file.name_length);
-    const int parent = tree_->Parent(path, &name_);
-    if (parent < 0) return FailOnFile(errno, "openat2", path);
-    struct stat st;
-    if (fstatat(parent, name_.c_str(), &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0)
-      return FailOnFile(errno, "fstatat", path);
-    if (const char* const what = Difference(st, file)) {
-      Fail(ArchiveFailure::kDrift, 0, "fstatat", path, what);
-      return false;
-    }
-    const int fd = OpenQuietly(parent, name_.c_str(), 0);
-    if (fd < 0) return FailOnFile(errno, "openat", path);
+    const int fd = OpenPlanned(tree_, path, file, job_);
+    if (fd < 0) return false;
     const bool good = PutData(fd, file, path);
     close(fd);
     return good && Put("\0\0\0", (4 - file.size % 4) % 4);
@@ -148,31 +112,12 @@ class Writer {
     uint64_t left = file.size;
     while (left > 0) {
       const size_t want = static_cast<size_t>(std::min<uint64_t>(left, kBuffer - fill_));
-      const ssize_t count = read(fd, buffer_ + fill_, want);
-      if (count < 0) {
-        if (errno == EINTR) continue;
-        Fail(ArchiveFailure::kRead, errno, "read", path);
-        return false;
-      }
-      if (count == 0) {
-        Fail(ArchiveFailure::kDrift, 0, "read", path, "became shorter while it was read");
-        return false;
-      }
-      fill_ += static_cast<size_t>(count);
-      left -= static_cast<uint64_t>(count);
+      if (!ReadPlanned(fd, path, buffer_ + fill_, want, file.size - left, job_)) return false;
+      fill_ += want;
+      left -= want;
       if (fill_ == kBuffer && !Flush()) return false;
     }
-    // Again after the last byte: what was written into the file while it was read shows here.
-    struct stat st;
-    if (fstat(fd, &st) != 0) {
-      Fail(ArchiveFailure::kRead, errno, "fstat", path);
-      return false;
-    }
-    if (const char* const what = Difference(st, file)) {
-      Fail(ArchiveFailure::kDrift, 0, "fstat", path, what);
-      return false;
-    }
-    return true;
+    return CheckPlanned(fd, path, file, job_);
   }
 
   RootTree* const tree_;
@@ -180,7 +125,6 @@ class Writer {
   char* buffer_ = nullptr;
   size_t fill_ = 0;
   Sink sink_ = Sink::kFile;
-  std::string name_;
 };
 
 }  // namespace

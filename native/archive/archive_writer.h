@@ -5,24 +5,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
+
+#include "archive/planned_file.h"
 
 class RootTree;
 
-// One regular file whose data goes into the archive, as it was when the archive was planned.
-struct ArchiveFile {
-  size_t after;       // bytes of `head` that come before this file's data
-  size_t name_start;  // its path lies inside `head`
-  size_t name_length;
-  uint64_t size;
-  // Numbers of the planned file as doubles, so that they compare the way they came.
-  double dev, ino, mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
-};
-
-enum class ArchiveFailure { kNone, kDrift, kRead, kWrite, kAborted };
-
-struct ArchiveJob {
+struct ArchiveJob : ArchiveTrouble {
   const char* head = nullptr;
   size_t head_length = 0;
   std::vector<ArchiveFile> files;
@@ -30,12 +19,6 @@ struct ArchiveJob {
 
   std::atomic<uint64_t> written{0};
   std::atomic<bool> abort{false};
-
-  ArchiveFailure failure = ArchiveFailure::kNone;
-  int err = 0;
-  const char* syscall = "";
-  std::string subject;  // the path inside the root; empty for the output
-  std::string detail;   // drift: what is different now
 };
 
 // Runs to the end or to the first failure, which is left in the job. Called on a worker thread;

@@ -6,31 +6,13 @@
 #include <memory>
 #include <utility>
 
+#include "archive/archive_values.h"
 #include "archive/archive_writer.h"
 #include "archive/root_tree.h"
 #include "archive/tree_binding.h"
 #include "error.h"
 
 namespace {
-
-// Numbers of one file record, in the order of struct ArchiveFile.
-constexpr size_t kFields = 10;
-
-const char* FailureName(ArchiveFailure failure) {
-  switch (failure) {
-    case ArchiveFailure::kDrift:
-      return "drift";
-    case ArchiveFailure::kRead:
-      return "read";
-    case ArchiveFailure::kWrite:
-      return "write";
-    case ArchiveFailure::kAborted:
-      return "aborted";
-    case ArchiveFailure::kNone:
-      break;
-  }
-  return "";
-}
 
 struct State {
   RootTree tree;
@@ -56,10 +38,7 @@ class Worker : public Napi::AsyncWorker {
       deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(job.written.load())));
       return;
     }
-    Napi::Object error = SystemError(Env(), job.err, job.syscall, job.subject).Value();
-    error.Set("failure", FailureName(job.failure));
-    error.Set("detail", job.detail);
-    deferred_.Reject(error);
+    deferred_.Reject(TroubleError(Env(), job));
   }
 
  private:
@@ -73,7 +52,6 @@ class JobBinding : public Napi::ObjectWrap<JobBinding> {
   explicit JobBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JobBinding>(info) {
     const TreeBinding* const tree = TreeBinding::Unwrap(info[0].As<Napi::Object>());
     auto head = info[2].As<Napi::Buffer<char>>();
-    const auto numbers = info[3].As<Napi::Float64Array>();
     if (!state_->tree.OpenSame(tree->tree())) {
       SystemError(info.Env(), errno, "fcntl").ThrowAsJavaScriptException();
       return;
@@ -82,28 +60,7 @@ class JobBinding : public Napi::ObjectWrap<JobBinding> {
     job.fd = info[1].As<Napi::Number>().Int32Value();
     job.head = head.Data();
     job.head_length = head.Length();
-    job.files.reserve(numbers.ElementLength() / kFields);
-    size_t before = 0;
-    for (size_t i = 0; i + kFields <= numbers.ElementLength(); i += kFields) {
-      const double* const n = numbers.Data() + i;
-      const ArchiveFile file = {static_cast<size_t>(n[0]),
-                                static_cast<size_t>(n[1]),
-                                static_cast<size_t>(n[2]),
-                                static_cast<uint64_t>(n[3]),
-                                n[4],
-                                n[5],
-                                n[6],
-                                n[7],
-                                n[8],
-                                n[9]};
-      if (file.after < before || file.after > job.head_length ||
-          file.name_start + file.name_length > job.head_length) {
-        SystemError(info.Env(), EINVAL, "archive record").ThrowAsJavaScriptException();
-        return;
-      }
-      before = file.after;
-      job.files.push_back(file);
-    }
+    if (!TakeRecords(info[3].As<Napi::Float64Array>(), head.Length(), &job.files)) return;
     state_->head = Napi::Persistent(head);
   }
 

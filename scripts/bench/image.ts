@@ -19,6 +19,7 @@ import {
 import { cpus, release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { scriptArguments } from '../../test/support/script-arguments.ts';
+import { makeReal, measureCompressed } from './image-compressed.ts';
 
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import { exportImage } from '../../src/image/export.ts';
@@ -75,6 +76,8 @@ interface Subject {
   readonly list: string;
   readonly tree: NativeTree;
   readonly plan: ImagePlan;
+  /** The root as it is now. */
+  readonly replan: () => Promise<ImagePlan>;
 }
 
 interface Writer {
@@ -134,6 +137,9 @@ const WRITERS: readonly Writer[] = [
   },
 ];
 
+const shown = (table: readonly (readonly string[])[]): string =>
+  `${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`;
+
 const median = (numbers: readonly number[]): number =>
   [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 
@@ -145,12 +151,14 @@ async function prepare(name: string, make: (root: string) => void): Promise<Subj
   const found = spawnSync('find', ['.', '-print0'], { cwd: root, maxBuffer: 1 << 30 });
   const files = parseList(found.stdout, { nul: true });
   const tree = NativeTree.open(root);
-  const plan = await planImage({
-    tree,
-    files: files.map((path) => ({ path, operations: 16 })),
-    mountPoints: [],
-    devices: [],
-  });
+  const replan = () =>
+    planImage({
+      tree,
+      files: files.map((path) => ({ path, operations: 16 })),
+      mountPoints: [],
+      devices: [],
+    });
+  const plan = await replan();
   writeFileSync(
     list,
     Buffer.concat(
@@ -162,7 +170,7 @@ async function prepare(name: string, make: (root: string) => void): Promise<Subj
   );
   spawnSync('sync');
   say(`tree ${name}: ${plan.entries.length} entries, ${Math.round(plan.bytes / 1e6)} MB`);
-  return { root, list, tree, plan };
+  return { root, list, tree, plan, replan };
 }
 
 /** Milliseconds of each writer in each run. */
@@ -214,7 +222,14 @@ try {
       )
       .join(' ')} File system: ${type}; ${cpus().length} × ${model}; Linux ${release()}; ` +
       `warm cache; medians of ${runs} interleaved runs.\n\n` +
-      `${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`,
+      `${shown(table)}\n`,
+  );
+  const real = await prepare('C', makeReal);
+  const compressed = await measureCompressed({ subject: real, ...real, work, runs, median });
+  process.stdout.write(
+    `Tree C, of this machine's /usr: ${real.plan.entries.length} entries, ` +
+      `${Math.round(real.plan.bytes / 1e6)} MB.\n\n` +
+      shown([['image', 'C', 'speed', 'length'], ['---', '--:', '--:', '--:'], ...compressed]),
   );
 } finally {
   rmSync(work, { recursive: true, force: true });

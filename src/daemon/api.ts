@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { JsonPath } from '../common/bytes.ts';
 import { RULES } from '../image/needs/rule.ts';
-import { DRIFT_POLICIES } from '../image/choices.ts';
+import { COMPRESSION_METHODS, DRIFT_POLICIES, IMAGE_FORMATS } from '../image/choices.ts';
 import { MAX_GLOB } from '../image/rules/glob.ts';
 import { MAX_RULES } from '../image/rules/parse-rules.ts';
 
@@ -44,6 +44,11 @@ const imageRule = z.strictObject({
     .max(MAX_GLOB)
     .regex(/^[\x01-\xff]+$/),
 });
+const id = z.number().int().min(0).max(0xfffffffe);
+const idChanges = z
+  .array(z.strictObject({ from: id, to: id }))
+  .max(10_000)
+  .readonly();
 
 /** ImageChoices of the image room. */
 const imageChoices = z.strictObject({
@@ -55,6 +60,13 @@ const imageChoices = z.strictObject({
   onDrift: z.enum(DRIFT_POLICIES).optional(),
   since: markText.optional(),
   until: markText.optional(),
+  format: z.enum(IMAGE_FORMATS).optional(),
+  compress: z
+    .strictObject({ method: z.enum(COMPRESSION_METHODS), level: z.number().int().min(0).max(100) })
+    .optional(),
+  owners: idChanges.optional(),
+  groups: idChanges.optional(),
+  allRoot: z.boolean().optional(),
 });
 
 export const imageRequest = z.strictObject({

@@ -6,7 +6,7 @@
 import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
-import { exportImage, type ExportResult } from '../image/export.ts';
+import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
 import { planImage, type ImagePlan } from '../image/plan.ts';
 import { refusePlan } from '../image/refusal.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
@@ -48,15 +48,28 @@ export async function withPlan<T>(
   }
 }
 
-export type BuiltImage = Omit<PlannedImage, 'tree'> & { readonly result: ExportResult };
+export type BuiltImage = Omit<PlannedImage, 'tree'> & {
+  readonly choices: ImageChoices;
+  readonly result: ExportResult;
+};
 
-/** Builds the image into a path or a descriptor. */
-export function buildImage(
-  request: ImageRequest & { readonly output: string | number },
-): Promise<BuiltImage> {
+export interface BuildRequest extends ImageRequest {
+  /** A path or a descriptor. */
+  readonly output: string | number;
+  /** Of this program, for a manifest. */
+  readonly version: string;
+  readonly frameCache?: FrameCacheChoice | undefined;
+}
+
+export function buildImage(request: BuildRequest): Promise<BuiltImage> {
+  const { choices, output, version, frameCache } = request;
+  const { format, compress } = choices;
   return withPlan(request, async ({ set, plan, tree }) => {
-    refusePlan(plan, request.choices);
-    return { set, plan, result: await exportImage({ plan, tree, output: request.output }) };
+    refusePlan(plan, choices);
+    const sessions = set.sessions.map(({ id }) => `session-${id}`);
+    const origin = { expression: set.expression, sessions, version };
+    const result = await exportImage({ plan, tree, output, format, compress, frameCache, origin });
+    return { set, plan, choices, result };
   });
 }
 

@@ -10,8 +10,11 @@ export interface ImageReport {
   /** The marks that bound it. */
   readonly since: string | null;
   readonly until: string | null;
-  /** Length of the archive. */
+  /** Length of what was written. */
   readonly bytes: number;
+  readonly format: string;
+  /** Null for what is not compressed. */
+  readonly compression: CompressionReport | null;
   readonly entries: number;
   /** Bytes of file content in it. */
   readonly content_bytes: number;
@@ -42,12 +45,29 @@ export interface RuleReport {
   readonly kept: readonly JsonPath[];
 }
 
-export function imageReport({ set, plan, result }: BuiltImage): ImageReport {
+export interface CompressionReport {
+  readonly method: string;
+  readonly level: number;
+  /** Length of the archive before. */
+  readonly archive_bytes: number;
+  readonly frames: number;
+  /** Frames that were found in --frame-cache and that were not; null without one. */
+  readonly cache: {
+    readonly hits: number;
+    readonly misses: number;
+    readonly damaged: number;
+    readonly failed: number;
+  } | null;
+}
+
+export function imageReport({ set, plan, choices, result }: BuiltImage): ImageReport {
   return {
     expression: set.expression,
     since: set.since,
     until: set.until,
     bytes: result.bytes,
+    format: choices.format ?? 'newc',
+    compression: compressionReport(choices, result),
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
     reasons: plan.countsByReason,
@@ -64,8 +84,19 @@ export function imageReport({ set, plan, result }: BuiltImage): ImageReport {
       bytes,
       kept: kept.map(jsonPath),
     })),
-    problems: plan.problems.map(({ code, message, hint }) => ({ code, message, hint })),
+    problems: [...plan.problems, ...(result.frames?.problems ?? [])].map(
+      ({ code, message, hint }) => ({ code, message, hint }),
+    ),
   };
+}
+
+function compressionReport(
+  { compress }: BuiltImage['choices'],
+  { frames }: BuiltImage['result'],
+): CompressionReport | null {
+  if (compress === undefined || frames === undefined) return null;
+  const { archiveBytes, count, cache } = frames;
+  return { ...compress, archive_bytes: archiveBytes, frames: count, cache };
 }
 
 function nameOf(id: number): string {

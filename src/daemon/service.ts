@@ -157,13 +157,13 @@ export class Service implements ControlService {
    * failure is an answer and not half an image.
    */
   async image(request: ImageRequestBody, output: Writable): Promise<void> {
-    const { recorder, store, stateDir } = this.#options;
+    const { recorder, store, stateDir, version } = this.#options;
     await recorder.flush();
     const path = `${stateDir}/.image-${randomUUID()}`;
     const file = await open(path, 'wx+', 0o600);
     try {
       await rm(path);
-      const built = await buildImage({ ...request, store, output: file.fd });
+      const built = await buildImage({ ...request, store, version, output: file.fd });
       output.write(`${JSON.stringify(imageReport(built))}\n`);
       await pipeline(file.createReadStream({ start: 0, autoClose: false }), output);
     } finally {

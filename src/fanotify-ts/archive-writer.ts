@@ -56,14 +56,16 @@ export async function writeArchive(options: WriteArchiveOptions): Promise<number
     return await job.run();
   } catch (cause) {
     signal?.throwIfAborted();
-    throw isSystemError(cause) ? failed(cause as ArchiveFailure) : cause;
+    throw isSystemError(cause) ? archiveFailure(cause) : cause;
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', abort);
   }
 }
 
-function failed(cause: ArchiveFailure): TraceError {
+/** What a failure of the addon's archive classes means to a person. */
+export function archiveFailure(error: SystemError): TraceError {
+  const cause = error as ArchiveFailure;
   const path = cause.subject?.toString() ?? '';
   if (cause.failure === 'drift')
     return new TraceError({

@@ -8,6 +8,7 @@ import {
   CpioFieldError,
   HEADER_BYTES,
   headerLength,
+  NEWC,
   paddingOf,
   trailer,
   trailerLength,
@@ -37,7 +38,10 @@ const ROOT_NAME = Buffer.from('.');
  * The archive of entries that are sorted and have their parents. Throws `does-not-fit` for what
  * newc cannot hold: a file of 4 GiB, a name over 4095 bytes, a link over 4096.
  */
-export function encodeArchive(entries: readonly PlanEntry[]): EncodedArchive {
+export function encodeArchive(
+  entries: readonly PlanEntry[],
+  { magic = NEWC }: { readonly magic?: string } = {},
+): EncodedArchive {
   const withData = entries.filter(hasData);
   const total = archiveLength(entries);
   const dataBytes = withData.reduce((sum, { size }) => sum + size + paddingOf(size), 0);
@@ -48,7 +52,7 @@ export function encodeArchive(entries: readonly PlanEntry[]): EncodedArchive {
   for (const entry of entries) {
     const name = nameOf(entry);
     const start = at;
-    at = header(head, at, entry, name);
+    at = header(head, at, entry, { name, magic });
     if (entry.target !== null) {
       entry.target.copy(head, at);
       at += entry.target.length + paddingOf(entry.target.length);
@@ -72,18 +76,21 @@ export function encodeArchive(entries: readonly PlanEntry[]): EncodedArchive {
     );
     field += ARCHIVE_FILE_FIELDS;
   }
-  trailer(at + dataBytes).copy(head, at);
+  trailer(at + dataBytes, magic).copy(head, at);
   return { head, files, bytes: total };
 }
 
 /** Bytes of the archive of these entries. */
 export function archiveLength(entries: readonly PlanEntry[]): number {
   let length = 0;
-  for (const entry of entries) {
-    const size = bodyLength(entry);
-    length += headerLength(nameOf(entry).length) + size + paddingOf(size);
-  }
+  for (const entry of entries) length += recordLength(entry);
   return length + trailerLength(length);
+}
+
+/** Bytes of an entry's record, whatever comes before it. */
+export function recordLength(entry: PlanEntry): number {
+  const size = bodyLength(entry);
+  return headerLength(nameOf(entry).length) + size + paddingOf(size);
 }
 
 function nameOf(entry: PlanEntry): Buffer {
@@ -96,13 +103,19 @@ function bodyLength(entry: PlanEntry): number {
 
 type FileEntry = PlanEntry & { readonly stat: NonNullable<PlanEntry['stat']> };
 
-function hasData(entry: PlanEntry): entry is FileEntry {
+/** Whether the archive has bytes of the root's file for this entry. */
+export function hasData(entry: PlanEntry): entry is FileEntry {
   return entry.type === 'file' && entry.carriesData && entry.size > 0 && entry.stat !== null;
 }
 
-function header(head: Buffer, at: number, entry: PlanEntry, name: Buffer): number {
+function header(
+  head: Buffer,
+  at: number,
+  entry: PlanEntry,
+  { name, magic }: { readonly name: Buffer; readonly magic: string },
+): number {
   try {
-    return writeHeader(head, at, {
+    const fields = {
       inode: entry.inode,
       mode: TYPE_BITS[entry.type] | entry.mode,
       uid: entry.uid,
@@ -113,7 +126,8 @@ function header(head: Buffer, at: number, entry: PlanEntry, name: Buffer): numbe
       rdevMajor: entry.rdevMajor,
       rdevMinor: entry.rdevMinor,
       name,
-    });
+    };
+    return writeHeader(head, at, fields, magic);
   } catch (cause) {
     if (!(cause instanceof CpioFieldError)) throw cause;
     throw new TraceError({

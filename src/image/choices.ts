@@ -20,6 +20,15 @@ export interface ImageChoices {
   /** Texts of marks: only what was used between them. Whoever evaluates sessions minds these. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  /** What is written of the plan; newc by default. */
+  readonly format?: ImageFormat | undefined;
+  /** Of archives only; none by default. */
+  readonly compress?: Compression | undefined;
+  /** Other owners and groups than the root's. */
+  readonly owners?: readonly IdChange[] | undefined;
+  readonly groups?: readonly IdChange[] | undefined;
+  /** Everything belongs to root:root. */
+  readonly allRoot?: boolean | undefined;
 }
 
 export const DRIFT_POLICIES = ['fail', 'warn', 'skip'] as const;
@@ -30,4 +39,27 @@ export interface ImageRule {
   readonly include: boolean;
   /** A byte string: one character (1-255) for each byte. */
   readonly glob: string;
+}
+
+export const IMAGE_FORMATS = [
+  'newc',
+  'newc-crc',
+  'list',
+  'list0',
+  'gen-init-cpio',
+  'manifest',
+] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+
+export const COMPRESSION_METHODS = ['gzip', 'zstd', 'xz', 'lz4'] as const;
+export type CompressionMethod = (typeof COMPRESSION_METHODS)[number];
+
+export interface Compression {
+  readonly method: CompressionMethod;
+  readonly level: number;
+}
+
+export interface IdChange {
+  readonly from: number;
+  readonly to: number;
 }

@@ -16,6 +16,12 @@ const TRAILER_NAME = Buffer.from('TRAILER!!!');
 /** GNU cpio's block: readers of tapes and `cpio` itself want whole ones. */
 const BLOCK_BYTES = 512;
 
+/** Without and with a sum of each file's bytes in its header. */
+export const NEWC = '070701';
+export const NEWC_CRC = '070702';
+/** The header's last eight digits. */
+export const CHECKSUM_START = HEADER_BYTES - 8;
+
 /** One record's header. Every number is unsigned and below 2^32. */
 export interface CpioHeader {
   readonly inode: number;
@@ -77,18 +83,23 @@ const DIGITS = Buffer.from('0123456789ABCDEF');
  * Throws {@link CpioFieldError} for a number that is negative, not whole or over 32 bits (a file
  * of 4 GiB), a name over 4095 bytes, or a symbolic link over 4096.
  */
-export function writeHeader(target: Buffer, at: number, header: CpioHeader): number {
+export function writeHeader(
+  target: Buffer,
+  at: number,
+  header: CpioHeader,
+  magic: string = NEWC,
+): number {
   const { name } = header;
   if (name.length === 0 || name.length >= MAX_NAME_BYTES)
     throw new CpioFieldError('name length', name.length, name);
   if ((header.mode & 0o170000) === 0o120000 && header.size > MAX_LINK_BYTES)
     throw new CpioFieldError('link length', header.size, name);
-  target.write('070701', at, 'latin1');
+  target.write(magic, at, 'latin1');
   let to = at + 6;
   const put = (field: string, value: number): void => {
     if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
       throw new CpioFieldError(field, value, name);
-    for (let shift = 28; shift >= 0; shift -= 4) target[to++] = DIGITS[(value >>> shift) & 15] ?? 0;
+    to = writeDigits(target, to, value);
   };
   put('inode', header.inode);
   put('mode', header.mode);
@@ -109,6 +120,12 @@ export function writeHeader(target: Buffer, at: number, header: CpioHeader): num
   return end;
 }
 
+/** Writes eight hexadecimal digits; returns the offset after them. */
+export function writeDigits(target: Buffer, at: number, value: number): number {
+  for (let shift = 28; shift >= 0; shift -= 4) target[at++] = DIGITS[(value >>> shift) & 15] ?? 0;
+  return at;
+}
+
 /** Length of {@link trailer} after `offset` bytes of archive. */
 export function trailerLength(offset: number): number {
   const end = offset + headerLength(TRAILER_NAME.length);
@@ -116,9 +133,9 @@ export function trailerLength(offset: number): number {
 }
 
 /** The end record, and zeros that make the whole archive a multiple of 512 bytes. */
-export function trailer(offset: number): Buffer {
+export function trailer(offset: number, magic: string = NEWC): Buffer {
   const bytes = Buffer.alloc(trailerLength(offset));
-  writeHeader(bytes, 0, {
+  const end: CpioHeader = {
     inode: 0,
     mode: 0,
     uid: 0,
@@ -129,7 +146,8 @@ export function trailer(offset: number): Buffer {
     rdevMajor: 0,
     rdevMinor: 0,
     name: TRAILER_NAME,
-  });
+  };
+  writeHeader(bytes, 0, end, magic);
   return bytes;
 }
 
@@ -168,7 +186,7 @@ export function* readRecords(source: CpioSource): Generator<CpioRecord> {
     }
     if (offset % 4 !== 0) throw new CpioFormatError(offset, 'record not on a multiple of 4');
     const magic = head.toString('latin1', 0, 6);
-    if (magic !== '070701' && magic !== '070702')
+    if (magic !== NEWC && magic !== NEWC_CRC)
       throw new CpioFormatError(offset, `no newc record but ${JSON.stringify(magic)}`);
     if (head.length < HEADER_BYTES) throw new CpioFormatError(offset, 'header cut off');
     const field = (index: number): number => {

@@ -4,6 +4,7 @@
  */
 import type { Closure, Draft } from './closure.ts';
 import { numberEntries } from './numbering.ts';
+import type { OwnerChange } from './owners.ts';
 import type { NotCarried, PlanEntry, Problem } from './plan-types.ts';
 import { toBytes } from './resolve.ts';
 import type { TableNode } from './tables.ts';
@@ -19,9 +20,16 @@ export interface EntryOptions {
   readonly mountPoints: readonly TableNode[];
   /** No time is later than this. */
   readonly mtimeMax: number | undefined;
+  readonly owner: OwnerChange;
 }
 
-export function toEntries({ drafts, tree, mountPoints, mtimeMax }: EntryOptions): PlanEntry[] {
+export function toEntries({
+  drafts,
+  tree,
+  mountPoints,
+  mtimeMax,
+  owner,
+}: EntryOptions): PlanEntry[] {
   const latest = Math.min(mtimeMax ?? MAX_FIELD, MAX_FIELD);
   const modes = new Map(mountPoints.map((node) => [node.path, node.mode]));
   const numbers = numberEntries(drafts);
@@ -42,8 +50,7 @@ export function toEntries({ drafts, tree, mountPoints, mtimeMax }: EntryOptions)
       path,
       type,
       mode: own ?? node?.mode ?? 0o755,
-      uid: stat?.uid ?? 0,
-      gid: stat?.gid ?? 0,
+      ...owner({ uid: stat?.uid ?? 0, gid: stat?.gid ?? 0 }),
       size: target?.length ?? (type === 'file' ? (stat?.size ?? 0) : 0),
       // The root's own time changes whenever anything is put beside its directories, a recorder's
       // passing probe included, and nothing reads it.

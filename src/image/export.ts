@@ -1,11 +1,26 @@
 /**
- * Writes the image of a plan to a file or an open descriptor. Must not decide what is in an image.
+ * Writes the image of a plan to a file or an open descriptor, in the format that is asked for.
+ * Must not decide what is in an image.
  */
+import { join } from 'node:path';
+import { cwd } from 'node:process';
 import { TraceError } from '../common/errors.ts';
+import { ArchiveWindow } from '../fanotify-ts/archive-window.ts';
 import { writeArchive } from '../fanotify-ts/archive-writer.ts';
 import type { NativeTree } from '../fanotify-ts/tree.ts';
 import { type EncodedArchive, encodeArchive } from './archive.ts';
-import type { ImagePlan } from './plan-types.ts';
+import { addChecksums } from './checksums.ts';
+import type { Compression, ImageFormat } from './choices.ts';
+import { openCompressor } from './compress/compressor.ts';
+import { cutFrames } from './compress/cut-frames.ts';
+import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
+import { usualThreads, writeFrames } from './compress/write-frames.ts';
+import { NEWC, NEWC_CRC } from './cpio.ts';
+import { formatGenInitCpio } from './formats/gen-init-cpio.ts';
+import { formatManifest, type ImageOrigin } from './formats/manifest.ts';
+import { unpackerProblems } from './kernel-config.ts';
+import { formatList } from './list.ts';
+import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
 
 export interface ExportOptions {
@@ -14,27 +29,93 @@ export interface ExportOptions {
   readonly tree: NativeTree;
   /** A path, or a descriptor to stream to (1 = stdout). */
   readonly output: string | number;
-  readonly signal?: AbortSignal;
-  /** Bytes written so far, and of how many. */
-  readonly onProgress?: (bytes: number, total: number) => void;
+  readonly format?: ImageFormat | undefined;
+  readonly compress?: Compression | undefined;
+  /** Frames that are compressed at once; no reason for other bytes. */
+  readonly threads?: number | undefined;
+  readonly frameCache?: FrameCacheChoice | undefined;
+  /** For a manifest. */
+  readonly origin?: ImageOrigin | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes of the archive written so far, and of how many. */
+  readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+}
+
+export interface FrameCacheChoice {
+  readonly folder: string;
+  readonly maxBytes: number;
 }
 
 export interface ExportResult {
-  /** Length of the archive. */
+  /** Length of what was written. */
   readonly bytes: number;
+  /** Only of compressed archives. */
+  readonly frames?: FramesResult;
+}
+
+export interface FramesResult {
+  /** Bytes of the archive before compression. */
+  readonly archiveBytes: number;
+  readonly count: number;
+  /** Null without a cache. */
+  readonly cache: CacheCounts | null;
+  readonly problems: readonly Problem[];
 }
 
 /**
  * Makes the image. A path is written beside itself, synced and renamed, so that it is always the
  * old file or the whole new one; a descriptor, device or fifo is streamed to. A link is followed.
  * Throws TraceErrors: `output-not-writable`, `output-full`, `output-closed`, `output-failed`,
- * `does-not-fit`, `drift`, `root-not-readable`, `root-unreadable`; or the signal's reason.
+ * `does-not-fit`, `drift`, `root-not-readable`, `root-unreadable`, `not-compressed`, `bad-level`,
+ * `program-missing`, `program-failed`, `frame-cache-*`; or the signal's reason.
  */
 export async function exportImage(options: ExportOptions): Promise<ExportResult> {
-  const archive = encodeArchive(options.plan.entries);
-  const { output } = options;
-  if (typeof output === 'number') return stream(options, archive, output);
-  return replaceFile(output, ({ fd }) => stream(options, archive, fd));
+  const { format = 'newc', compress, output } = options;
+  if (format !== 'newc' && format !== 'newc-crc') {
+    if (compress === undefined) return into(output, (fd) => streamText(options, format, fd));
+    throw new TraceError({
+      code: 'not-compressed',
+      message: `--format ${format} is not compressed`,
+      hint: 'leave --compress out, and give a name without .gz, .zst, .xz or .lz4',
+      exit: 'usage',
+    });
+  }
+  const archive = await encoded(options, format);
+  if (compress === undefined) return into(output, (fd) => stream(options, archive, fd));
+  return compressed(options, archive, compress);
+}
+
+function into(
+  output: string | number,
+  write: (fd: number) => Promise<ExportResult>,
+): Promise<ExportResult> {
+  return typeof output === 'number' ? write(output) : replaceFile(output, ({ fd }) => write(fd));
+}
+
+async function encoded(
+  options: ExportOptions,
+  format: 'newc' | 'newc-crc',
+): Promise<EncodedArchive> {
+  const magic = format === 'newc' ? NEWC : NEWC_CRC;
+  const archive = encodeArchive(options.plan.entries, { magic });
+  if (format === 'newc-crc')
+    await withWindow(options, archive, async (window) =>
+      addChecksums(archive, await window.sums()),
+    );
+  return archive;
+}
+
+async function withWindow<T>(
+  { tree }: Pick<ExportOptions, 'tree'>,
+  { head, files }: EncodedArchive,
+  use: (window: ArchiveWindow) => Promise<T>,
+): Promise<T> {
+  const window = new ArchiveWindow({ tree, head, files });
+  try {
+    return await use(window);
+  } finally {
+    window.close();
+  }
 }
 
 async function stream(
@@ -51,11 +132,120 @@ async function stream(
     signal,
     onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
   });
-  if (bytes !== archive.bytes)
-    throw new TraceError({
-      code: 'archive-length',
-      message: `the archive came out as ${bytes} bytes instead of ${archive.bytes}`,
-      exit: 'bug',
-    });
+  if (bytes !== archive.bytes) throw wrongLength(bytes, archive.bytes);
   return { bytes };
+}
+
+function wrongLength(bytes: number, expected: number): TraceError {
+  return new TraceError({
+    code: 'archive-length',
+    message: `the archive came out as ${bytes} bytes instead of ${expected}`,
+    exit: 'bug',
+  });
+}
+
+const NO_FILES = new Float64Array();
+
+/** Writes ready bytes as the archive's writer does: to pipes and sockets too, and told alike. */
+function put({ tree, signal }: ExportOptions, fd: number, head: Buffer): Promise<number> {
+  return writeArchive({ tree, fd, head, files: NO_FILES, signal });
+}
+
+async function compressed(
+  options: ExportOptions,
+  archive: EncodedArchive,
+  compress: Compression,
+): Promise<ExportResult> {
+  const { plan, tree, output, frameCache, signal, onProgress } = options;
+  const { threads = usualThreads() } = options;
+  const compressor = await openCompressor(compress);
+  const frames = cutFrames(plan.entries);
+  const cache = frameCache === undefined ? null : await FrameCache.open(frameCache);
+  try {
+    return await withWindow(options, archive, (source) =>
+      into(output, async (fd) => {
+        let bytes = 0;
+        await writeFrames({
+          source,
+          frames,
+          compressor,
+          cache,
+          threads,
+          signal,
+          put: async (part) => {
+            bytes += await put(options, fd, part);
+          },
+          onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
+        });
+        const end = frames.at(-1)?.end ?? 0;
+        if (end !== archive.bytes) throw wrongLength(end, archive.bytes);
+        const problems = unpackerProblems(tree, compress.method);
+        const counts = cache?.counts ?? null;
+        const { bytes: archiveBytes } = archive;
+        return { bytes, frames: { archiveBytes, count: frames.length, cache: counts, problems } };
+      }),
+    );
+  } finally {
+    await cache?.close();
+  }
+}
+
+/** About as much at once as the archive's writer has. */
+const TEXT_BYTES = 256 << 10;
+
+async function streamText(
+  options: ExportOptions,
+  format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
+  fd: number,
+): Promise<ExportResult> {
+  let bytes = 0;
+  let parts: Buffer[] = [];
+  let waiting = 0;
+  const flush = async (): Promise<void> => {
+    bytes += await put(options, fd, Buffer.concat(parts));
+    [parts, waiting] = [[], 0];
+  };
+  for await (const part of text(options, format)) {
+    parts.push(part);
+    waiting += part.length;
+    if (waiting >= TEXT_BYTES) await flush();
+  }
+  await flush();
+  return { bytes };
+}
+
+async function* text(
+  options: ExportOptions,
+  format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
+): AsyncGenerator<Buffer> {
+  const { tree, plan, origin = null } = options;
+  const { entries } = plan;
+  switch (format) {
+    case 'list':
+    case 'list0':
+      yield formatList(
+        entries.map(({ path }) => path),
+        { nul: format === 'list0' },
+      );
+      return;
+    case 'gen-init-cpio':
+      yield* formatGenInitCpio({ entries, root: absolute(tree.path) });
+      return;
+    case 'manifest': {
+      const archive = encodeArchive(entries);
+      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      try {
+        yield* formatManifest({ entries, window, origin });
+      } finally {
+        window.close();
+      }
+    }
+  }
+}
+
+/** Without a slash at its end. */
+function absolute(path: Buffer): Buffer {
+  const text = path.toString('latin1');
+  const whole = text.startsWith('/') ? text : join(Buffer.from(cwd()).toString('latin1'), text);
+  return Buffer.from(whole.replace(/(?<=.)\/+$/, ''), 'latin1');
 }

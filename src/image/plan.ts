@@ -8,6 +8,7 @@ import { archiveLength } from './archive.ts';
 import { Closure, type ReasonKind } from './closure.ts';
 import { findNotCarried, toEntries } from './entries.ts';
 import { makeNeeds } from './needs/needs.ts';
+import { ownerChange, setIdProblems } from './owners.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
 import { Resolver, toBytes } from './resolve.ts';
 import { Barrier } from './rules/barrier.ts';
@@ -58,7 +59,10 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const effects = barrier.settle({ closure, resolver, leftOut, problems });
 
   const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  const entries = toEntries({ drafts, tree, mountPoints, mtimeMax: options.mtimeMax });
+  const { mtimeMax } = options;
+  const owner = ownerChange(options);
+  const entries = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
+  problems.push(...setIdProblems(entries));
   for (const path of resolver.mounted())
     problems.push({
       code: 'mounted-over',

@@ -24,6 +24,8 @@ before(() => {
 });
 after(() => sandbox.remove());
 
+const EXPORT = ['export', '1', '-o', 'x'];
+
 describe('usage', () => {
   const cases: readonly (readonly [string, readonly string[], RegExp, RegExp])[] = [
     ['an unknown command', ['exprot'], /unknown command 'exprot'/, /Did you mean export\?/],
@@ -51,6 +53,23 @@ describe('usage', () => {
       ['files', '1+2'],
       /more than one session/,
       /session-42/,
+    ],
+    ['an unknown format', [...EXPORT, '--format', 'odc'], /no format 'odc'/, /newc-crc/],
+    ['an unknown compression', [...EXPORT, '--compress', 'bzip2'], /'bzip2'/, /zstd:19/],
+    ['no level', [...EXPORT, '--compress', 'zstd:'], /'zstd:'/, /zstd:19/],
+    ['a level too high', [...EXPORT, '--compress', 'zstd:22'], /zstd has no level 22/, /1 to 19/],
+    ['a compressed list', ['export', '1', '-o', 'x.gz', '--format', 'list'], /list is not/, /\.gz/],
+    ['an owner by name', [...EXPORT, '--owner', 'root:0'], /'root:0'/, /--owner 1000:0/],
+    ['an owner too large', [...EXPORT, '--group', '1:4294967295'], /'1:4294967295'/, /--group/],
+    ['an owner twice', [...EXPORT, '--owner', '1:0', '--owner', '1:2'], /names 1 twice/, /leave/],
+    ['two owners', [...EXPORT, '--all-root', '--owner', '1:0'], /--all-root leaves/, /either/],
+    ['frames of nothing', [...EXPORT, '--frame-cache', 'c'], /compressed images/, /--compress/],
+    ['a size of no cache', [...EXPORT, '--frame-cache-size', '1G'], /without/, /--frame-cache DIR/],
+    [
+      'not a size',
+      ['export', '1', '-o', 'x.gz', '--frame-cache', 'c', '--frame-cache-size', '1X'],
+      /'1X' is no size/,
+      /K, M, G or T/,
     ],
     ['an unknown operation', ['files', '1', '--op', 'raed'], /'raed' is not an/, /readlink/],
     ['not a time', ['sessions', '--since', 'noon'], /'noon' is not a time/, /2026-/],

@@ -137,6 +137,18 @@ describe('json.md', () => {
       same('list', await sandbox.json(['list', SESSIONS.whole]));
       const doubtful = ['export', '2+3', '--accept-loss', '-o', 'x'];
       same('export', await sandbox.json(doubtful));
+      const manifest = ['export', SESSIONS.whole, '--format', 'manifest', '-o', '-'];
+      same('manifest', JSON.parse((await sandbox.ok(manifest)).text));
+      const compressed = [
+        'export',
+        '2+3',
+        '--accept-loss',
+        '-o',
+        'x.gz',
+        '--frame-cache',
+        'frames',
+      ];
+      same('export', await sandbox.json(compressed));
       same('error', (await sandbox.run(['show', '77', '--json'])).json);
       same('doctor', (await sandbox.run(['doctor', '--json'])).json);
     } finally {

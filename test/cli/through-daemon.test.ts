@@ -85,6 +85,30 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
     assert.equal(readdirSync(folder).includes('none'), false);
   });
 
+  test('the same in every format, compressed too', async () => {
+    for (const more of [
+      ['--compress', 'zstd:1'],
+      ['--compress', 'lz4', '--format', 'newc-crc'],
+      ['--format', 'manifest', '--owner', '0:5', '--group', '0:6'],
+      ['--format', 'list0', '--all-root'],
+    ]) {
+      const args = ['export', SESSIONS.whole, ...more, '-o', '-'];
+      const { stdout } = await sandbox.ok(args);
+      assert.ok(stdout.length > 100);
+      assert.ok((await sandbox.ok(args, nobody)).stdout.equals(stdout), more.join(' '));
+    }
+    await sandbox.fails(
+      ['export', SESSIONS.whole, '-o', `${folder}/x.gz`, '--frame-cache', folder],
+      { code: 64, message: /the daemon builds this image/, hint: /as root/ },
+      nobody,
+    );
+    await sandbox.fails(
+      ['export', SESSIONS.whole, '-o', `${folder}/x`, '--format', 'gen-init-cpio'],
+      { code: 65, message: /gen_init_cpio/, hint: /newc/ },
+      nobody,
+    );
+  });
+
   test('the same warnings', async () => {
     const args = ['export', SESSIONS.partial, '--accept-loss', '-o', `${folder}/doubt`];
     const { stderr } = await sandbox.ok(args, nobody);

@@ -8,20 +8,23 @@ import { OPERATIONS } from '../../common/words.ts';
 import { RULES } from '../../image/needs/rule.ts';
 import {
   DRIFT_POLICIES,
+  IMAGE_FORMATS,
   type DriftPolicy,
   type ImageChoices,
   type ImageRule,
 } from '../../image/choices.ts';
 import { imageRulesOf, ruleArgument } from '../image-rules.ts';
 import { bitsOf } from '../operations.ts';
+import { cacheOf, outputChoices, type OutputOptions } from '../output-options.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { required } from '../required.ts';
 import { rulesOf } from '../rules.ts';
 import { size, type Output } from '../output.ts';
+import { version } from '../version.ts';
 import { writeOutput } from '../write-output.ts';
 
-interface ExportOptions {
+interface ExportOptions extends OutputOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
@@ -60,6 +63,19 @@ export const registerExport: Register = (program, context) => {
       ).choices(DRIFT_POLICIES),
     )
     .option('--strict', 'no image if anything about its content is doubtful')
+    .option('--format <name>', `what is written: ${IMAGE_FORMATS.join(', ')} (default newc)`)
+    .option(
+      '--compress <method>',
+      'none, gzip, zstd, xz or lz4, :LEVEL after it; else as the name of the output says',
+    )
+    .option(
+      '--frame-cache <dir>',
+      'keep compressed parts here: what is unchanged is not done again',
+    )
+    .option('--frame-cache-size <size>', 'at most this much, least used go first (default 2G)')
+    .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
+    .option('--group <from:to>', 'the same for groups (repeatable)', collect)
+    .option('--all-root', 'everything belongs to root:root')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
       const options = { ...partly, given, output: required(partly.output, '-o <file>') };
@@ -73,6 +89,13 @@ export const registerExport: Register = (program, context) => {
           exit: 'usage',
         });
       const asked = process.geteuid?.() !== 0 && options.tree === undefined && here.ownDatabase;
+      if (asked && options.frameCache !== undefined)
+        throw new TraceError({
+          code: 'no-frame-cache',
+          message: 'the daemon builds this image, and it keeps no frames in a folder of yours',
+          hint: 'run it as root, or leave --frame-cache out',
+          exit: 'usage',
+        });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
       warn(output, report);
       if (options.output === '-') return;
@@ -80,7 +103,7 @@ export const registerExport: Register = (program, context) => {
       for (const { rule, files, bytes } of report.rules)
         output.line(`${rule}: ${files} paths, ${size(bytes)}`);
       output.line(
-        `${options.output}: ${report.entries} entries, ${size(report.bytes)}, of ${report.expression}`,
+        `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );
     });
 };
@@ -96,7 +119,9 @@ function directly(
         store,
         expression,
         acceptLoss,
-        choices: choicesOf(chosen),
+        choices: choicesOf(chosen, output),
+        version: version(),
+        frameCache: cacheOf(chosen),
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
       }),
@@ -110,24 +135,28 @@ async function throughDaemon(
   expression: string,
   { output: path, acceptLoss = false, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
-  const choices = choicesOf(chosen);
+  const choices = choicesOf(chosen, path);
   const { report, data } = await client.image({ expression, acceptLoss, choices });
   await writeOutput({ output, path }, data);
   return report;
 }
 
 /** Throws what is wrong with an option before anything is read. */
-function choicesOf({
-  ops,
-  without,
-  given,
-  rules: file,
-  skeleton,
-  strict,
-  onDrift,
-  since,
-  until,
-}: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree'>): ImageChoices {
+function choicesOf(
+  {
+    ops,
+    without,
+    given,
+    rules: file,
+    skeleton,
+    strict,
+    onDrift,
+    since,
+    until,
+    ...more
+  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree'>,
+  output: string,
+): ImageChoices {
   const rules = imageRulesOf(given, file);
   return {
     ...(ops !== undefined && { operations: bitsOf(ops) }),
@@ -138,7 +167,20 @@ function choicesOf({
     onDrift,
     since,
     until,
+    ...outputChoices(more, output),
   };
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** ` of 300 MiB by zstd, 1 of 40 frames new`. */
+function compressed({ compression }: ImageReport): string {
+  if (compression === null) return '';
+  const { method, archive_bytes, frames, cache } = compression;
+  const anew = cache === null ? '' : `, ${frames - cache.hits} of ${frames} frames new`;
+  return ` from ${size(archive_bytes)} by ${method}${anew}`;
 }
 
 function warn(output: Output, report: ImageReport): void {
@@ -151,6 +193,14 @@ function warn(output: Output, report: ImageReport): void {
         `the rule '${rule}' keeps ${kept.length} directories that something else needs, ` +
           first(kept),
       );
+  const { failed = 0, damaged = 0 } = report.compression?.cache ?? {};
+  if (failed > 0)
+    output.warn(
+      `${failed} frames could not be kept`,
+      'see if --frame-cache has space and is yours',
+    );
+  if (damaged > 0)
+    output.warn(`${damaged} kept frames were damaged and made again`, 'check the disk they are on');
   if (report.not_carried.length > 0)
     output.warn(
       `${report.not_carried.length} things that newc can't carry (capabilities, ACLs, sockets), ` +

@@ -1,0 +1,87 @@
+/**
+ * Compresses with a program of this machine, one process for each frame. Owns the process, its
+ * environment and what its failures mean. Must not know archives, or run anything of a root.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { TraceError } from '../../common/errors.ts';
+import type { Compressor } from './compressor.ts';
+
+export interface ProgramOptions {
+  readonly program: string;
+  /** Compress stdin to stdout. */
+  readonly args: readonly string[];
+  /** The Debian package that has it. */
+  readonly package: string;
+}
+
+/** Throws `program-missing`. */
+export async function programCompressor(options: ProgramOptions): Promise<Compressor> {
+  const { program, args } = options;
+  const stream = (pieces: AsyncIterable<Buffer> | Iterable<Buffer>) => run(options, pieces);
+  return {
+    key: `${program} ${args.join(' ')} ${await versionOf(options)}`,
+    async whole(bytes) {
+      const parts: Buffer[] = [];
+      for await (const part of stream([bytes])) parts.push(part);
+      return Buffer.concat(parts);
+    },
+    stream,
+  };
+}
+
+/** XZ_OPT, XZ_DEFAULTS and LZ4_CLEVEL would change the bytes. */
+function environment(): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'], LC_ALL: 'C' };
+}
+
+async function versionOf({ program, package: name }: ProgramOptions): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(program, ['--version'], { env: environment() });
+    return stdout.split('\n')[0] ?? '';
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new TraceError({
+      code: missing ? 'program-missing' : 'program-failed',
+      message: missing ? `there is no ${program} here` : `${program} does not run`,
+      hint: `install the package ${name}, or choose gzip or zstd, which need no program`,
+      exit: 'unavailable',
+      cause,
+    });
+  }
+}
+
+async function* run(
+  { program, args }: ProgramOptions,
+  pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
+): AsyncGenerator<Buffer> {
+  const child = spawn(program, args, { env: environment(), stdio: ['pipe', 'pipe', 'pipe'] });
+  const said: Buffer[] = [];
+  child.stderr.on('data', (part: Buffer) => said.push(part));
+  const ended = once(child, 'close').then(
+    ([code, signal]) => ({ good: code === 0, how: String(signal ?? `status ${String(code)}`) }),
+    (error: unknown) => ({ good: false, how: String(error) }),
+  );
+  // A source that fails closes the program's input: to the program that is an end like any other.
+  const source = pipeline(pieces, child.stdin).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  try {
+    for await (const part of child.stdout) yield part as Buffer;
+    const { good, how } = await ended;
+    if (!good)
+      throw new TraceError({
+        code: 'program-failed',
+        message: `${program} ended with ${how}: ${Buffer.concat(said).toString().trim()}`,
+        hint: 'choose gzip or zstd, which need no program',
+        exit: 'failed',
+      });
+    const failure = await source;
+    if (failure !== null) throw failure.error;
+  } finally {
+    child.kill();
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The list that the kernel's usr/gen_init_cpio and CONFIG_INITRAMFS_SOURCE take. Owns what that
+ * format can say. Must not read the root.
+ *
+ * Its fields are what sscanf(3) takes for words, `${NAME}` in a source is an environment variable,
+ * and a line over 8,241 bytes is cut: names that meet any of it are refused, as they would become
+ * other names without a message (usr/gen_init_cpio.c, Linux 6.12).
+ */
+import { TraceError } from '../../common/errors.ts';
+import type { PlanEntry } from '../plan-types.ts';
+
+/** LINE_SIZE of gen_init_cpio less its NUL and newline. */
+const MAX_LINE = 2 * 4096 + 50 - 2;
+/** isspace(3) in the C locale. */
+const BLANK = /[ \t\n\v\f\r]/;
+
+export interface GenInitCpioOptions {
+  readonly entries: readonly PlanEntry[];
+  /** Absolute path of the tree, which sources are below. */
+  readonly root: Buffer;
+}
+
+/**
+ * One line for each file with all its names, and for each other entry; in the order of the plan.
+ * The root itself has no line. Throws `does-not-fit` for what cannot be said.
+ */
+export function* formatGenInitCpio({ entries, root }: GenInitCpioOptions): Generator<Buffer> {
+  const names = namesOfFiles(entries);
+  for (const entry of entries) {
+    if (entry.path.length === 0) continue;
+    const line = lineOf(entry, names, root.toString('latin1'));
+    if (line === null) continue;
+    if (line.length > MAX_LINE) throw refuse(entry, 'its line would be over 8,241 bytes');
+    yield Buffer.from(`${line}\n`, 'latin1');
+  }
+}
+
+/** The names of each hard-linked file that come before the one with the data. */
+function namesOfFiles(entries: readonly PlanEntry[]): Map<number, PlanEntry[]> {
+  const names = new Map<number, PlanEntry[]>();
+  for (const entry of entries) {
+    if (entry.type !== 'file' || entry.nlink < 2 || entry.carriesData) continue;
+    const others = names.get(entry.inode);
+    if (others === undefined) names.set(entry.inode, [entry]);
+    else others.push(entry);
+  }
+  return names;
+}
+
+/** Null for a name that is on the line of another: the last, when all directories are there. */
+function lineOf(
+  entry: PlanEntry,
+  names: ReadonlyMap<number, readonly PlanEntry[]>,
+  root: string,
+): string | null {
+  const { type, mode, uid, gid } = entry;
+  const name = word(entry, `/${entry.path.toString('latin1')}`);
+  const owner = `0${mode.toString(8)} ${uid} ${gid}`;
+  switch (type) {
+    case 'directory':
+      return `dir ${name} ${owner}`;
+    case 'symlink':
+      return `slink ${name} ${word(entry, entry.target?.toString('latin1') ?? '')} ${owner}`;
+    case 'character':
+    case 'block':
+      return `nod ${name} ${owner} ${type.charAt(0)} ${entry.rdevMajor} ${entry.rdevMinor}`;
+    case 'fifo':
+      return `pipe ${name} ${owner}`;
+    case 'socket':
+      return `sock ${name} ${owner}`;
+    case 'file': {
+      if (!entry.carriesData) return null;
+      if (entry.stat === null) throw refuse(entry, 'the root has no such file to take it from');
+      const source = word(entry, `${root === '/' ? '' : root}${name}`);
+      if (source.includes('${')) throw refuse(entry, 'its source holds ${');
+      const others = entry.nlink < 2 ? [] : (names.get(entry.inode) ?? []);
+      const links = others.map((other) => ` ${word(other, `/${other.path.toString('latin1')}`)}`);
+      return `file ${name} ${source} ${owner}${links.join('')}`;
+    }
+  }
+}
+
+/** Throws for what is not exactly one word. */
+function word(entry: PlanEntry, text: string): string {
+  if (text === '' || BLANK.test(text)) throw refuse(entry, 'blanks and newlines end a name there');
+  if (text.length >= 4096) throw refuse(entry, 'a name there has 4,095 bytes at most');
+  return text;
+}
+
+function refuse({ path }: PlanEntry, why: string): TraceError {
+  return new TraceError({
+    code: 'does-not-fit',
+    message: `/${path.toString()} cannot be on a list for gen_init_cpio: ${why}`,
+    hint: 'use --format newc: CONFIG_INITRAMFS_SOURCE takes a .cpio file too',
+    exit: 'data',
+  });
+}

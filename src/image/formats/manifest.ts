@@ -1,0 +1,92 @@
+/**
+ * A manifest: what is in an image, with hashes and reasons, as JSON. Owns its shape (docs/json.md).
+ * Nothing of when or where it was made is in it, so that the same image has the same manifest.
+ */
+import { createHash } from 'node:crypto';
+import { jsonPath } from '../../common/bytes.ts';
+import type { ArchiveWindow } from '../../fanotify-ts/archive-window.ts';
+import { hasData, recordLength } from '../archive.ts';
+import { headerLength } from '../cpio.ts';
+import type { PlanEntry } from '../plan-types.ts';
+
+/** Where an image is from. */
+export interface ImageOrigin {
+  readonly expression: string;
+  readonly sessions: readonly string[];
+  /** Of this program. */
+  readonly version: string;
+}
+
+export interface ManifestOptions {
+  readonly entries: readonly PlanEntry[];
+  readonly window: Pick<ArchiveWindow, 'read'>;
+  readonly origin: ImageOrigin | null;
+}
+
+const PIECE = 4 << 20;
+const NOTHING = createHash('sha256').digest('hex');
+
+/** One entry a line. Reads every file, each once, and throws as the window does. */
+export async function* formatManifest(options: ManifestOptions): AsyncGenerator<Buffer> {
+  const { entries, origin } = options;
+  // First of all, because a name without data tells the hash of a later one.
+  const hashes = await hashFiles(options);
+  const data = new Map<number, PlanEntry>();
+  for (const entry of entries)
+    if (entry.type === 'file' && entry.nlink > 1 && entry.carriesData) data.set(entry.inode, entry);
+  const head = {
+    manifest: 1,
+    program: 'nfsroot-trace',
+    version: origin?.version ?? null,
+    expression: origin?.expression ?? null,
+    sessions: origin?.sessions ?? [],
+  };
+  yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"entries":[\n`);
+  for (const [index, entry] of entries.entries()) {
+    const source = entry.carriesData ? entry : (data.get(entry.inode) ?? entry);
+    const line = JSON.stringify({
+      ...jsonPath(entry.path),
+      type: entry.type,
+      mode: entry.mode.toString(8).padStart(4, '0'),
+      uid: entry.uid,
+      gid: entry.gid,
+      size: entry.size,
+      mtime: entry.mtime,
+      sha256: entry.type === 'file' ? (hashes.get(source) ?? NOTHING) : null,
+      target: entry.target === null ? null : jsonPath(entry.target),
+      device:
+        entry.type === 'character' || entry.type === 'block'
+          ? { major: entry.rdevMajor, minor: entry.rdevMinor }
+          : null,
+      hard_link: source === entry ? null : jsonPath(source.path),
+      reasons: entry.reasons.map(({ kind, about }) => ({
+        kind,
+        about: about === null ? null : jsonPath(about),
+      })),
+    });
+    yield Buffer.from(index + 1 < entries.length ? `${line},\n` : `${line}\n`);
+  }
+  yield Buffer.from(']}\n');
+}
+
+/** SHA-256 of each file that has data, through the archive's own safe reading. */
+async function hashFiles({
+  entries,
+  window,
+}: ManifestOptions): Promise<ReadonlyMap<PlanEntry, string>> {
+  const hashes = new Map<PlanEntry, string>();
+  let start = 0;
+  for (const entry of entries) {
+    const end = start + recordLength(entry);
+    if (hasData(entry)) {
+      const name = entry.path.length === 0 ? 1 : entry.path.length;
+      const from = start + headerLength(name);
+      const hash = createHash('sha256');
+      for (let at = 0; at < entry.size; at += PIECE)
+        hash.update(await window.read(from + at, Math.min(PIECE, entry.size - at)));
+      hashes.set(entry, hash.digest('hex'));
+    }
+    start = end;
+  }
+  return hashes;
+}

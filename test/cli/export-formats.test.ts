@@ -1,0 +1,72 @@
+/** `trace export` in other formats and compressed, as a person has it. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { after, before, describe, test } from 'node:test';
+import { lacks } from '../capabilities.ts';
+import { recordedPlace, SESSIONS } from '../support/recorded-place.ts';
+import type { TraceSandbox } from '../support/trace-sandbox.ts';
+
+interface Report {
+  readonly bytes: number;
+  readonly format: string;
+  readonly compression: {
+    readonly method: string;
+    readonly level: number;
+    readonly archive_bytes: number;
+    readonly cache: { readonly hits: number; readonly misses: number } | null;
+  } | null;
+}
+
+describe('trace export', { skip: lacks('root') }, () => {
+  let sandbox: TraceSandbox;
+  let plain: Buffer;
+  before(async () => {
+    ({ sandbox } = recordedPlace());
+    plain = (await sandbox.ok(['export', SESSIONS.whole, '-o', '-'])).stdout;
+  });
+  after(() => sandbox.remove());
+
+  const report = (...more: string[]) => sandbox.json<Report>(['export', SESSIONS.whole, ...more]);
+
+  test('compresses as the name says, or the option', async () => {
+    const gzip = await report('-o', sandbox.at('a.cpio.gz'));
+    assert.deepEqual(
+      [gzip.format, gzip.compression?.method, gzip.compression?.level],
+      ['newc', 'gzip', 6],
+    );
+    assert.equal(gzip.compression?.archive_bytes, plain.length);
+    const image = readFileSync(sandbox.at('a.cpio.gz'));
+    assert.equal(gzip.bytes, image.length);
+    assert.ok(gunzipSync(image).equals(plain));
+    const zstd = await report('-o', sandbox.at('b.gz'), '--compress', 'zstd:7');
+    assert.deepEqual([zstd.compression?.method, zstd.compression?.level], ['zstd', 7]);
+    assert.ok(zstdDecompressSync(readFileSync(sandbox.at('b.gz'))).equals(plain));
+    const none = await report('-o', sandbox.at('c.gz'), '--compress', 'none');
+    assert.equal(none.compression, null);
+    assert.ok(readFileSync(sandbox.at('c.gz')).equals(plain));
+  });
+
+  test('keeps frames, and says how many were new', async () => {
+    const cache = ['-o', sandbox.at('d.zst'), '--frame-cache', sandbox.at('frames')];
+    assert.deepEqual((await report(...cache)).compression?.cache, {
+      hits: 0,
+      misses: 1,
+      damaged: 0,
+      failed: 0,
+    });
+    const { text } = await sandbox.ok(['export', SESSIONS.whole, ...cache]);
+    assert.match(text, /by zstd, 1 of 2 frames new/);
+  });
+
+  test('writes a manifest of the sessions', async () => {
+    const args = ['export', SESSIONS.whole, '--format', 'manifest', '--all-root', '-o', '-'];
+    const { sessions, entries } = JSON.parse((await sandbox.ok(args)).text) as {
+      sessions: string[];
+      entries: { path: string; uid: number }[];
+    };
+    assert.deepEqual(sessions, [SESSIONS.whole]);
+    assert.ok(entries.some(({ path }) => path === 'bin/tool'));
+    assert.ok(entries.every(({ uid }) => uid === 0));
+  });
+});

@@ -1,0 +1,207 @@
+/** Kept frames: what is unchanged is not compressed again, and nothing wrong gets into an image. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+
+import { TraceError } from '../../../src/common/errors.ts';
+import { FrameCache } from '../../../src/image/compress/frame-cache.ts';
+import { exportImage, type FramesResult } from '../../../src/image/export.ts';
+import { lacks } from '../../capabilities.ts';
+import { openTree, planAll, put, temporaryFolder } from '../support.ts';
+
+const ZSTD = { method: 'zstd', level: 1 } as const;
+
+interface Place {
+  readonly root: string;
+  readonly cache: string;
+  readonly build: (more?: { maxBytes?: number; cached?: boolean }) => Promise<{
+    readonly image: Buffer;
+    readonly frames: FramesResult;
+  }>;
+}
+
+/** 30 MB: several frames, and a file that is one by itself. */
+function place(t: TestContext): Place {
+  const folder = temporaryFolder(t);
+  const root = join(folder, 'root');
+  for (let i = 0; i < 400; i++)
+    put(join(root, `d${i % 9}/f${i}`), Buffer.alloc(30_000 + i, `file ${i} `));
+  put(join(root, 'large'), Buffer.alloc(17_000_000, 'large '));
+  const tree = openTree(t, root);
+  const cache = join(folder, 'cache');
+  const output = join(folder, 'image');
+  return {
+    root,
+    cache,
+    async build({ maxBytes = 1 << 30, cached = true } = {}) {
+      const plan = await planAll(root, tree);
+      const frameCache = cached ? { folder: cache, maxBytes } : undefined;
+      const { frames } = await exportImage({ tree, plan, output, compress: ZSTD, frameCache });
+      assert.ok(frames !== undefined);
+      return { image: readFileSync(output), frames };
+    },
+  };
+}
+
+const kept = (folder: string): string[] =>
+  readdirSync(folder).filter((name) => !name.startsWith('.'));
+
+describe('a cache of frames', () => {
+  it('gives the same bytes, and compresses what changed alone', async (t) => {
+    const { root, cache, build } = place(t);
+    const { image: plain } = await build({ cached: false });
+    const first = await build();
+    const frames = first.frames.count - 1; // the end record is not worth it
+    assert.deepEqual(first.frames.cache, { hits: 0, misses: frames, damaged: 0, failed: 0 });
+    assert.ok(frames >= 3);
+    const again = await build();
+    assert.deepEqual(again.frames.cache, { hits: frames, misses: 0, damaged: 0, failed: 0 });
+    assert.ok(first.image.equals(plain) && again.image.equals(plain));
+    assert.equal(statSync(cache).mode & 0o777, 0o700);
+    for (const name of readdirSync(cache))
+      assert.equal(statSync(join(cache, name)).mode & 0o777, 0o600);
+
+    for (const [path, size] of [
+      ['d3/f12', 31_000],
+      ['d8/f8', 5],
+      ['large', 17_000_001],
+    ] as const) {
+      writeFileSync(join(root, path), Buffer.alloc(size, 'changed'));
+      const changed = await build();
+      const { hits = 0, misses = 0 } = changed.frames.cache ?? {};
+      assert.ok(misses >= 1 && misses <= 2 && hits + misses === changed.frames.count - 1, path);
+      assert.ok(changed.image.equals((await build({ cached: false })).image), path);
+    }
+  });
+
+  it('finds damage, and makes the frame again', async (t) => {
+    const { cache, build } = place(t);
+    const { image } = await build();
+    const names = kept(cache).sort();
+    const [flipped = '', cut = '', other = ''] = names;
+    const bytes = readFileSync(join(cache, flipped));
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    writeFileSync(join(cache, flipped), bytes);
+    truncateSync(join(cache, cut), 10);
+    const damaged = await build();
+    assert.ok(damaged.image.equals(image));
+    assert.equal(damaged.frames.cache?.damaged, 2);
+    assert.equal((await build()).frames.cache?.damaged, 0);
+    // A whole frame, under the name of another.
+    renameSync(join(cache, other), join(cache, flipped));
+    const misplaced = await build();
+    assert.ok(misplaced.image.equals(image));
+    assert.deepEqual([misplaced.frames.cache?.damaged, misplaced.frames.cache?.misses], [1, 2]);
+  });
+
+  it('is not the same for another level', async (t) => {
+    const { cache, build } = place(t);
+    await build();
+    const before = kept(cache).length;
+    const opened = await FrameCache.open({ folder: cache, maxBytes: 1 << 30 });
+    const keys = [opened.key(Buffer.alloc(32), 'zstd -1'), opened.key(Buffer.alloc(32), 'zstd -2')];
+    assert.notEqual(keys[0], keys[1]);
+    await opened.close();
+    assert.equal(kept(cache).length, before);
+  });
+
+  it('keeps to its bound: what was not used for longest goes', async (t) => {
+    const folder = join(temporaryFolder(t), 'cache');
+    const fill = async (name: string, at: number) => {
+      const cache = await FrameCache.open({ folder, maxBytes: 3 * 1032 });
+      const key = cache.key(Buffer.alloc(32, name), 'x');
+      const keeper = await cache.keep(key);
+      await keeper.write(Buffer.alloc(1000, name));
+      await keeper.commit();
+      utimesSync(join(folder, key), at, at);
+      await cache.close();
+      return key;
+    };
+    const [a, b, c] = [await fill('a', 1), await fill('b', 2), await fill('c', 3)];
+    const cache = await FrameCache.open({ folder, maxBytes: 3 * 1032 });
+    const found = await cache.find(a);
+    assert.ok(found !== null);
+    const parts: Buffer[] = [];
+    for await (const part of found) parts.push(part);
+    assert.deepEqual(Buffer.concat(parts), Buffer.alloc(1000, 'a'));
+    await cache.close();
+    const d = await fill('d', 4);
+    assert.deepEqual(kept(folder).sort(), [a, c, d].sort());
+    assert.equal(b.length, 64);
+  });
+
+  it('forgets what a killed run has left, and is whole after it', async (t) => {
+    const { root, cache, build } = place(t);
+    const base = join(import.meta.dirname, '../../..');
+    const script = `
+      const { NativeTree } = await import('${base}/src/fanotify-ts/tree.ts');
+      const { planAll } = await import('${base}/test/image/support.ts');
+      const { exportImage } = await import('${base}/src/image/export.ts');
+      const tree = NativeTree.open(${JSON.stringify(root)});
+      const plan = await planAll(${JSON.stringify(root)}, tree);
+      await exportImage({ plan, tree, output: '/dev/null', compress: { method: 'zstd', level: 1 },
+        frameCache: { folder: ${JSON.stringify(cache)}, maxBytes: 1e9 },
+        onProgress: () => process.kill(process.pid, 'SIGKILL') });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    const [, signal] = await new Promise<[unknown, string | null]>((resolve) =>
+      child.on('close', (code, how) => resolve([code, how])),
+    );
+    assert.equal(signal, 'SIGKILL');
+    const old = join(cache, `.${'0'.repeat(32)}.partial`);
+    writeFileSync(old, 'half a frame');
+    utimesSync(old, 1, 1);
+    const { image } = await build();
+    assert.ok(image.equals((await build({ cached: false })).image));
+    assert.equal(readdirSync(cache).includes(`.${'0'.repeat(32)}.partial`), false);
+  });
+
+  it('of others is refused before anything is made', { skip: lacks('root') }, async (t) => {
+    const { root, cache, build } = place(t);
+    const refused = (code: string) =>
+      assert.rejects(build(), (error) => error instanceof TraceError && error.code === code);
+    mkdirSync(cache);
+    for (const mode of [0o770, 0o707, 0o1777]) {
+      chmodSync(cache, mode);
+      await refused('frame-cache-unsafe');
+    }
+    chmodSync(cache, 0o755);
+    chownSync(cache, 65_534, 65_534);
+    await refused('frame-cache-unsafe');
+    chownSync(cache, 0, 0);
+    await build();
+    renameSync(cache, `${cache}-was`);
+    put(cache, 'a file');
+    await refused('frame-cache-failed');
+    assert.ok(root);
+  });
+
+  it('that cannot take a frame does not fail the image', { skip: lacks('root') }, async (t) => {
+    const { cache, build } = place(t);
+    mkdirSync(cache, { mode: 0o700 });
+    const opened = await FrameCache.open({ folder: cache, maxBytes: 1 });
+    const key = opened.key(Buffer.alloc(32), 'x');
+    mkdirSync(join(cache, key));
+    const keeper = await opened.keep(key);
+    await keeper.write(Buffer.from('data'));
+    await keeper.commit();
+    assert.equal(opened.counts.failed, 1);
+    assert.equal(await opened.find(key), null);
+    await opened.close();
+    assert.deepEqual(readdirSync(cache), [key]);
+    await build({ maxBytes: 0 });
+    assert.deepEqual(readdirSync(cache), [key]);
+  });
+});
