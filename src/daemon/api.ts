@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { JsonPath } from '../common/bytes.ts';
+import { INIT_KINDS } from '../image/choices.ts';
 import { RULES } from '../image/needs/rule.ts';
 
 const path = z
@@ -36,6 +37,7 @@ export const labelRequest = z.strictObject({
 const imageChoices = z.strictObject({
   operations: z.number().int().min(1).max(0xffffffff).optional(),
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
+  init: z.enum(INIT_KINDS).optional(),
 });
 
 export const imageRequest = z.strictObject({

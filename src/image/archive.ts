@@ -49,9 +49,10 @@ export function encodeArchive(entries: readonly PlanEntry[]): EncodedArchive {
     const name = nameOf(entry);
     const start = at;
     at = header(head, at, entry, name);
-    if (entry.target !== null) {
-      entry.target.copy(head, at);
-      at += entry.target.length + paddingOf(entry.target.length);
+    const inline = inlineBody(entry);
+    if (inline !== null) {
+      inline.copy(head, at);
+      at += inline.length + paddingOf(inline.length);
     }
     if (!hasData(entry)) continue;
     const { stat } = entry;
@@ -90,8 +91,13 @@ function nameOf(entry: PlanEntry): Buffer {
   return entry.path.length === 0 ? ROOT_NAME : entry.path;
 }
 
+/** What is ready to be written: a link's target, or the content of a file that is in no tree. */
+function inlineBody(entry: PlanEntry): Buffer | null {
+  return entry.target ?? entry.content;
+}
+
 function bodyLength(entry: PlanEntry): number {
-  return entry.target?.length ?? (hasData(entry) ? entry.size : 0);
+  return inlineBody(entry)?.length ?? (hasData(entry) ? entry.size : 0);
 }
 
 type FileEntry = PlanEntry & { readonly stat: NonNullable<PlanEntry['stat']> };

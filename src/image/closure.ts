@@ -19,9 +19,9 @@ export interface DraftReason {
 /**
  * `read` ... `stat`: the session did it. `parent-of`: directory of `about`. `way-to`: a link on the
  * recorded path `about`. `symlink-to`: a link that leads to `about`. `target-of`: where the link
- * `about` leads. `device-table`, `skeleton`, `init`: what every boot needs. The rest come from the
- * rules of needs/: `interpreter-of` ... `firmware-of` of the file `about`, `named-by` it if it is a
- * configuration.
+ * `about` leads. `device-table`, `skeleton`, `init`: what every boot needs. `record`: what the image
+ * says of itself. The rest come from the rules of needs/: `interpreter-of` ... `firmware-of` of the
+ * file `about`, `named-by` it if it is a configuration.
  */
 export type ReasonKind =
   | 'read'
@@ -36,6 +36,7 @@ export type ReasonKind =
   | 'device-table'
   | 'skeleton'
   | 'init'
+  | 'record'
   | 'interpreter-of'
   | 'needed-by'
   | 'dlopened-by'
@@ -89,14 +90,26 @@ export class Closure {
     return 'in';
   }
 
-  /** Adds something that the root does not have. */
+  /** Adds something that the root does not have, or that is taken instead of what it has. */
   addNode(path: string, node: TableNode, reason: DraftReason): void {
     this.#enter({ path, stat: null, node, reasons: [reason] });
   }
 
-  /** Runs to the fixed point; the rules are offered each entry once. */
-  close(rules: readonly Rule[] = []): void {
+  /**
+   * Runs to the fixed point; again, by the same rules, after more was added. The rules are offered
+   * each entry once.
+   */
+  close(rules: readonly Rule[] = this.#rules): void {
     this.#rules = rules;
+    if (this.#leadingTo.size === 0) this.#findLinks();
+    do {
+      for (let path = this.#waiting.pop(); path !== undefined; path = this.#waiting.pop())
+        this.#follow(path);
+      for (const rule of rules) rule.settle?.();
+    } while (this.#waiting.length > 0);
+  }
+
+  #findLinks(): void {
     for (const link of this.#resolver.links()) {
       const end = this.#resolver.follow(link).path;
       if (end === null) continue;
@@ -104,11 +117,6 @@ export class Closure {
       if (others === undefined) this.#leadingTo.set(end, [link]);
       else others.push(link);
     }
-    do {
-      for (let path = this.#waiting.pop(); path !== undefined; path = this.#waiting.pop())
-        this.#follow(path);
-      for (const rule of rules) rule.settle?.();
-    } while (this.#waiting.length > 0);
   }
 
   #enter(draft: Draft): void {
@@ -124,7 +132,8 @@ export class Closure {
       if (this.add(parent, reason) === 'missing')
         this.addNode(parent, { path: parent, type: 'directory', mode: 0o755 }, reason);
     }
-    if (this.#resolver.target(path) !== undefined) {
+    const isOurs = this.drafts.get(path)?.node != null;
+    if (!isOurs && this.#resolver.target(path) !== undefined) {
       const { path: end, through } = this.#resolver.follow(path);
       // A link that is in only because of its target is no reason for the target.
       const follower = this.drafts.get(path)?.reasons.every(({ kind }) => kind === 'symlink-to');

@@ -5,13 +5,17 @@
  */
 import { compareBytes } from '../common/bytes.ts';
 import { archiveLength } from './archive.ts';
+import { AttributeReader } from './attributes.ts';
+import { carryAttributes } from './carried-attributes.ts';
 import { Closure, type ReasonKind } from './closure.ts';
-import { findNotCarried, toEntries } from './entries.ts';
+import { toEntries } from './entries.ts';
+import { addInit } from './init.ts';
 import { makeNeeds } from './needs/needs.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
+import { addSentinel, inArchiveOrder } from './records.ts';
 import { Resolver, toBytes } from './resolve.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
-import { addInit, addTable } from './skeleton.ts';
+import { addTable } from './skeleton.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
 
 export type * from './plan-types.ts';
@@ -39,12 +43,16 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   closure.add('', { kind: 'skeleton', about: null });
   addTable({ nodes: mountPoints, kind: 'skeleton', resolver, closure, problems });
   addTable({ nodes: devices, kind: 'device-table', resolver, closure, problems });
-  addInit(resolver, closure, problems);
+  const init = addInit({ asked: options.init, tree, resolver, closure, problems });
+  // The root's own /init would not look at it.
+  if (init !== 'own') addSentinel({ closure, resolver, problems });
   const needs = makeNeeds({ tree, resolver, closure, without: options.without ?? [] });
   closure.close(needs.rules);
+  const reader = new AttributeReader(tree, problems);
+  const attributes = carryAttributes({ init, reader, resolver, closure, problems });
   problems.push(...needs.problems());
 
-  const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const drafts = inArchiveOrder(closure.drafts.values());
   const entries = toEntries({ drafts, tree, mountPoints, mtimeMax: options.mtimeMax });
   for (const path of resolver.mounted())
     problems.push({
@@ -52,7 +60,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
       message: `something is mounted on /${toBytes(path).toString()} of the root`,
       hint: 'what the root has there cannot be seen; unmount it and export again',
     });
-  const notCarried = findNotCarried(drafts, closure, tree, problems);
+  const notCarried = reader.lost(drafts, closure);
   const countsByReason: Partial<Record<ReasonKind, number>> = {};
   let contentBytes = 0;
   for (const entry of entries) {
@@ -66,6 +74,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     drift: drift.sort(byPath),
     leftOut: leftOut.sort(byPath),
     notCarried: notCarried.sort(byPath),
+    attributes,
     problems,
     countsByReason,
     contentBytes,

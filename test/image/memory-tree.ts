@@ -89,6 +89,11 @@ export class MemoryTree implements Tree {
     return this.#nodes.get(path.toString('latin1'))?.attributes ?? [];
   }
 
+  /** Its own name, backwards. */
+  attribute(_path: Buffer, name: string): Buffer {
+    return bytes([...name].reverse().join(''));
+  }
+
   symlinks(): Promise<TreeLink[]> {
     return Promise.resolve(
       [...this.#nodes]

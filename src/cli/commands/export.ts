@@ -5,8 +5,9 @@ import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
 import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
-import type { ImageChoices } from '../../image/choices.ts';
+import { type ImageChoices, INIT_KINDS } from '../../image/choices.ts';
 import { RULES } from '../../image/needs/rule.ts';
+import { initKind } from '../init-kind.ts';
 import { bitsOf } from '../operations.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
@@ -21,6 +22,7 @@ interface ExportOptions {
   readonly tree?: string;
   readonly ops?: string;
   readonly without?: string;
+  readonly init?: string;
 }
 
 export const registerExport: Register = (program, context) => {
@@ -31,6 +33,7 @@ export const registerExport: Register = (program, context) => {
     .option('--accept-loss', 'build also from sessions with loss, or that began with the client up')
     .option('--ops <list>', `only what one of these was done to (${OPERATIONS.join(',')})`)
     .option('--without <list>', `add nothing by these rules (${RULES.join(',')})`)
+    .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, given: Partial<ExportOptions>, command: Command) => {
       const options = { ...given, output: required(given.output, '-o <file>') };
@@ -51,6 +54,10 @@ export const registerExport: Register = (program, context) => {
       output.line(
         `${options.output}: ${report.entries} entries, ${size(report.bytes)}, of ${report.expression}`,
       );
+      if (report.attributes?.restored === true)
+        output.line(
+          `its /init sets ${report.attributes.count} attributes of ${report.attributes.entries} entries`,
+        );
     });
 };
 
@@ -86,10 +93,15 @@ async function throughDaemon(
 }
 
 /** Throws what is wrong with an option before anything is read. */
-function choicesOf({ ops, without }: Pick<ExportOptions, 'ops' | 'without'>): ImageChoices {
+function choicesOf({
+  ops,
+  without,
+  init,
+}: Pick<ExportOptions, 'ops' | 'without' | 'init'>): ImageChoices {
   return {
     ...(ops !== undefined && { operations: bitsOf(ops) }),
     ...(without !== undefined && { without: rulesOf(without) }),
+    ...(init !== undefined && { init: initKind(init) }),
   };
 }
 
@@ -97,9 +109,16 @@ function warn(output: Output, report: ImageReport): void {
   for (const { message, hint } of report.problems) output.warn(message, hint);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
     output.warn(`${drifted.length} recorded objects ${what} since the session, ${first(drifted)}`);
+  const { attributes } = report;
+  if (attributes?.restored === false)
+    output.warn(
+      `${attributes.count} attributes (capabilities, ACLs) of ${attributes.entries} entries are in ` +
+        `${attributes.file} of the image, and nothing sets them at boot`,
+      `there: cd / && setfattr -h --restore=${attributes.file}; or a generated --init, with setfattr in the root`,
+    );
   if (report.not_carried.length > 0)
     output.warn(
-      `${report.not_carried.length} things that newc can't carry (capabilities, ACLs, sockets), ` +
+      `${report.not_carried.length} things that no image can carry (sockets, attributes of one file system), ` +
         `${first(report.not_carried)}: ${report.not_carried[0]?.what ?? ''}`,
     );
   if (report.open.length > 0)
