@@ -30,8 +30,9 @@ mount_nfs() {
 		done </proc/net/pnp
 	fi
 	[ -n "$server" ] || rescue 'nfsroot= names no server, and ip= brought none'
-	# addr= is what mount.nfs would look up: the root may not have that program.
-	mount -t nfs -o "$access,nolock,addr=$server$options" "$server:$from" "$NEW_ROOT" ||
+	# By the kernel alone (-i), as it mounts its own NFS root: mount.nfs is not in every root, and
+	# addr= is what it would look up. NFSv3 unless the options have vers=.
+	mount -i -t nfs -o "$access,nolock,addr=$server$options" "$server:$from" "$NEW_ROOT" ||
 		rescue "$server:$from cannot be mounted: is the network up (ip=, a driver in the kernel), is it exported?"
 }
 

@@ -31,13 +31,11 @@ export interface Programs {
 }
 
 const NEW_ROOT = ['switch_root', 'readlink', 'sleep'];
-/** mount.nfs and mount.nfs4 are mount's own helpers; the kernel can do without. */
-const NFS_HELPERS = ['mount.nfs', 'mount.nfs4'];
 
 export const INIT_PROGRAMS: Readonly<Record<GeneratedInit, Programs>> = {
   exec: { needed: ['mount', 'mkdir'], useful: ['ln'] },
-  rambox: { needed: ['mount', 'mkdir', ...NEW_ROOT], useful: ['ln', ...NFS_HELPERS] },
-  preboot: { needed: ['mount', 'mkdir', ...NEW_ROOT], useful: ['ln', ...NFS_HELPERS] },
+  rambox: { needed: ['mount', 'mkdir', ...NEW_ROOT], useful: ['ln'] },
+  preboot: { needed: ['mount', 'mkdir', ...NEW_ROOT], useful: ['ln'] },
 };
 
 /** Where the scripts look, in their order; relative to the root. */
