@@ -89,9 +89,9 @@ export class MemoryTree implements Tree {
     return this.#nodes.get(path.toString('latin1'))?.attributes ?? [];
   }
 
-  /** Its own name, backwards. */
+  /** Made of its name. */
   attribute(_path: Buffer, name: string): Buffer {
-    return bytes([...name].reverse().join(''));
+    return bytes(`value of ${name}`);
   }
 
   symlinks(): Promise<TreeLink[]> {
