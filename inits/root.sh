@@ -31,8 +31,9 @@ mount_nfs() {
 	fi
 	[ -n "$server" ] || rescue 'nfsroot= names no server, and ip= brought none'
 	# By the kernel alone (-i), as it mounts its own NFS root: mount.nfs is not in every root, and
-	# addr= is what it would look up. NFSv3 unless the options have vers=.
-	mount -i -t nfs -o "$access,nolock,addr=$server$options" "$server:$from" "$NEW_ROOT" ||
+	# addr= is what it would look up. NFSv3 unless the options have vers=; without proto= the kernel
+	# would ask mountd by UDP, which many servers do not answer.
+	mount -i -t nfs -o "$access,nolock,proto=tcp,addr=$server$options" "$server:$from" "$NEW_ROOT" ||
 		rescue "$server:$from cannot be mounted: is the network up (ip=, a driver in the kernel), is it exported?"
 }
 
