@@ -1,5 +1,5 @@
 /**
- * Runs the /init of an unpacked image as PID 1, in mount and PID namespaces of its own, with a
+ * Runs the /init of an unpacked image as PID 1, in mount, PID and network namespaces of its own, with a
  * command line of its own in /proc/cmdline. Owns roots whose programs are this machine's.
  */
 import { spawnSync } from 'node:child_process';
@@ -14,7 +14,19 @@ import { DEVICE_NODES, MOUNT_POINTS } from '../../src/image/tables.ts';
 import { planAll, put, run } from './support.ts';
 
 /** What busybox does in a root that has nothing else. */
-const APPLETS = ['sh', 'mount', 'mkdir', 'ln', 'cat', 'sleep', 'readlink', 'switch_root'];
+const APPLETS = [
+  'sh',
+  'mount',
+  'mkdir',
+  'ln',
+  'cat',
+  'sleep',
+  'readlink',
+  'switch_root',
+  'modprobe',
+  'ip',
+  'ls',
+];
 
 /** Told by the root's /sbin/init: who it is and what it has. */
 const REPORT = `#!/bin/sh

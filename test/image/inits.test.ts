@@ -164,3 +164,39 @@ describe('rambox', able, () => {
     }
   });
 });
+
+describe('preboot', able, () => {
+  it('does what /config says, word for word, and goes on to root=', async (t) => {
+    const made = await image(t, 'preboot', (root) => {
+      put(
+        join(root, 'config'),
+        '# ours\nMODULES=\'nope $(touch /evil) *\'\nAOE_IFACES="lo no0"\nLINK_SETTLE=0\n' +
+          'DISCOVER_SETTLE=soon\nDISCOVER_SETTLE=0\ntouch /evil\nTAIL=1',
+      );
+    });
+    const said = runInit({
+      image: made,
+      words: 'root=x rootfstype=tmpfs',
+      before: 'mkdir dev/etherd; : >dev/etherd/discover',
+      typed: 'echo "told: $(cat /dev/etherd/discover)"; ls /; ip link show lo\n',
+    });
+    for (const module of ['nope', '\\$\\(touch', '/evil\\)', '\\*'])
+      assert.match(said, new RegExp(`^init: module ${module} cannot be loaded`, 'm'));
+    assert.match(said, /^init: interface no0 cannot be brought up/m);
+    assert.match(said, /^init: \/config: DISCOVER_SETTLE=soon is not a number of seconds/m);
+    assert.match(said, /^init: \/config: not understood: touch \/evil/m);
+    assert.match(said, /^init: \/config: not understood: TAIL=1/m);
+    assert.match(said, /^init: x has no executable \/sbin\/init/m);
+    assert.match(said, /^told: 1$/m);
+    assert.match(said, /lo: <LOOPBACK,UP,/);
+    assert.doesNotMatch(said, /^evil$/m);
+  });
+
+  it('says when there is nothing to go by', async (t) => {
+    const made = await image(t, 'preboot');
+    const said = runInit({ image: made, typed: 'echo I am $$\n' });
+    assert.match(said, /^init: no \/config here/m);
+    assert.match(said, /^init: no root= on the kernel/m);
+    assert.match(said, /^I am 1$/m);
+  });
+});
