@@ -70,6 +70,7 @@ Napi::Function TreeBinding::Define(Napi::Env env) {
                          InstanceMethod("list", &TreeBinding::List),
                          InstanceMethod("read", &TreeBinding::Read),
                          InstanceMethod("attributes", &TreeBinding::Attributes),
+                         InstanceMethod("attribute", &TreeBinding::Attribute),
                          InstanceMethod("symlinks", &TreeBinding::Symlinks),
                      });
 }
@@ -183,17 +184,22 @@ Napi::Value TreeBinding::Read(const Napi::CallbackInfo& info) {
   return Napi::Buffer<char>::Copy(info.Env(), data.get(), done);
 }
 
+// A path for the calls on extended attributes; empty, with errno, if there is none.
+// They have no -at variant before Linux 6.13 and the f- ones refuse O_PATH: go through our own
+// descriptor of the parent; only the last component is looked up, and the l- ones do not follow it.
+std::string TreeBinding::WayTo(const std::string& path) {
+  std::string name;
+  const int parent = tree_.Parent(path, &name);
+  if (parent < 0) return {};
+  return "/proc/self/fd/" + std::to_string(parent) + "/" + (name.empty() ? "." : name);
+}
+
 // attributes(path) -> the names of its extended attributes, each ended by a NUL, or undefined for
 // none: nearly every file, and a Buffer costs as much as the system call.
 Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
-  std::string name;
-  const int parent = tree_.Parent(path, &name);
-  if (parent < 0) return Throw(info.Env(), errno, "openat2", path);
-  // There is no listxattrat before Linux 6.13 and flistxattr refuses O_PATH: go through our own
-  // descriptor of the parent; only the last component is looked up, and it is not followed.
-  const std::string way =
-      "/proc/self/fd/" + std::to_string(parent) + "/" + (name.empty() ? "." : name);
+  const std::string way = WayTo(path);
+  if (way.empty()) return Throw(info.Env(), errno, "openat2", path);
   char names[4096];
   ssize_t length = llistxattr(way.c_str(), names, sizeof names);
   if (length == 0 || (length < 0 && errno == ENOTSUP)) return info.Env().Undefined();
@@ -203,6 +209,20 @@ Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
   length = llistxattr(way.c_str(), &many[0], many.size());
   if (length < 0) return Throw(info.Env(), errno, "llistxattr", path);
   return Napi::Buffer<char>::Copy(info.Env(), many.data(), static_cast<size_t>(length));
+}
+
+// attribute(path, name) -> the bytes of one, or undefined if it is there no more. The kernel lets
+// none be longer than XATTR_SIZE_MAX (64 KiB); a file system that does is an error (ERANGE).
+Napi::Value TreeBinding::Attribute(const Napi::CallbackInfo& info) {
+  const std::string path = PathOf(info[0]);
+  const std::string name = PathOf(info[1]);
+  const std::string way = WayTo(path);
+  if (way.empty()) return Throw(info.Env(), errno, "openat2", path);
+  const std::unique_ptr<char[]> value(new char[XATTR_SIZE_MAX]);
+  const ssize_t length = lgetxattr(way.c_str(), name.c_str(), value.get(), XATTR_SIZE_MAX);
+  if (length < 0 && errno == ENODATA) return info.Env().Undefined();
+  if (length < 0) return Throw(info.Env(), errno, "lgetxattr", path);
+  return Napi::Buffer<char>::Copy(info.Env(), value.get(), static_cast<size_t>(length));
 }
 
 Napi::Value TreeBinding::Symlinks(const Napi::CallbackInfo& info) {

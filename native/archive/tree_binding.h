@@ -3,6 +3,8 @@
 #pragma once
 #include <napi.h>
 
+#include <string>
+
 #include "archive/root_tree.h"
 
 class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
@@ -20,7 +22,10 @@ class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
   Napi::Value List(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
   Napi::Value Attributes(const Napi::CallbackInfo& info);
+  Napi::Value Attribute(const Napi::CallbackInfo& info);
   Napi::Value Symlinks(const Napi::CallbackInfo& info);
+
+  std::string WayTo(const std::string& path);
 
   RootTree tree_;
 };

@@ -5,7 +5,12 @@
 import { z } from 'zod';
 import type { JsonPath } from '../common/bytes.ts';
 import { RULES } from '../image/needs/rule.ts';
-import { COMPRESSION_METHODS, DRIFT_POLICIES, IMAGE_FORMATS } from '../image/choices.ts';
+import {
+  COMPRESSION_METHODS,
+  DRIFT_POLICIES,
+  IMAGE_FORMATS,
+  INIT_KINDS,
+} from '../image/choices.ts';
 import { MAX_GLOB } from '../image/rules/glob.ts';
 import { MAX_RULES } from '../image/rules/parse-rules.ts';
 
@@ -67,6 +72,7 @@ const imageChoices = z.strictObject({
   owners: idChanges.optional(),
   groups: idChanges.optional(),
   allRoot: z.boolean().optional(),
+  init: z.enum(INIT_KINDS).optional(),
 });
 
 export const imageRequest = z.strictObject({

@@ -26,6 +26,14 @@ export interface ImageReport {
   /** Sessions that were still open: they may grow. */
   readonly open: readonly string[];
   readonly drift: readonly (JsonPath & { readonly what: string })[];
+  /** Extended attributes that are in a file of the image; null if no entry has any. */
+  readonly attributes: {
+    readonly count: number;
+    readonly entries: number;
+    readonly file: string;
+    /** The image's /init sets them. */
+    readonly restored: boolean;
+  } | null;
   readonly not_carried: readonly (JsonPath & { readonly what: string })[];
   readonly left_out: readonly (JsonPath & { readonly why: string })[];
   /** What each rule did. */
@@ -76,6 +84,10 @@ export function imageReport({ set, plan, choices, result }: BuiltImage): ImageRe
     partial: set.partial.map(nameOf),
     open: set.open.map(nameOf),
     drift: plan.drift.map(({ path, what }) => ({ ...jsonPath(path), what })),
+    attributes: plan.attributes && {
+      ...plan.attributes,
+      file: `/${plan.attributes.file.toString()}`,
+    },
     not_carried: plan.notCarried.map(({ path, what }) => ({ ...jsonPath(path), what })),
     left_out: plan.leftOut.map(({ path, why }) => ({ ...jsonPath(path), why })),
     rules: plan.rules.map(({ include, glob, files, bytes, kept }) => ({

@@ -56,6 +56,7 @@ export interface RootTreeHandle {
   list(path: Buffer): Buffer;
   read(path: Buffer, offset: number, length: number): Buffer;
   attributes(path: Buffer): Buffer | undefined;
+  attribute(path: Buffer, name: Buffer): Buffer | undefined;
   symlinks(): Promise<Buffer>;
 }
 
@@ -167,6 +168,12 @@ export class NativeTree {
       : splitNul(flat)
           .map((name) => name.toString('latin1'))
           .sort();
+  }
+
+  /** The value of one extended attribute, up to 64 KiB; null if it is not there. */
+  attribute(path: Buffer, name: string): Buffer | null {
+    const read = () => this.handle.attribute(path, Buffer.from(name, 'latin1')) ?? null;
+    return this.#call('read an attribute of', path, read);
   }
 
   /**

@@ -5,13 +5,16 @@
 import { TraceError } from '../common/errors.ts';
 import { ARCHIVE_FILE_FIELDS, type ArchiveContent } from '../fanotify-ts/archive-content.ts';
 import {
+  CHECKSUM_START,
   CpioFieldError,
   HEADER_BYTES,
   headerLength,
   NEWC,
+  NEWC_CRC,
   paddingOf,
   trailer,
   trailerLength,
+  writeDigits,
   writeHeader,
 } from './cpio.ts';
 import type { PlanEntry } from './plan-types.ts';
@@ -53,9 +56,12 @@ export function encodeArchive(
     const name = nameOf(entry);
     const start = at;
     at = header(head, at, entry, { name, magic });
-    if (entry.target !== null) {
-      entry.target.copy(head, at);
-      at += entry.target.length + paddingOf(entry.target.length);
+    const inline = inlineBody(entry);
+    if (inline !== null) {
+      inline.copy(head, at);
+      if (magic === NEWC_CRC && entry.content !== null)
+        writeDigits(head, start + CHECKSUM_START, sumOf(inline));
+      at += inline.length + paddingOf(inline.length);
     }
     if (!hasData(entry)) continue;
     const { stat } = entry;
@@ -97,8 +103,20 @@ function nameOf(entry: PlanEntry): Buffer {
   return entry.path.length === 0 ? ROOT_NAME : entry.path;
 }
 
+/** What is ready to be written: a link's target, or the content of a file that is in no tree. */
+function inlineBody(entry: PlanEntry): Buffer | null {
+  return entry.target ?? entry.content;
+}
+
+/** Of the checksum variant: all bytes added up. */
+function sumOf(bytes: Buffer): number {
+  let sum = 0;
+  for (const byte of bytes) sum = (sum + byte) >>> 0;
+  return sum;
+}
+
 function bodyLength(entry: PlanEntry): number {
-  return entry.target?.length ?? (hasData(entry) ? entry.size : 0);
+  return inlineBody(entry)?.length ?? (hasData(entry) ? entry.size : 0);
 }
 
 type FileEntry = PlanEntry & { readonly stat: NonNullable<PlanEntry['stat']> };

@@ -21,6 +21,7 @@ export interface DraftReason {
  * recorded path `about`. `symlink-to`: a link that leads to `about`. `target-of`: where the link
  * `about` leads. `rule`: a person's rule with the pattern `about` adds it. `device-table`,
  * `skeleton`, `init`: what every boot needs, and with `skeleton` asked for every directory and link.
+ * `record`: what the image says of itself.
  * The rest come from the rules of needs/: `interpreter-of` ... `firmware-of` of the file `about`,
  * `named-by` it if it is a configuration.
  */
@@ -38,6 +39,7 @@ export type ReasonKind =
   | 'device-table'
   | 'skeleton'
   | 'init'
+  | 'record'
   | 'interpreter-of'
   | 'needed-by'
   | 'dlopened-by'
@@ -78,6 +80,15 @@ export class Closure {
 
   /** Adds one path that has no link on its way. An excluded one comes in only as a parent. */
   add(path: string, reason: DraftReason): AddResult {
+    return this.#add(path, reason, true);
+  }
+
+  /** The same, but nothing follows from it. */
+  place(path: string, reason: DraftReason): AddResult {
+    return this.#add(path, reason, false);
+  }
+
+  #add(path: string, reason: DraftReason, follow: boolean): AddResult {
     const known = this.drafts.get(path);
     if (known !== undefined) {
       // The first child says enough about a directory; /usr/lib would carry thousands.
@@ -92,25 +103,24 @@ export class Closure {
       this.sockets.add(path);
       return 'left-out';
     }
-    this.#enter({ path, stat, node: null, reasons: [reason] });
+    this.drafts.set(path, { path, stat, node: null, reasons: [reason] });
+    if (follow) this.#waiting.push(path);
     return 'in';
   }
 
-  /** Adds something that the root does not have. */
+  /** Adds something that the root does not have, or that is taken instead of what it has. */
   addNode(path: string, node: TableNode, reason: DraftReason): void {
-    this.#enter({ path, stat: null, node, reasons: [reason] });
+    this.drafts.set(path, { path, stat: null, node, reasons: [reason] });
+    this.#waiting.push(path);
   }
 
-  /** Runs to the fixed point; the rules are offered each entry once. */
-  close(rules: readonly Rule[] = []): void {
+  /**
+   * Runs to the fixed point; again, by the same rules, after more was added. The rules are offered
+   * each entry once.
+   */
+  close(rules: readonly Rule[] = this.#rules): void {
     this.#rules = rules;
-    for (const link of this.#resolver.links()) {
-      const end = this.#resolver.follow(link).path;
-      if (end === null) continue;
-      const others = this.#leadingTo.get(end);
-      if (others === undefined) this.#leadingTo.set(end, [link]);
-      else others.push(link);
-    }
+    if (this.#leadingTo.size === 0) this.#findLinks();
     do {
       for (let path = this.#waiting.pop(); path !== undefined; path = this.#waiting.pop())
         this.#follow(path);
@@ -118,9 +128,14 @@ export class Closure {
     } while (this.#waiting.length > 0);
   }
 
-  #enter(draft: Draft): void {
-    this.drafts.set(draft.path, draft);
-    this.#waiting.push(draft.path);
+  #findLinks(): void {
+    for (const link of this.#resolver.links()) {
+      const end = this.#resolver.follow(link).path;
+      if (end === null) continue;
+      const others = this.#leadingTo.get(end);
+      if (others === undefined) this.#leadingTo.set(end, [link]);
+      else others.push(link);
+    }
   }
 
   #follow(path: string): void {
@@ -131,7 +146,8 @@ export class Closure {
       if (this.add(parent, reason) === 'missing')
         this.addNode(parent, { path: parent, type: 'directory', mode: 0o755 }, reason);
     }
-    if (this.#resolver.target(path) !== undefined) {
+    const isOurs = this.drafts.get(path)?.node != null;
+    if (!isOurs && this.#resolver.target(path) !== undefined) {
       const { path: end, through } = this.#resolver.follow(path);
       // A link that is in only because of its target is no reason for the target.
       const follower = this.drafts.get(path)?.reasons.every(({ kind }) => kind === 'symlink-to');

@@ -1,11 +1,11 @@
 /**
- * Turns a closed set of paths into the entries of an image. Owns their times, modes and what the
- * format loses. Must not choose what is in.
+ * Turns a closed set of paths into the entries of an image. Owns their times and modes. Must not
+ * choose what is in.
  */
-import type { Closure, Draft } from './closure.ts';
+import type { Draft } from './closure.ts';
 import { numberEntries } from './numbering.ts';
 import type { OwnerChange } from './owners.ts';
-import type { NotCarried, PlanEntry, Problem } from './plan-types.ts';
+import type { PlanEntry } from './plan-types.ts';
 import { toBytes } from './resolve.ts';
 import type { TableNode } from './tables.ts';
 import type { Tree } from './tree.ts';
@@ -43,6 +43,7 @@ export function toEntries({
         : node?.target === undefined
           ? tree.readlink(path)
           : Buffer.from(node.target);
+    const content = node?.content ?? null;
     // Of a mount point that is in use now, the mode is another file system's.
     const own = stat?.foreign === true ? (modes.get(draft.path) ?? stat.mode) : stat?.mode;
     const number = numbers.get(draft.path);
@@ -51,7 +52,7 @@ export function toEntries({
       type,
       mode: own ?? node?.mode ?? 0o755,
       ...owner({ uid: stat?.uid ?? 0, gid: stat?.gid ?? 0 }),
-      size: target?.length ?? (type === 'file' ? (stat?.size ?? 0) : 0),
+      size: target?.length ?? (type === 'file' ? (content?.length ?? stat?.size ?? 0) : 0),
       // The root's own time changes whenever anything is put beside its directories, a recorder's
       // passing probe included, and nothing reads it.
       mtime: draft.path === '' ? 0 : Math.max(0, Math.min(stat?.mtime ?? 0, latest)),
@@ -63,6 +64,7 @@ export function toEntries({
       rdevMinor:
         type === 'character' || type === 'block' ? (stat?.rdevMinor ?? node?.minor ?? 0) : 0,
       target,
+      content,
       reasons: draft.reasons.map((reason) => ({
         kind: reason.kind,
         about: reason.about === null ? null : toBytes(reason.about),
@@ -70,36 +72,4 @@ export function toEntries({
       stat,
     };
   });
-}
-
-/** Attributes that newc has no room for and that a boot can miss. */
-export function findNotCarried(
-  drafts: readonly Draft[],
-  closure: Closure,
-  tree: Tree,
-  problems: Problem[],
-): NotCarried[] {
-  const rows: NotCarried[] = [...closure.sockets].map((path) => ({
-    path: toBytes(path),
-    what: 'socket',
-  }));
-  for (const { path, stat } of drafts) {
-    if (stat === null) continue;
-    let names: string[];
-    try {
-      names = tree.attributes(toBytes(path));
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'not-in-root') throw error;
-      problems.push({
-        code: 'attributes-unknown',
-        message: `extended attributes cannot be listed here (first: /${path})`,
-        hint: 'mount /proc where this runs to have capabilities and ACLs reported',
-      });
-      break;
-    }
-    // trusted.* shows to root alone and is the file system's own (overlayfs).
-    for (const what of names)
-      if (!what.startsWith('trusted.')) rows.push({ path: toBytes(path), what });
-  }
-  return rows;
 }

@@ -64,6 +64,8 @@ export interface PlanEntry {
   readonly rdevMajor: number;
   readonly rdevMinor: number;
   readonly target: Buffer | null;
+  /** Content of a file that is in no tree; null for all others. */
+  readonly content: Buffer | null;
   /** The first is the strongest; counts go by it. */
   readonly reasons: readonly Reason[];
   /** The tree's own words; null for what a table gave. */
@@ -101,8 +103,19 @@ export interface RuleEffect {
 
 export interface NotCarried {
   readonly path: Buffer;
-  /** The extended attribute's name, or `socket`. */
+  /** The name of an extended attribute that only its file system knows, or `socket`. */
   readonly what: string;
+}
+
+/** Extended attributes that are in the image, in a file of their own. */
+export interface CarriedAttributes {
+  /** Attributes, and entries that have any. */
+  readonly count: number;
+  readonly entries: number;
+  /** Where in the image. */
+  readonly file: Buffer;
+  /** The generated /init sets them; else a person has to. */
+  readonly restored: boolean;
 }
 
 export interface Problem {
@@ -112,11 +125,16 @@ export interface Problem {
 }
 
 export interface ImagePlan {
-  /** In bytewise order of the paths, so parents come first. */
+  /**
+   * In bytewise order of the paths, so parents come first; but for the file that is last to tell
+   * that all was unpacked, where there is one.
+   */
   readonly entries: readonly PlanEntry[];
   readonly drift: readonly Drift[];
   readonly leftOut: readonly LeftOut[];
   readonly notCarried: readonly NotCarried[];
+  /** Null where no entry has any. */
+  readonly attributes: CarriedAttributes | null;
   readonly problems: readonly Problem[];
   /** In the order given. */
   readonly rules: readonly RuleEffect[];

@@ -5,18 +5,22 @@
  */
 import { compareBytes } from '../common/bytes.ts';
 import { archiveLength } from './archive.ts';
+import { AttributeReader } from './attributes.ts';
+import { addRestorer, carryAttributes } from './carried-attributes.ts';
 import { Closure, type ReasonKind } from './closure.ts';
-import { findNotCarried, toEntries } from './entries.ts';
+import { toEntries } from './entries.ts';
+import { addInit } from './init.ts';
 import { makeNeeds } from './needs/needs.ts';
 import { ownerChange, setIdProblems } from './owners.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
+import { addSentinel, inArchiveOrder } from './records.ts';
 import { Resolver, toBytes } from './resolve.ts';
 import { Barrier } from './rules/barrier.ts';
 import { includeByRules } from './rules/include.ts';
 import { Rules } from './rules/rules.ts';
 import { addWholeSkeleton } from './rules/whole-skeleton.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
-import { addInit, addTable } from './skeleton.ts';
+import { addTable } from './skeleton.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
 
 export type * from './plan-types.ts';
@@ -51,14 +55,20 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   closure.add('', { kind: 'skeleton', about: null });
   addTable({ nodes: mountPoints, kind: 'skeleton', resolver, closure, problems });
   addTable({ nodes: devices, kind: 'device-table', resolver, closure, problems });
-  addInit(resolver, closure, problems);
+  const init = addInit({ asked: options.init, tree, resolver, closure, problems });
+  // The root's own /init would not look at it.
+  if (init !== 'own') addSentinel({ closure, resolver, problems });
   const needs = makeNeeds({ tree, resolver, closure, without: options.without ?? [] });
   closure.close(needs.rules);
+  const reader = new AttributeReader(tree, problems);
+  const skeleton = options.skeleton === true;
+  const restored = addRestorer({ init, reader, resolver, closure, expected: skeleton });
+  if (skeleton) addWholeSkeleton({ rules, tree, resolver, closure });
+  const attributes = carryAttributes({ restored, reader, resolver, closure, problems });
   problems.push(...needs.problems());
-  if (options.skeleton === true) addWholeSkeleton({ rules, tree, resolver, closure });
   const effects = barrier.settle({ closure, resolver, leftOut, problems });
 
-  const drafts = [...closure.drafts.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const drafts = inArchiveOrder(closure.drafts.values());
   const { mtimeMax } = options;
   const owner = ownerChange(options);
   const entries = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
@@ -69,7 +79,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
       message: `something is mounted on /${toBytes(path).toString()} of the root`,
       hint: 'what the root has there cannot be seen; unmount it and export again',
     });
-  const notCarried = findNotCarried(drafts, closure, tree, problems);
+  const notCarried = reader.lost(drafts, closure);
   const countsByReason: Partial<Record<ReasonKind, number>> = {};
   let contentBytes = 0;
   for (const entry of entries) {
@@ -83,6 +93,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     drift: drift.sort(byPath),
     leftOut: leftOut.sort(byPath),
     notCarried: notCarried.sort(byPath),
+    attributes,
     problems,
     rules: effects,
     countsByReason,

@@ -5,11 +5,13 @@
 
 export interface TableNode {
   readonly path: string;
-  readonly type: 'character' | 'directory' | 'symlink';
+  readonly type: 'character' | 'directory' | 'symlink' | 'file';
   readonly mode: number;
   readonly major?: number;
   readonly minor?: number;
   readonly target?: string;
+  /** Of a file: it is in no tree, so it comes along with the archive's own bytes. */
+  readonly content?: Buffer;
 }
 
 const character = (path: string, major: number, minor: number, mode: number): TableNode => ({

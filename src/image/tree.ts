@@ -19,6 +19,8 @@ export interface Tree {
   read(path: Buffer, offset: number, length: number): Buffer;
   /** Names of extended attributes. */
   attributes(path: Buffer): string[];
+  /** The value of one of them; null if it is there no more. */
+  attribute(path: Buffer, name: string): Buffer | null;
   /** Every symbolic link of the root, in bytewise order of the paths. */
   symlinks(): Promise<readonly TreeLink[]>;
 }

@@ -89,6 +89,11 @@ export class MemoryTree implements Tree {
     return this.#nodes.get(path.toString('latin1'))?.attributes ?? [];
   }
 
+  /** Made of its name. */
+  attribute(_path: Buffer, name: string): Buffer {
+    return bytes(`value of ${name}`);
+  }
+
   symlinks(): Promise<TreeLink[]> {
     return Promise.resolve(
       [...this.#nodes]

@@ -9,11 +9,13 @@ import { RULES } from '../../image/needs/rule.ts';
 import {
   DRIFT_POLICIES,
   IMAGE_FORMATS,
+  INIT_KINDS,
   type DriftPolicy,
   type ImageChoices,
   type ImageRule,
 } from '../../image/choices.ts';
 import { imageRulesOf, ruleArgument } from '../image-rules.ts';
+import { initKind } from '../init-kind.ts';
 import { bitsOf } from '../operations.ts';
 import { cacheOf, outputChoices, type OutputOptions } from '../output-options.ts';
 import type { Register } from '../commands.ts';
@@ -38,6 +40,7 @@ interface ExportOptions extends OutputOptions {
   readonly onDrift?: DriftPolicy;
   readonly since?: string;
   readonly until?: string;
+  readonly init?: string;
 }
 
 export const registerExport: Register = (program, context) => {
@@ -76,6 +79,7 @@ export const registerExport: Register = (program, context) => {
     .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
+    .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
       const options = { ...partly, given, output: required(partly.output, '-o <file>') };
@@ -105,6 +109,10 @@ export const registerExport: Register = (program, context) => {
       output.line(
         `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );
+      if (report.attributes?.restored === true)
+        output.line(
+          `its /init sets ${report.attributes.count} attributes of ${report.attributes.entries} entries`,
+        );
     });
 };
 
@@ -146,6 +154,7 @@ function choicesOf(
   {
     ops,
     without,
+    init,
     given,
     rules: file,
     skeleton,
@@ -161,6 +170,7 @@ function choicesOf(
   return {
     ...(ops !== undefined && { operations: bitsOf(ops) }),
     ...(without !== undefined && { without: rulesOf(without) }),
+    ...(init !== undefined && { init: initKind(init) }),
     ...(rules.length > 0 && { rules }),
     skeleton,
     strict,
@@ -201,9 +211,16 @@ function warn(output: Output, report: ImageReport): void {
     );
   if (damaged > 0)
     output.warn(`${damaged} kept frames were damaged and made again`, 'check the disk they are on');
+  const { attributes } = report;
+  if (attributes?.restored === false)
+    output.warn(
+      `${attributes.count} attributes (capabilities, ACLs) of ${attributes.entries} entries are in ` +
+        `${attributes.file} of the image, and nothing sets them at boot`,
+      `there: cd / && setfattr -h --restore=${attributes.file}; or a generated --init, with setfattr in the root`,
+    );
   if (report.not_carried.length > 0)
     output.warn(
-      `${report.not_carried.length} things that newc can't carry (capabilities, ACLs, sockets), ` +
+      `${report.not_carried.length} things that no image can carry (sockets, attributes of one file system), ` +
         `${first(report.not_carried)}: ${report.not_carried[0]?.what ?? ''}`,
     );
   if (report.open.length > 0)

@@ -78,6 +78,8 @@ async function hashFiles({
   let start = 0;
   for (const entry of entries) {
     const end = start + recordLength(entry);
+    if (entry.content !== null)
+      hashes.set(entry, createHash('sha256').update(entry.content).digest('hex'));
     if (hasData(entry)) {
       const name = entry.path.length === 0 ? 1 : entry.path.length;
       const from = start + headerLength(name);

@@ -16,7 +16,7 @@ export interface BarrierOptions {
 }
 
 /** What every boot needs stays: a mount point under /tmp/** must remain one, and /init be there. */
-const NEEDED: ReadonlySet<ReasonKind> = new Set(['skeleton', 'device-table', 'init']);
+const NEEDED: ReadonlySet<ReasonKind> = new Set(['skeleton', 'device-table', 'init', 'record']);
 
 export class Barrier {
   readonly rules: Rules;

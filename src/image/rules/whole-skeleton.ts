@@ -23,7 +23,7 @@ export function addWholeSkeleton({ tree, resolver, closure, rules }: WholeSkelet
       rules.count(rule, path);
       return false;
     }
-    return closure.add(path, { kind: 'skeleton', about: null }) === 'in';
+    return closure.place(path, { kind: 'skeleton', about: null }) === 'in';
   };
   const waiting = [''];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {

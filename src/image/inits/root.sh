@@ -1,0 +1,85 @@
+
+# Mounting root= and going there, for the inits that do.
+
+NEW_ROOT=/newroot
+
+# mount_root: mounts what the command line names on $NEW_ROOT.
+mount_root() {
+	[ -n "$root" ] || [ -z "$nfsroot" ] || root=/dev/nfs
+	[ -n "$root" ] || rescue "no root= on the kernel's command line"
+	mkdir -p "$NEW_ROOT" || rescue "$NEW_ROOT cannot be made"
+	case $root in
+		/dev/nfs | nfs) mount_nfs ;;
+		*) mount_device ;;
+	esac
+}
+
+# nfsroot=[SERVER:]DIRECTORY[,OPTIONS], as Documentation/admin-guide/nfs/nfsroot.rst has it.
+mount_nfs() {
+	from=${nfsroot%%,*}
+	options=${nfsroot#"$from"}
+	server=
+	case $from in
+		*:*) server=${from%%:*} from=${from#*:} ;;
+	esac
+	[ -n "$from" ] || rescue 'nfsroot= names no directory: nfsroot=SERVER:DIRECTORY'
+	if [ -z "$server" ] && [ -r /proc/net/pnp ]; then
+		# What ip=dhcp learned.
+		while read -r word value _; do
+			[ "$word" != bootserver ] || server=$value
+		done </proc/net/pnp
+	fi
+	[ -n "$server" ] || rescue 'nfsroot= names no server, and ip= brought none'
+	# By the kernel alone (-i), as it mounts its own NFS root: mount.nfs is not in every root, and
+	# addr= is what it would look up. NFSv3 unless the options have vers=; without proto= the kernel
+	# would ask mountd by UDP, which many servers do not answer.
+	mount -i -t nfs -o "$access,nolock,proto=tcp,addr=$server$options" "$server:$from" "$NEW_ROOT" ||
+		rescue "$server:$from cannot be mounted: is the network up (ip=, a driver in the kernel), is it exported?"
+}
+
+mount_device() {
+	case $root in
+		/*)
+			# Devices come up while this runs.
+			left=${rootdelay:-10}
+			while [ ! -b "$root" ] && [ "$left" -gt 0 ]; do
+				sleep 1
+				left=$((left - 1))
+			done
+			[ -b "$root" ] || rescue "$root (root=) is not there as a block device; is its driver in the kernel?"
+			;;
+	esac
+	if [ -n "$rootfstype" ]; then set -- -t "$rootfstype"; else set --; fi
+	mount "$@" -o "$access${rootflags:+,$rootflags}" "$root" "$NEW_ROOT" ||
+		rescue "$root (root=) cannot be mounted${rootfstype:+ as $rootfstype}"
+}
+
+# real_init: where $init leads within the new root, whose absolute links start there.
+real_init() {
+	real=$init
+	left=40
+	while [ -L "$NEW_ROOT$real" ] && [ "$left" -gt 0 ]; do
+		to=$(readlink "$NEW_ROOT$real") || break
+		case $to in
+			/*) real=$to ;;
+			*) real=${real%/*}/$to ;;
+		esac
+		left=$((left - 1))
+	done
+}
+
+# run_new_init ARGUMENT...: those that the kernel gave to this script.
+run_new_init() {
+	real_init
+	[ -f "$NEW_ROOT$real" ] && [ -x "$NEW_ROOT$real" ] ||
+		rescue "$root has no executable $init; it is mounted on $NEW_ROOT"
+	# Before /proc, which tells what is mounted.
+	for one in dev sys proc; do
+		if mounted "/$one" && [ -d "$NEW_ROOT/$one" ]; then
+			mount -o move "/$one" "$NEW_ROOT/$one" || say "/$one stays behind"
+		fi
+	done
+	trap 'rescue "switch_root to $init failed (status $?); the new root is on $NEW_ROOT"' EXIT
+	exec switch_root "$NEW_ROOT" "$init" "$@"
+	exit
+}
