@@ -34,6 +34,8 @@ class Worker : public Napi::AsyncWorker {
   void OnOK() override {
     const ArchiveJob& job = state_->job;
     state_->head.Reset();
+    // So that the root can be unmounted now, and not when the job is collected.
+    state_->tree.Close();
     if (job.failure == ArchiveFailure::kNone) {
       deferred_.Resolve(Napi::Number::New(Env(), static_cast<double>(job.written.load())));
       return;

@@ -75,8 +75,7 @@ describe('attributes of an image', able, () => {
     fillRoot(root);
   });
   after(() => {
-    // Lazily: an archive's job keeps the root open until it is collected.
-    run('umount', ['--lazy', join(folder, 'mounted')]);
+    run('umount', [join(folder, 'mounted')]);
     rmSync(folder, { recursive: true, force: true });
   });
 
