@@ -101,7 +101,11 @@ export class CommitQueue {
         this.#claimedUs = atUs;
         this.#remove(0);
       } catch (error) {
-        if (error instanceof TraceError) throw error;
+        if (error instanceof TraceError) {
+          // Only now: a batch over the bound is none of the memory's matter if the store takes it.
+          for (let at = 0; this.full && at < this.#waiting.length; at += 1) this.#dropAccesses(at);
+          throw error;
+        }
         this.#divide(next.batch, error as Error);
       }
     }
@@ -118,7 +122,6 @@ export class CommitQueue {
     const bytes = bytesOfBatch(batch);
     this.#waiting.push({ batch, bytes });
     this.#bytes += bytes;
-    for (let at = 0; this.full && at < this.#waiting.length; at += 1) this.#dropAccesses(at);
   }
 
   #remove(at: number): void {

@@ -46,6 +46,19 @@ describe('CommitQueue', () => {
     assert.equal(queue.waiting, 0);
   });
 
+  test('a batch over the bound is nothing to drop while the store takes it', () => {
+    const store = new FailingStore();
+    const queue = new CommitQueue({ store, limitBytes: 2000 });
+    queue.commit(batch(1, 100));
+    assert.equal(store.taken[0]?.accesses?.length, 100);
+    assert.equal(queue.hasLosses, false);
+    store.refuse = full;
+    assert.throws(() => queue.commit(batch(2, 100)), full);
+    store.refuse = null;
+    queue.commit({ atUs: 3 });
+    assert.equal(queue.takeLosses(same)[0]?.count, 100);
+  });
+
   test('what it had to drop is a loss of the sessions it was of; sessions and names are kept', () => {
     const store = new FailingStore();
     const queue = new CommitQueue({ store, limitBytes: 5000 });
