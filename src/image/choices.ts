@@ -54,6 +54,7 @@ export const IMAGE_FORMATS = [
   'list0',
   'gen-init-cpio',
   'manifest',
+  'cyclonedx',
 ] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 

@@ -16,10 +16,13 @@ import { cutFrames } from './compress/cut-frames.ts';
 import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
 import { usualThreads, writeFrames } from './compress/write-frames.ts';
 import { NEWC, NEWC_CRC } from './cpio.ts';
+import { formatCycloneDx } from './formats/cyclonedx.ts';
 import { formatGenInitCpio } from './formats/gen-init-cpio.ts';
 import { formatManifest, type ImageOrigin } from './formats/manifest.ts';
 import { unpackerProblems } from './kernel-config.ts';
 import { formatList } from './list.ts';
+import type { PackagesFound } from './packages/find-packages.ts';
+import { packagesOf } from './packages/packages-of.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
 
@@ -34,8 +37,10 @@ export interface ExportOptions {
   /** Frames that are compressed at once; no reason for other bytes. */
   readonly threads?: number | undefined;
   readonly frameCache?: FrameCacheChoice | undefined;
-  /** For a manifest. */
+  /** For a manifest and a bill of materials. */
   readonly origin?: ImageOrigin | undefined;
+  /** For a bill of materials; looked for without it. */
+  readonly packages?: PackagesFound | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the archive written so far, and of how many. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
@@ -236,6 +241,17 @@ async function* text(
       const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
       try {
         yield* formatManifest({ entries, window, origin });
+      } finally {
+        window.close();
+      }
+      return;
+    }
+    case 'cyclonedx': {
+      const { packages = await packagesOf(entries, tree) } = options;
+      const archive = encodeArchive(entries);
+      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      try {
+        yield* formatCycloneDx({ entries, window, origin, packages });
       } finally {
         window.close();
       }

@@ -2,12 +2,10 @@
  * A manifest: what is in an image, with hashes and reasons, as JSON. Owns its shape (docs/json.md).
  * Nothing of when or where it was made is in it, so that the same image has the same manifest.
  */
-import { createHash } from 'node:crypto';
 import { jsonPath } from '../../common/bytes.ts';
 import type { ArchiveWindow } from '../../fanotify-ts/archive-window.ts';
-import { hasData, recordLength } from '../archive.ts';
-import { headerLength } from '../cpio.ts';
 import type { PlanEntry } from '../plan-types.ts';
+import { dataHolders, hashFiles } from './hash-files.ts';
 
 /** Where an image is from. */
 export interface ImageOrigin {
@@ -23,17 +21,12 @@ export interface ManifestOptions {
   readonly origin: ImageOrigin | null;
 }
 
-const PIECE = 4 << 20;
-const NOTHING = createHash('sha256').digest('hex');
-
 /** One entry a line. Reads every file, each once, and throws as the window does. */
 export async function* formatManifest(options: ManifestOptions): AsyncGenerator<Buffer> {
   const { entries, origin } = options;
   // First of all, because a name without data tells the hash of a later one.
-  const hashes = await hashFiles(options);
-  const data = new Map<number, PlanEntry>();
-  for (const entry of entries)
-    if (entry.type === 'file' && entry.nlink > 1 && entry.carriesData) data.set(entry.inode, entry);
+  const hashOf = await hashFiles(options);
+  const data = dataHolders(entries);
   const head = {
     manifest: 1,
     program: 'nfsroot-trace',
@@ -52,7 +45,7 @@ export async function* formatManifest(options: ManifestOptions): AsyncGenerator<
       gid: entry.gid,
       size: entry.size,
       mtime: entry.mtime,
-      sha256: entry.type === 'file' ? (hashes.get(source) ?? NOTHING) : null,
+      sha256: entry.type === 'file' ? hashOf(entry) : null,
       target: entry.target === null ? null : jsonPath(entry.target),
       device:
         entry.type === 'character' || entry.type === 'block'
@@ -67,28 +60,4 @@ export async function* formatManifest(options: ManifestOptions): AsyncGenerator<
     yield Buffer.from(index + 1 < entries.length ? `${line},\n` : `${line}\n`);
   }
   yield Buffer.from(']}\n');
-}
-
-/** SHA-256 of each file that has data, through the archive's own safe reading. */
-async function hashFiles({
-  entries,
-  window,
-}: ManifestOptions): Promise<ReadonlyMap<PlanEntry, string>> {
-  const hashes = new Map<PlanEntry, string>();
-  let start = 0;
-  for (const entry of entries) {
-    const end = start + recordLength(entry);
-    if (entry.content !== null)
-      hashes.set(entry, createHash('sha256').update(entry.content).digest('hex'));
-    if (hasData(entry)) {
-      const name = entry.path.length === 0 ? 1 : entry.path.length;
-      const from = start + headerLength(name);
-      const hash = createHash('sha256');
-      for (let at = 0; at < entry.size; at += PIECE)
-        hash.update(await window.read(from + at, Math.min(PIECE, entry.size - at)));
-      hashes.set(entry, hash.digest('hex'));
-    }
-    start = end;
-  }
-  return hashes;
 }

@@ -84,7 +84,7 @@ describe('list and list0', () => {
   it('are not compressed', async (t) => {
     const { tree, plan, folder } = await scene(t);
     const compress = { method: 'zstd', level: 1 } as const;
-    for (const format of ['list', 'list0', 'gen-init-cpio', 'manifest'] as const)
+    for (const format of ['list', 'list0', 'gen-init-cpio', 'manifest', 'cyclonedx'] as const)
       await assert.rejects(
         exportImage({ tree, plan, output: join(folder, 'x'), format, compress }),
         (error) => error instanceof TraceError && error.code === 'not-compressed',
@@ -259,5 +259,117 @@ describe('a manifest', () => {
     const text = await write({ folder, root, tree, plan: await planAll(root, tree) }, 'manifest');
     const { entries } = JSON.parse(text.toString()) as Manifest;
     assert.equal(entries[1]?.sha256, sha256(content));
+  });
+});
+
+describe('a bill of materials', () => {
+  interface Bom {
+    readonly components: readonly {
+      readonly type: string;
+      readonly 'bom-ref': string;
+      readonly name: string;
+      readonly version?: string;
+      readonly purl?: string;
+      readonly licenses?: readonly { readonly license: { readonly name: string } }[];
+      readonly hashes?: readonly { readonly alg: string; readonly content: string }[];
+      readonly properties?: readonly { readonly name: string; readonly value: string }[];
+    }[];
+    readonly metadata: { readonly properties?: readonly { readonly value: string }[] };
+  }
+  const STANZA = 'Status: install ok installed\nArchitecture: all\nVersion: 1:2+3\n';
+
+  async function bomScene(t: TestContext): Promise<Scene> {
+    const folder = temporaryFolder(t);
+    const root = join(folder, 'root');
+    makeTree(root);
+    put(join(root, 'etc/os-release'), 'ID=debian\nVERSION_ID="12"\n');
+    const status = ['tool', 'hard', 'elsewhere'].map((name) => `Package: ${name}\n${STANZA}`);
+    put(join(root, 'var/lib/dpkg/status'), status.join('\n'));
+    put(join(root, 'var/lib/dpkg/info/tool.list'), '/.\n/bin\n/bin/tool\n/etc\n/etc/a\n');
+    put(join(root, 'var/lib/dpkg/info/hard.list'), '/lib/hard1\n');
+    put(join(root, 'var/lib/dpkg/info/elsewhere.list'), '/usr/not/in/it\n');
+    const musl = 'P:musl\nV:1.2.5-r1\nA:x86_64\nL:MIT\nF:etc\nR:ab\n';
+    put(join(root, 'lib/apk/db/installed'), musl);
+    put(join(root, 'var/lib/rpm/Packages'), 'rpm');
+    const tree = openTree(t, root);
+    return { folder, root, tree, plan: await planAll(root, tree) };
+  }
+
+  it('has the packages that are in the image, and all other files with their hashes', async (t) => {
+    const made = await bomScene(t);
+    const { components, metadata } = JSON.parse((await write(made, 'cyclonedx')).toString()) as Bom;
+    const refs = components.map((one) => one['bom-ref']);
+    assert.equal(new Set(refs).size, refs.length);
+    assert.deepEqual(
+      components
+        .filter(({ type }) => type !== 'file')
+        .map(({ type, name, version, purl, licenses }) => [
+          type,
+          name,
+          version,
+          purl,
+          licenses?.[0]?.license.name,
+        ]),
+      [
+        ['operating-system', 'debian', '12', undefined, undefined],
+        [
+          'library',
+          'musl',
+          '1.2.5-r1',
+          'pkg:apk/debian/musl@1.2.5-r1?arch=x86_64&distro=debian-12',
+          'MIT',
+        ],
+        [
+          'library',
+          'hard',
+          '1:2+3',
+          'pkg:deb/debian/hard@1:2%2B3?arch=all&distro=debian-12',
+          undefined,
+        ],
+        [
+          'application',
+          'tool',
+          '1:2+3',
+          'pkg:deb/debian/tool@1:2%2B3?arch=all&distro=debian-12',
+          undefined,
+        ],
+      ],
+    );
+    const tool = components.find(({ name }) => name === 'tool');
+    assert.deepEqual(tool?.properties, [
+      { name: 'nfsroot-trace:entries', value: '2' },
+      { name: 'nfsroot-trace:bytes', value: '300002' },
+    ]);
+    assert.match(metadata.properties?.at(-1)?.value ?? '', /^\/var\/lib\/rpm\/Packages: .* rpm/);
+    const files = components.filter(({ type }) => type === 'file');
+    const owned = new Set(['usr/bin/tool', 'etc/a', 'etc/ab', 'usr/lib/hard1']);
+    const expected = made.plan.entries.filter(
+      ({ type, path }) => type === 'file' && !owned.has(path.toString()),
+    );
+    assert.equal(files.length, expected.length);
+    for (const [index, { name, hashes, properties }] of files.entries()) {
+      const path = expected[index]?.path ?? Buffer.alloc(0);
+      const base64 = properties?.find((one) => one.name === 'nfsroot-trace:path-base64')?.value;
+      if (base64 === undefined) assert.equal(name, `/${path.toString()}`);
+      else assert.ok(Buffer.from(base64, 'base64').equals(path));
+      const content = readFileSync(Buffer.concat([Buffer.from(`${made.root}/`), path]));
+      assert.deepEqual(hashes, [{ alg: 'SHA-256', content: sha256(content) }]);
+    }
+  });
+
+  it('is the same again, and names neither a time nor the root', async (t) => {
+    const made = await bomScene(t);
+    const first = await write(made, 'cyclonedx');
+    assert.ok((await write(made, 'cyclonedx')).equals(first));
+    assert.equal(first.includes(made.folder), false);
+    assert.doesNotMatch(first.toString(), /timestamp|serialNumber/);
+  });
+
+  it('reads no file of a package, and none that changed', async (t) => {
+    const made = await bomScene(t);
+    writeFileSync(join(made.root, 'etc/a'), 'other');
+    await write(made, 'cyclonedx');
+    writeFileSync(join(made.root, 'etc/abc'), 'other');
+    await assert.rejects(write(made, 'cyclonedx'), { code: 'drift' });
   });
 });
