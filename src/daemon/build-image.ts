@@ -7,8 +7,11 @@ import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
-import { planImage, type ImagePlan } from '../image/plan.ts';
+import { planImage, type ImagePlan, type SessionFile } from '../image/plan.ts';
+import type { PackagesFound } from '../image/packages/find-packages.ts';
+import { packagesOf } from '../image/packages/packages-of.ts';
 import { refusePlan } from '../image/refusal.ts';
+import { type ImageSizes, weighImage } from '../image/sizes/weigh.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
@@ -26,6 +29,8 @@ export interface ImageRequest {
 
 export interface PlannedImage {
   readonly set: SessionSet;
+  /** What the plan was made of. */
+  readonly files: readonly SessionFile[];
   readonly plan: ImagePlan;
   readonly tree: NativeTree;
 }
@@ -41,16 +46,21 @@ export async function withPlan<T>(
   const mounts = request.store.mounts(set.root);
   const tree = NativeTree.open(request.tree ?? set.root, { mounts });
   try {
-    const plan = await planImage({ ...choices, files: namedFiles(set.objects), tree });
-    return await use({ set, plan, tree });
+    const files = namedFiles(set.objects);
+    const plan = await planImage({ ...choices, files, tree });
+    return await use({ set, files, plan, tree });
   } finally {
     tree.close();
   }
 }
 
-export type BuiltImage = Omit<PlannedImage, 'tree'> & {
+export type BuiltImage = Omit<PlannedImage, 'tree' | 'files'> & {
   readonly choices: ImageChoices;
   readonly result: ExportResult;
+  /** Only when something that was asked for tells of them. */
+  readonly packages?: PackagesFound | undefined;
+  /** Only when it was to be weighed. */
+  readonly sizes?: ImageSizes | undefined;
 };
 
 export interface BuildRequest extends ImageRequest {
@@ -59,18 +69,42 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** Say what the image is made of, too. */
+  readonly weigh?: boolean;
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
   const { choices, output, version, frameCache } = request;
   const { format, compress } = choices;
-  return withPlan(request, async ({ set, plan, tree }) => {
+  return withPlan(request, async ({ set, files, plan, tree }) => {
     refusePlan(plan, choices);
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
     const origin = { expression: set.expression, sessions, version };
-    const result = await exportImage({ plan, tree, output, format, compress, frameCache, origin });
-    return { set, plan, choices, result };
+    // First, so that what cannot be read leaves the old image as it is.
+    const told = await describeImage(request, { files, plan, tree });
+    const { packages } = told;
+    const result = await exportImage({
+      plan,
+      tree,
+      output,
+      format,
+      compress,
+      frameCache,
+      origin,
+      packages,
+    });
+    return { set, plan, choices, result, ...told };
   });
+}
+
+/** What else than the image itself was asked for. */
+async function describeImage(
+  { choices, weigh = false }: BuildRequest,
+  planned: Pick<PlannedImage, 'files' | 'plan' | 'tree'>,
+): Promise<Pick<BuiltImage, 'packages' | 'sizes'>> {
+  if (!weigh && choices.format !== 'cyclonedx') return {};
+  const packages = await packagesOf(planned.plan.entries, planned.tree);
+  return weigh ? { packages, sizes: await weighImage({ ...planned, packages }) } : { packages };
 }
 
 /** A session that may lack something must not look like one that does not. */

@@ -3,6 +3,7 @@
  * (docs/json.md) and the first line of the daemon's answer.
  */
 import { jsonPath, type JsonPath } from '../common/bytes.ts';
+import { unreadProblems } from '../image/packages/find-packages.ts';
 import type { BuiltImage } from './build-image.ts';
 
 export interface ImageReport {
@@ -68,7 +69,7 @@ export interface CompressionReport {
   } | null;
 }
 
-export function imageReport({ set, plan, choices, result }: BuiltImage): ImageReport {
+export function imageReport({ set, plan, choices, result, packages }: BuiltImage): ImageReport {
   return {
     expression: set.expression,
     since: set.since,
@@ -96,9 +97,11 @@ export function imageReport({ set, plan, choices, result }: BuiltImage): ImageRe
       bytes,
       kept: kept.map(jsonPath),
     })),
-    problems: [...plan.problems, ...(result.frames?.problems ?? [])].map(
-      ({ code, message, hint }) => ({ code, message, hint }),
-    ),
+    problems: [
+      ...plan.problems,
+      ...(result.frames?.problems ?? []),
+      ...(packages === undefined ? [] : unreadProblems(packages)),
+    ].map(({ code, message, hint }) => ({ code, message, hint })),
   };
 }
 

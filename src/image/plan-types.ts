@@ -16,6 +16,8 @@ export interface SessionFile {
   readonly created?: boolean;
   /** As the recorder first saw it; what differs now is drift. */
   readonly seen?: SeenFile;
+  /** What reads moved, again what is read again; absent where nobody knows. No matter of plans. */
+  readonly bytesRead?: number;
 }
 
 export interface SeenFile {

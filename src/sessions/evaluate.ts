@@ -86,6 +86,8 @@ export interface NamedFile {
   readonly created: boolean;
   /** Absent when it had gone before it could be looked at. `mtime` in whole seconds. */
   readonly seen?: Seen;
+  /** What READs moved, again what is read again; absent where that is not known by itself. */
+  readonly bytesRead?: number;
 }
 
 export interface Seen {
@@ -105,9 +107,19 @@ export function namedFiles(objects: readonly FileAccessRow[]): NamedFile[] {
   const rows: NamedFile[] = [];
   for (const { names, operations, created, ...row } of objects) {
     const seen = seenOf(row);
-    for (const path of names) rows.push({ path, operations, created, ...(seen && { seen }) });
+    const bytesRead = bytesReadOf(operations, row.bytes);
+    const known = { ...(seen && { seen }), ...(bytesRead !== undefined && { bytesRead }) };
+    for (const path of names) rows.push({ path, operations, created, ...known });
   }
   return rows.sort((a, b) => compareBytes(a.path, b.path));
+}
+
+const READ = operationBit('read');
+const WRITE = operationBit('write');
+
+/** Bytes of reads and writes are one sum; and no witness but the NFS server's counts any. */
+function bytesReadOf(operations: number, bytes: number): number | undefined {
+  return (operations & READ) !== 0 && (operations & WRITE) === 0 && bytes > 0 ? bytes : undefined;
 }
 
 function seenOf({

@@ -139,6 +139,8 @@ describe('json.md', () => {
       same('export', await sandbox.json(doubtful));
       const manifest = ['export', SESSIONS.whole, '--format', 'manifest', '-o', '-'];
       same('manifest', JSON.parse((await sandbox.ok(manifest)).text));
+      await sandbox.ok(['export', SESSIONS.whole, '-o', 'x', '--report', sandbox.at('x.json')]);
+      same('report', JSON.parse(readFileSync(sandbox.at('x.json'), 'utf8')));
       const compressed = [
         'export',
         '2+3',

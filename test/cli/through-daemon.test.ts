@@ -103,6 +103,11 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
       nobody,
     );
     await sandbox.fails(
+      ['export', SESSIONS.whole, '-o', `${folder}/x`, '--report', `${folder}/x.html`],
+      { code: 64, message: /the daemon builds this image/, hint: /as root/ },
+      nobody,
+    );
+    await sandbox.fails(
       ['export', SESSIONS.whole, '-o', `${folder}/x`, '--format', 'gen-init-cpio'],
       { code: 65, message: /gen_init_cpio/, hint: /newc/ },
       nobody,

@@ -201,21 +201,33 @@ test('one row a name for the image, in bytewise order', () => {
       operations: READ,
       created: false,
       seen: { type: 'directory', size: 1, mtime: -1, ...owner },
+      bytesRead: 1,
     },
-    { path: Buffer.from('a'), operations: READ, created: false },
+    { path: Buffer.from('a'), operations: READ, created: false, bytesRead: 1 },
     {
       path: Buffer.from('b'),
       operations: READ,
       created: true,
       seen: { type: 'file', size: 1, mtime: 1, ...owner },
+      bytesRead: 1,
     },
     {
       path: Buffer.from('z'),
       operations: READ,
       created: true,
       seen: { type: 'file', size: 1, mtime: 1, ...owner },
+      bytesRead: 1,
     },
   ]);
+});
+
+test('bytes of reads are known only where nothing else is among them', () => {
+  const bytesOf = (fields: Partial<FileAccessRow>) =>
+    namedFiles([row(1, { names: [Buffer.from('a')], ...fields })])[0]?.bytesRead;
+  assert.equal(bytesOf({ bytes: 4096 }), 4096);
+  assert.equal(bytesOf({ bytes: 0 }), undefined);
+  assert.equal(bytesOf({ bytes: 4096, operations: LOOKUP }), undefined);
+  assert.equal(bytesOf({ bytes: 4096, operations: READ | operationBit('write') }), undefined);
 });
 
 test('objects are counted by operation', () => {

@@ -23,6 +23,8 @@ import type { Context } from '../context.ts';
 import { required } from '../required.ts';
 import { rulesOf } from '../rules.ts';
 import { size, type Output } from '../output.ts';
+import { sizeReport } from '../size-report/size-report.ts';
+import { checkReport, writeReport } from '../size-report/write-report.ts';
 import { version } from '../version.ts';
 import { writeOutput } from '../write-output.ts';
 
@@ -41,6 +43,7 @@ interface ExportOptions extends OutputOptions {
   readonly since?: string;
   readonly until?: string;
   readonly init?: string;
+  readonly report?: string;
 }
 
 export const registerExport: Register = (program, context) => {
@@ -80,6 +83,7 @@ export const registerExport: Register = (program, context) => {
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
     .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
+    .option('--report <file>', 'what the image is made of: .json, .html, else text; - shows it')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
       const options = { ...partly, given, output: required(partly.output, '-o <file>') };
@@ -92,12 +96,21 @@ export const registerExport: Register = (program, context) => {
           hint: 'write the image to a file with -o, or leave --json out',
           exit: 'usage',
         });
+      const { report: path } = options;
+      if (path !== undefined) checkReport({ path, image: options.output, output });
       const asked = process.geteuid?.() !== 0 && options.tree === undefined && here.ownDatabase;
       if (asked && options.frameCache !== undefined)
         throw new TraceError({
           code: 'no-frame-cache',
           message: 'the daemon builds this image, and it keeps no frames in a folder of yours',
           hint: 'run it as root, or leave --frame-cache out',
+          exit: 'usage',
+        });
+      if (asked && path !== undefined)
+        throw new TraceError({
+          code: 'no-report',
+          message: 'the daemon builds this image, and it makes no reports',
+          hint: 'run it as root, or leave --report out',
           exit: 'usage',
         });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
@@ -119,22 +132,24 @@ export const registerExport: Register = (program, context) => {
 function directly(
   here: Context,
   expression: string,
-  { output, acceptLoss = false, tree, ...chosen }: ExportOptions,
+  { output, acceptLoss = false, tree, report: path, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
-  return here.withStore(async (store) =>
-    imageReport(
-      await buildImage({
-        store,
-        expression,
-        acceptLoss,
-        choices: choicesOf(chosen, output),
-        version: version(),
-        frameCache: cacheOf(chosen),
-        output: output === '-' ? 1 : output,
-        tree: tree === undefined ? undefined : Buffer.from(tree),
-      }),
-    ),
-  );
+  return here.withStore(async (store) => {
+    const built = await buildImage({
+      store,
+      expression,
+      acceptLoss,
+      choices: choicesOf(chosen, output),
+      version: version(),
+      frameCache: cacheOf(chosen),
+      output: output === '-' ? 1 : output,
+      tree: tree === undefined ? undefined : Buffer.from(tree),
+      weigh: path !== undefined,
+    });
+    if (path !== undefined)
+      await writeReport(sizeReport(built, version()), { path, image: output, output: here.output });
+    return imageReport(built);
+  });
 }
 
 /** Someone who may not read the root: the daemon builds and streams, the caller owns the file. */
@@ -163,7 +178,7 @@ function choicesOf(
     since,
     until,
     ...more
-  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree'>,
+  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree' | 'report'>,
   output: string,
 ): ImageChoices {
   const rules = imageRulesOf(given, file);

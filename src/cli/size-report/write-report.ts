@@ -1,0 +1,60 @@
+/**
+ * `trace export --report FILE`: which form the file's name asks for, and writing it. Owns what may
+ * not go together with it.
+ */
+import { resolve } from 'node:path';
+import { TraceError } from '../../common/errors.ts';
+import type { Output } from '../output.ts';
+import { writeOutput } from '../write-output.ts';
+import { htmlReport } from './html-report.ts';
+import { jsonReport } from './json-report.ts';
+import type { SizeReport } from './size-report.ts';
+import { textReport } from './text-report.ts';
+
+export interface ReportPlace {
+  /** `-` is standard output. */
+  readonly path: string;
+  /** Where the image goes. */
+  readonly image: string;
+  readonly output: Output;
+}
+
+/** Throws before anything is built. */
+export function checkReport({ path, image, output }: ReportPlace): void {
+  if (path === '-' && (image === '-' || output.json))
+    throw new TraceError({
+      code: 'two-outputs',
+      message: `--report - and ${output.json ? '--json' : '-o -'} both want standard output`,
+      hint: 'give --report a file: NAME.json, NAME.html, or any other for text',
+      exit: 'usage',
+    });
+  if (path !== '-' && image !== '-' && resolve(path) === resolve(image))
+    throw new TraceError({
+      code: 'two-outputs',
+      message: '--report and -o name the same file',
+      hint: 'give the report another name',
+      exit: 'usage',
+    });
+}
+
+export async function writeReport(report: SizeReport, where: ReportPlace): Promise<void> {
+  const { path, output } = where;
+  try {
+    await writeOutput({ output, path }, [formatted(report, path)]);
+  } catch (cause) {
+    if (!(cause instanceof TraceError) || cause.code !== 'output-not-writable') throw cause;
+    const { code, message, exit } = cause;
+    throw new TraceError({
+      code,
+      message,
+      hint: 'give another path with --report; the image itself is written',
+      exit,
+      cause,
+    });
+  }
+}
+
+function formatted(report: SizeReport, path: string): Buffer {
+  if (path.endsWith('.json')) return jsonReport(report);
+  return path.endsWith('.html') ? htmlReport(report) : textReport(report);
+}
