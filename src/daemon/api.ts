@@ -79,6 +79,8 @@ export const imageRequest = z.strictObject({
   expression: z.string().min(1).max(10_000),
   acceptLoss: z.boolean(),
   choices: imageChoices,
+  /** Say what the image is made of, too. */
+  weigh: z.boolean().optional(),
 });
 
 export type ImageRequestBody = z.infer<typeof imageRequest>;

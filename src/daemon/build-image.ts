@@ -70,7 +70,7 @@ export interface BuildRequest extends ImageRequest {
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
   /** Say what the image is made of, too. */
-  readonly weigh?: boolean;
+  readonly weigh?: boolean | undefined;
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {

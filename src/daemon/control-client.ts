@@ -4,8 +4,10 @@
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
+import type { ImageSizes } from '../image/sizes/weigh.ts';
 import { request } from './http.ts';
 import type { ImageReport } from './image-report.ts';
+import { type SizesBody, sizesOf } from './sizes-body.ts';
 import type {
   ErrorBody,
   ImageRequestBody,
@@ -20,6 +22,15 @@ import type {
 /** How long a daemon may take for its last commit. */
 const PATIENCE_MS = 60_000;
 const POLL_MS = 20;
+
+export interface BuiltElsewhere {
+  readonly report: ImageReport;
+  /** Only when they were asked for. */
+  readonly sizes: ImageSizes | undefined;
+  readonly data: AsyncIterable<Buffer>;
+}
+
+type Told = ImageReport & { readonly sizes?: SizesBody };
 
 export class ControlClient {
   readonly #socket: string;
@@ -86,9 +97,7 @@ export class ControlClient {
   }
 
   /** The image of an expression, built by the daemon: what it has to say of it, and its bytes. */
-  async image(
-    body: ImageRequestBody,
-  ): Promise<{ readonly report: ImageReport; readonly data: AsyncIterable<Buffer> }> {
+  async image(body: ImageRequestBody): Promise<BuiltElsewhere> {
     const parts = this.#parts(await this.#send('POST', '/v1/image', body));
     const line: Buffer[] = [];
     for (;;) {
@@ -98,8 +107,13 @@ export class ControlClient {
       const end = value.indexOf('\n');
       line.push(end < 0 ? value : value.subarray(0, end));
       if (end < 0) continue;
-      const report = JSON.parse(Buffer.concat(line).toString()) as ImageReport;
-      return { report, data: this.#whole(value.subarray(end + 1), parts, report.bytes) };
+      const told = JSON.parse(Buffer.concat(line).toString()) as Told;
+      const { sizes, ...report } = told;
+      return {
+        report,
+        sizes: sizes && sizesOf(sizes),
+        data: this.#whole(value.subarray(end + 1), parts, report.bytes),
+      };
     }
   }
 

@@ -28,6 +28,7 @@ import type {
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
 import { imageReport } from './image-report.ts';
+import { sizesBody } from './sizes-body.ts';
 import { WatchFeed } from './watch-feed.ts';
 
 export interface ServiceOptions {
@@ -164,7 +165,8 @@ export class Service implements ControlService {
     try {
       await rm(path);
       const built = await buildImage({ ...request, store, version, output: file.fd });
-      output.write(`${JSON.stringify(imageReport(built))}\n`);
+      const sizes = built.sizes && { sizes: sizesBody(built.sizes) };
+      output.write(`${JSON.stringify({ ...imageReport(built), ...sizes })}\n`);
       await pipeline(file.createReadStream({ start: 0, autoClose: false }), output);
     } finally {
       await file.close();

@@ -103,15 +103,22 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
       nobody,
     );
     await sandbox.fails(
-      ['export', SESSIONS.whole, '-o', `${folder}/x`, '--report', `${folder}/x.html`],
-      { code: 64, message: /the daemon builds this image/, hint: /as root/ },
-      nobody,
-    );
-    await sandbox.fails(
       ['export', SESSIONS.whole, '-o', `${folder}/x`, '--format', 'gen-init-cpio'],
       { code: 65, message: /gen_init_cpio/, hint: /newc/ },
       nobody,
     );
+  });
+
+  test('the same report of what it is made of', async () => {
+    for (const name of ['r.json', 'r.html', 'r.txt']) {
+      const lossy = ['export', SESSIONS.lossy, '--accept-loss', '--compress', 'gzip'];
+      await sandbox.ok([...lossy, '-o', sandbox.at('r'), '--report', sandbox.at(name)]);
+      const args = [...lossy, '-o', `${folder}/r`, '--report', `${folder}/${name}`];
+      const { sizes } = await sandbox.json<{ sizes?: unknown }>(args, nobody);
+      assert.equal(sizes, undefined);
+      assert.ok(readFileSync(`${folder}/${name}`).equals(readFileSync(sandbox.at(name))), name);
+      assert.equal(statSync(`${folder}/${name}`).uid, NOBODY);
+    }
   });
 
   test('the same warnings', async () => {

@@ -106,13 +106,6 @@ export const registerExport: Register = (program, context) => {
           hint: 'run it as root, or leave --frame-cache out',
           exit: 'usage',
         });
-      if (asked && path !== undefined)
-        throw new TraceError({
-          code: 'no-report',
-          message: 'the daemon builds this image, and it makes no reports',
-          hint: 'run it as root, or leave --report out',
-          exit: 'usage',
-        });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
       warn(output, report);
       if (options.output === '-') return;
@@ -146,9 +139,10 @@ function directly(
       tree: tree === undefined ? undefined : Buffer.from(tree),
       weigh: path !== undefined,
     });
+    const report = imageReport(built);
     if (path !== undefined)
-      await writeReport(sizeReport(built, version()), { path, image: output, output: here.output });
-    return imageReport(built);
+      await writeReport(sizeReport(report, built.sizes), { path, output: here.output });
+    return report;
   });
 }
 
@@ -156,11 +150,13 @@ function directly(
 async function throughDaemon(
   { client, output }: Context,
   expression: string,
-  { output: path, acceptLoss = false, ...chosen }: ExportOptions,
+  { output: path, acceptLoss = false, report: place, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, path);
-  const { report, data } = await client.image({ expression, acceptLoss, choices });
+  const asked = { expression, acceptLoss, choices, ...(place !== undefined && { weigh: true }) };
+  const { report, sizes, data } = await client.image(asked);
   await writeOutput({ output, path }, data);
+  if (place !== undefined) await writeReport(sizeReport(report, sizes), { path: place, output });
   return report;
 }
 

@@ -14,13 +14,15 @@ import { textReport } from './text-report.ts';
 export interface ReportPlace {
   /** `-` is standard output. */
   readonly path: string;
-  /** Where the image goes. */
-  readonly image: string;
   readonly output: Output;
 }
 
-/** Throws before anything is built. */
-export function checkReport({ path, image, output }: ReportPlace): void {
+/**
+ * Throws before anything is built.
+ * @param where.image where that goes
+ */
+export function checkReport(where: ReportPlace & { readonly image: string }): void {
+  const { path, image, output } = where;
   if (path === '-' && (image === '-' || output.json))
     throw new TraceError({
       code: 'two-outputs',
