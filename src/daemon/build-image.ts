@@ -7,6 +7,7 @@ import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
+import type { OuterParts } from '../image/parts/outer-parts.ts';
 import { planImage, type ImagePlan } from '../image/plan.ts';
 import { refusePlan } from '../image/refusal.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
@@ -59,16 +60,27 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** What stands around the image. */
+  readonly outer?: OuterParts | undefined;
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache } = request;
+  const { choices, output, version, frameCache, outer } = request;
   const { format, compress } = choices;
   return withPlan(request, async ({ set, plan, tree }) => {
     refusePlan(plan, choices);
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
     const origin = { expression: set.expression, sessions, version };
-    const result = await exportImage({ plan, tree, output, format, compress, frameCache, origin });
+    const result = await exportImage({
+      plan,
+      tree,
+      output,
+      format,
+      compress,
+      frameCache,
+      origin,
+      outer,
+    });
     return { set, plan, choices, result };
   });
 }

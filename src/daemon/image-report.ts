@@ -3,6 +3,7 @@
  * (docs/json.md) and the first line of the daemon's answer.
  */
 import { jsonPath, type JsonPath } from '../common/bytes.ts';
+import type { ImagePart } from '../image/parts/part.ts';
 import type { BuiltImage } from './build-image.ts';
 
 export interface ImageReport {
@@ -15,6 +16,8 @@ export interface ImageReport {
   readonly format: string;
   /** Null for what is not compressed. */
   readonly compression: CompressionReport | null;
+  /** What follows what in it; none of what is no archive. */
+  readonly parts: readonly ImagePart[];
   readonly entries: number;
   /** Bytes of file content in it. */
   readonly content_bytes: number;
@@ -76,6 +79,7 @@ export function imageReport({ set, plan, choices, result }: BuiltImage): ImageRe
     bytes: result.bytes,
     format: choices.format ?? 'newc',
     compression: compressionReport(choices, result),
+    parts: result.parts,
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
     reasons: plan.countsByReason,

@@ -20,13 +20,14 @@ import { bitsOf } from '../operations.ts';
 import { cacheOf, outputChoices, type OutputOptions } from '../output-options.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
+import { partsChoices, type PartsOptions, withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
 import { rulesOf } from '../rules.ts';
 import { size, type Output } from '../output.ts';
 import { version } from '../version.ts';
 import { writeOutput } from '../write-output.ts';
 
-interface ExportOptions extends OutputOptions {
+interface ExportOptions extends OutputOptions, PartsOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
@@ -79,6 +80,13 @@ export const registerExport: Register = (program, context) => {
     .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
+    .option('--early <file>', 'a plain archive to put before all (repeatable)', collect)
+    .option('--early-microcode', "put the root's own processor microcode there")
+    .option(
+      '--append <file>',
+      'an archive, compressed or not, to put behind all (repeatable)',
+      collect,
+    )
     .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
@@ -121,18 +129,22 @@ function directly(
   expression: string,
   { output, acceptLoss = false, tree, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
-  return here.withStore(async (store) =>
-    imageReport(
-      await buildImage({
-        store,
-        expression,
-        acceptLoss,
-        choices: choicesOf(chosen, output),
-        version: version(),
-        frameCache: cacheOf(chosen),
-        output: output === '-' ? 1 : output,
-        tree: tree === undefined ? undefined : Buffer.from(tree),
-      }),
+  const choices = choicesOf(chosen, output);
+  return withOuterParts(chosen, choices, (outer) =>
+    here.withStore(async (store) =>
+      imageReport(
+        await buildImage({
+          store,
+          expression,
+          acceptLoss,
+          choices,
+          version: version(),
+          frameCache: cacheOf(chosen),
+          outer,
+          output: output === '-' ? 1 : output,
+          tree: tree === undefined ? undefined : Buffer.from(tree),
+        }),
+      ),
     ),
   );
 }
@@ -144,9 +156,11 @@ async function throughDaemon(
   { output: path, acceptLoss = false, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, path);
-  const { report, data } = await client.image({ expression, acceptLoss, choices });
-  await writeOutput({ output, path }, data);
-  return report;
+  return withOuterParts(chosen, choices, async (outer) => {
+    const { report, data } = await client.image({ expression, acceptLoss, choices });
+    await writeOutput({ output, path }, outer?.around(data) ?? data);
+    return { ...report, ...outer?.layOut(report.parts, report.bytes) };
+  });
 }
 
 /** Throws what is wrong with an option before anything is read. */
@@ -178,6 +192,7 @@ function choicesOf(
     since,
     until,
     ...outputChoices(more, output),
+    ...partsChoices(more),
   };
 }
 
