@@ -12,10 +12,10 @@ import { makeTree, openTree, planAll, put, run, temporaryFolder } from '../suppo
 interface Files {
   readonly folder: string;
   /** Makes an archive of kernel/x86 and `name`, with these words of cpio or bsdcpio. */
-  archive(name: string, words?: readonly string[], tool?: string): string;
+  readonly archive: (name: string, words?: readonly string[], tool?: string) => string;
   /** A file beside it, made by a program from that one. */
-  packed(from: string, program: string, ...args: string[]): string;
-  file(name: string, content: Buffer): string;
+  readonly packed: (from: string, program: string, ...args: string[]) => string;
+  readonly file: (name: string, content: Buffer) => string;
 }
 
 function files(t: TestContext): Files {
