@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -103,6 +104,17 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
       { code: 77, message: /^error: cannot read /m },
       nobody,
     );
+  });
+
+  test('a command that cannot write ends at once, whatever the daemon still has to send', async () => {
+    writeFileSync(`${place.root}/big`, Buffer.alloc(30 << 20));
+    const big = ['export', SESSIONS.whole, '--include', '/big'];
+    await sandbox.fails(
+      [...big, '-o', `${folder}/none/x`],
+      { code: 73, message: /its folder does not exist/ },
+      nobody,
+    );
+    rmSync(`${place.root}/big`);
   });
 
   test('the same choices', async () => {

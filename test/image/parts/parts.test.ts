@@ -1,5 +1,6 @@
 /** Images of several parts: what may stand before and behind, where it comes to lie, what is refused. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -67,7 +68,7 @@ describe('a part that is given', () => {
   });
 
   it('is compressed only behind, and as the kernel unpacks it', async (t) => {
-    const { archive, packed } = files(t);
+    const { archive, file, packed } = files(t);
     const plain = archive('plain');
     for (const [path, method] of [
       [packed(plain, 'gzip', '-n'), 'gzip'],
@@ -81,7 +82,58 @@ describe('a part that is given', () => {
     }
     await refused(packed(plain, 'xz'), false, /is xz with a check .* would not unpack it$/);
     await refused(packed(plain, 'lz4'), false, /is not the legacy format of lz4/);
-    await refused(packed(plain, 'bzip2'), false, /no newc record but "BZh91A" at byte 0/);
+    await refused(
+      file('bzip2', Buffer.from('BZh91AY&SY')),
+      false,
+      /no newc record but "BZh91A" at byte 0/,
+    );
+  });
+
+  it('is looked at within, whatever it is compressed by', async (t) => {
+    const { archive, file, packed } = files(t);
+    const odc = archive('odc', ['-H', 'odc']);
+    const good = archive('good');
+    const cut = file('cut', readFileSync(good).subarray(0, 700));
+    for (const [program, ...args] of [
+      ['gzip', '-n'],
+      ['zstd'],
+      ['xz', '--check=crc32'],
+      ['lz4', '-l'],
+    ] as const) {
+      await refused(
+        packed(odc, program, ...args),
+        false,
+        /: no newc record but "070707" at byte 0$/,
+      );
+      await refused(packed(cut, program, ...args), false, /: data cut off at byte 700$/);
+      const whole = readFileSync(packed(good, program, ...args));
+      assert.equal(await opens(file('twice', Buffer.concat([whole, whole])), false), program);
+      const short = file('short', whole.subarray(0, -5));
+      await refused(short, false, /is not whole: |is not a whole newc archive: /);
+      const more = file('more', Buffer.concat([whole, readFileSync(good)]));
+      await refused(more, false, /is not whole: /);
+    }
+    // Nothing is left that waits for the rest to be read.
+    const other = file('other', Buffer.concat([readFileSync(odc), randomBytes(9 << 20)]));
+    for (const program of ['gzip', 'zstd', 'xz', 'lz4'])
+      await refused(
+        packed(
+          other,
+          program,
+          ...(program === 'lz4' ? ['-l'] : program === 'xz' ? ['-0', '-Cnone'] : []),
+        ),
+        false,
+        /no newc record but "070707" at byte 0$/,
+      );
+    const zstd = readFileSync(packed(good, 'zstd', '--no-check'));
+    const skippable = Buffer.from('502a4d1804000000aaaaaaaa', 'hex');
+    const inside = file('inside', Buffer.concat([zstd, skippable, zstd]));
+    await refused(inside, false, new RegExp(`no plain frame of zstd at byte ${zstd.length}$`));
+    // Frames of every form: of one byte over and over, without a size, large, for a stream.
+    const large = archive('large');
+    appendFileSync(large, Buffer.alloc(9 << 20));
+    for (const words of [['-1'], ['-19', '--no-check'], ['--no-content-size']])
+      assert.equal(await opens(packed(large, 'zstd', ...words), false), 'zstd');
   });
 
   it('is not what the kernel would skip, or stop at', async (t) => {
@@ -96,12 +148,15 @@ describe('a part that is given', () => {
       await refused(archive('bin', ['-H', 'bin']), early, /no newc record but/);
       for (const length of [50, 114, last.offset + 60, last.dataOffset + 1])
         await refused(file('cut', whole.subarray(0, length)), early, /cut off at byte/);
-      await refused(file('cut', whole.subarray(0, end)), early, /it has no end record$/);
-      await refused(file('empty', Buffer.alloc(0)), early, /an archive without a record$/);
-      await refused(file('zeros', Buffer.alloc(1 << 20)), early, /an archive without a record$/);
+      await refused(file('cut', whole.subarray(0, end)), early, /: no end record at byte \d+$/);
+      await refused(file('empty', Buffer.alloc(0)), early, /: no record at byte 0$/);
+      await refused(file('zeros', Buffer.alloc(1 << 20)), early, /: no record at byte 1048576$/);
       await refused(file('text', Buffer.from('hello\n')), early, /no newc record but "hello\\n"/);
       const zstd = readFileSync(packed(archive('whole'), 'zstd'));
-      await refused(file('mixed', Buffer.concat([whole, zstd])), early, /no newc record but/);
+      const mixed = file('mixed', Buffer.concat([whole, zstd]));
+      await refused(mixed, early, new RegExp(`no newc record but .* at byte ${whole.length}$`));
+      const odd = Buffer.concat([whole, Buffer.from('\0'), whole]);
+      await refused(file('odd', odd), early, /: record not on a multiple of 4 at byte/);
       const skippable = Buffer.concat([Buffer.from('512a4d1804000000aaaaaaaa', 'hex'), zstd]);
       await refused(file('skippable', skippable), early, /zstd with a skippable frame first/);
       const extra = Buffer.from('1f8b080400000000000003020061610300', 'hex');
