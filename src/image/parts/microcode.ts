@@ -36,7 +36,7 @@ const VENDORS: readonly Vendor[] = [
 
 /** What firmware is packed with, which the kernel takes only later. */
 const PACKED = /\.(?:xz|zst)$/;
-/** The largest of Intel's is 0.3 MB, all together are 13; it is read into memory. */
+/** Far more than there is: some 100 KB each. All of it is read into memory. */
 const MOST_FILE = 4 << 20;
 const MOST_ALL = 64 << 20;
 /** The processor wants an update at a multiple of 16 (Intel SDM 3A, 10.11); each is whole KiB. */

@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { bufferSource, readRecords } from '../../../src/image/cpio.ts';
 import { PartFile } from '../../../src/image/parts/part-file.ts';
 import type { ImagePlan } from '../../../src/image/plan.ts';
+import type { TreeStat } from '../../../src/image/tree.ts';
 import { MemoryTree, type Node } from '../memory-tree.ts';
 import { openTree, planAll, put, run, temporaryFolder } from '../support.ts';
 import { planImage } from '../../../src/image/plan.ts';
@@ -132,6 +133,23 @@ describe('--early-microcode', () => {
       problem.message,
       /^4 files .*the first is \/lib\/firmware\/amd-ucode\/microcode_amd\.bin\.zst: it does not/,
     );
+  });
+
+  it('is not made of a file that changes while it is read', async () => {
+    class Changing extends MemoryTree {
+      #read = false;
+      override read(path: Buffer, offset: number, length: number): Buffer {
+        this.#read = true;
+        return super.read(path, offset, length);
+      }
+      override lstat(path: Buffer): TreeStat | null {
+        const stat = super.lstat(path);
+        return stat && this.#read ? { ...stat, ctimeNsec: 1 } : stat;
+      }
+    }
+    const tree = new Changing({ 'lib/firmware/intel-ucode/a': intel('a') });
+    const planned = planImage({ files: [], tree, earlyMicrocode: true });
+    await assert.rejects(planned, { code: 'drift', message: /intel-ucode\/a changed while/ });
   });
 
   it('is nothing in a root that has none, which is a problem; nor without the option', async () => {
