@@ -72,6 +72,7 @@ const imageChoices = z.strictObject({
   owners: idChanges.optional(),
   groups: idChanges.optional(),
   allRoot: z.boolean().optional(),
+  earlyMicrocode: z.boolean().optional(),
   init: z.enum(INIT_KINDS).optional(),
 });
 

@@ -7,9 +7,10 @@ import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
-import { planImage, type ImagePlan, type SessionFile } from '../image/plan.ts';
 import type { PackagesFound } from '../image/packages/find-packages.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
+import type { OuterParts } from '../image/parts/outer-parts.ts';
+import { planImage, type ImagePlan, type SessionFile } from '../image/plan.ts';
 import { refusePlan } from '../image/refusal.ts';
 import { type ImageSizes, weighImage } from '../image/sizes/weigh.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
@@ -69,12 +70,14 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** What stands around the image. */
+  readonly outer?: OuterParts | undefined;
   /** Say what the image is made of, too. */
   readonly weigh?: boolean | undefined;
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache } = request;
+  const { choices, output, version, frameCache, outer } = request;
   const { format, compress } = choices;
   return withPlan(request, async ({ set, files, plan, tree }) => {
     refusePlan(plan, choices);
@@ -92,6 +95,7 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
       frameCache,
       origin,
       packages,
+      outer,
     });
     return { set, plan, choices, result, ...told };
   });

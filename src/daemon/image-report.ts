@@ -4,6 +4,7 @@
  */
 import { jsonPath, type JsonPath } from '../common/bytes.ts';
 import { unreadProblems } from '../image/packages/find-packages.ts';
+import type { ImagePart } from '../image/parts/part.ts';
 import type { BuiltImage } from './build-image.ts';
 
 export interface ImageReport {
@@ -16,6 +17,8 @@ export interface ImageReport {
   readonly format: string;
   /** Null for what is not compressed. */
   readonly compression: CompressionReport | null;
+  /** What follows what in it; none of what is no archive. */
+  readonly parts: readonly ImagePart[];
   readonly entries: number;
   /** Bytes of file content in it. */
   readonly content_bytes: number;
@@ -77,6 +80,7 @@ export function imageReport({ set, plan, choices, result, packages }: BuiltImage
     bytes: result.bytes,
     format: choices.format ?? 'newc',
     compression: compressionReport(choices, result),
+    parts: result.parts,
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
     reasons: plan.countsByReason,

@@ -35,6 +35,8 @@ export interface ImageChoices {
   readonly groups?: readonly IdChange[] | undefined;
   /** Everything belongs to root:root. */
   readonly allRoot?: boolean | undefined;
+  /** The root's processor microcode in a part of its own before the archive. */
+  readonly earlyMicrocode?: boolean | undefined;
 }
 
 export const DRIFT_POLICIES = ['fail', 'warn', 'skip'] as const;

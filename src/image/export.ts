@@ -10,7 +10,7 @@ import { writeArchive } from '../fanotify-ts/archive-writer.ts';
 import type { NativeTree } from '../fanotify-ts/tree.ts';
 import { type EncodedArchive, encodeArchive } from './archive.ts';
 import { addChecksums } from './checksums.ts';
-import type { Compression, ImageFormat } from './choices.ts';
+import type { Compression, CompressionMethod, ImageFormat } from './choices.ts';
 import { openCompressor } from './compress/compressor.ts';
 import { cutFrames } from './compress/cut-frames.ts';
 import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
@@ -23,11 +23,13 @@ import { unpackerProblems } from './kernel-config.ts';
 import { formatList } from './list.ts';
 import type { PackagesFound } from './packages/find-packages.ts';
 import { packagesOf } from './packages/packages-of.ts';
+import type { OuterParts } from './parts/outer-parts.ts';
+import { checkParts, type ImagePart, offsetAfter, type PartKind } from './parts/part.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
 
 export interface ExportOptions {
-  readonly plan: Pick<ImagePlan, 'entries'>;
+  readonly plan: Pick<ImagePlan, 'entries' | 'microcode'>;
   /** The tree that the plan was made from. */
   readonly tree: NativeTree;
   /** A path, or a descriptor to stream to (1 = stdout). */
@@ -37,6 +39,8 @@ export interface ExportOptions {
   /** Frames that are compressed at once; no reason for other bytes. */
   readonly threads?: number | undefined;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** What stands around the image; stays open. */
+  readonly outer?: OuterParts | undefined;
   /** For a manifest and a bill of materials. */
   readonly origin?: ImageOrigin | undefined;
   /** For a bill of materials; looked for without it. */
@@ -54,9 +58,13 @@ export interface FrameCacheChoice {
 export interface ExportResult {
   /** Length of what was written. */
   readonly bytes: number;
+  /** Only of archives. */
+  readonly parts: readonly ImagePart[];
   /** Only of compressed archives. */
   readonly frames?: FramesResult;
 }
+
+type Written = Omit<ExportResult, 'parts'>;
 
 export interface FramesResult {
   /** Bytes of the archive before compression. */
@@ -72,12 +80,18 @@ export interface FramesResult {
  * old file or the whole new one; a descriptor, device or fifo is streamed to. A link is followed.
  * Throws TraceErrors: `output-not-writable`, `output-full`, `output-closed`, `output-failed`,
  * `does-not-fit`, `drift`, `root-not-readable`, `root-unreadable`, `not-compressed`, `bad-level`,
- * `program-missing`, `program-failed`, `frame-cache-*`; or the signal's reason.
+ * `program-missing`, `program-failed`, `frame-cache-*`, `parts-of-no-archive`, `part-changed`; or the
+ * signal's reason.
  */
 export async function exportImage(options: ExportOptions): Promise<ExportResult> {
-  const { format = 'newc', compress, output } = options;
+  const { format = 'newc', compress, output, outer, plan } = options;
   if (format !== 'newc' && format !== 'newc-crc') {
-    if (compress === undefined) return into(output, (fd) => streamText(options, format, fd));
+    checkParts(format, outer !== undefined || plan.microcode !== null);
+    if (compress === undefined)
+      return into(output, async (fd) => ({
+        ...(await streamText(options, format, fd)),
+        parts: [],
+      }));
     throw new TraceError({
       code: 'not-compressed',
       message: `--format ${format} is not compressed`,
@@ -86,8 +100,27 @@ export async function exportImage(options: ExportOptions): Promise<ExportResult>
     });
   }
   const archive = await encoded(options, format);
-  if (compress === undefined) return into(output, (fd) => stream(options, archive, fd));
-  return compressed(options, archive, compress);
+  if (compress !== undefined) return compressed(options, archive, compress);
+  return into(output, (fd) => withParts(options, fd, () => stream(options, archive, fd)));
+}
+
+/** Writes what stands before the image, the image, and what stands behind it. */
+async function withParts(
+  options: ExportOptions,
+  fd: number,
+  writeImage: () => Promise<Written>,
+): Promise<ExportResult> {
+  const { outer, plan, compress } = options;
+  const inner: ImagePart[] = [];
+  const add = (kind: PartKind, bytes: number, compression: CompressionMethod | null = null) =>
+    inner.push({ kind, compression, offset: offsetAfter(inner), bytes });
+  for await (const piece of outer?.before() ?? []) await put(options, fd, piece);
+  if (plan.microcode !== null) add('microcode', await put(options, fd, plan.microcode));
+  const image = await writeImage();
+  add('image', image.bytes, compress?.method);
+  const bytes = offsetAfter(inner);
+  for await (const piece of outer?.after(bytes) ?? []) await put(options, fd, piece);
+  return { ...image, ...(outer?.layOut(inner, bytes) ?? { parts: inner, bytes }) };
 }
 
 function into(
@@ -127,7 +160,7 @@ async function stream(
   options: ExportOptions,
   archive: EncodedArchive,
   fd: number,
-): Promise<ExportResult> {
+): Promise<Written> {
   const { tree, signal, onProgress } = options;
   const bytes = await writeArchive({
     tree,
@@ -168,27 +201,29 @@ async function compressed(
   const cache = frameCache === undefined ? null : await FrameCache.open(frameCache);
   try {
     return await withWindow(options, archive, (source) =>
-      into(output, async (fd) => {
-        let bytes = 0;
-        await writeFrames({
-          source,
-          frames,
-          compressor,
-          cache,
-          threads,
-          signal,
-          put: async (part) => {
-            bytes += await put(options, fd, part);
-          },
-          onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
-        });
-        const end = frames.at(-1)?.end ?? 0;
-        if (end !== archive.bytes) throw wrongLength(end, archive.bytes);
-        const problems = unpackerProblems(tree, compress.method);
-        const counts = cache?.counts ?? null;
-        const { bytes: archiveBytes } = archive;
-        return { bytes, frames: { archiveBytes, count: frames.length, cache: counts, problems } };
-      }),
+      into(output, (fd) =>
+        withParts(options, fd, async () => {
+          let bytes = 0;
+          await writeFrames({
+            source,
+            frames,
+            compressor,
+            cache,
+            threads,
+            signal,
+            put: async (part) => {
+              bytes += await put(options, fd, part);
+            },
+            onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
+          });
+          const end = frames.at(-1)?.end ?? 0;
+          if (end !== archive.bytes) throw wrongLength(end, archive.bytes);
+          const problems = unpackerProblems(tree, compress.method);
+          const counts = cache?.counts ?? null;
+          const { bytes: archiveBytes } = archive;
+          return { bytes, frames: { archiveBytes, count: frames.length, cache: counts, problems } };
+        }),
+      ),
     );
   } finally {
     await cache?.close();
@@ -202,7 +237,7 @@ async function streamText(
   options: ExportOptions,
   format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
   fd: number,
-): Promise<ExportResult> {
+): Promise<Written> {
   let bytes = 0;
   let parts: Buffer[] = [];
   let waiting = 0;

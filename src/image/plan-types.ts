@@ -137,6 +137,8 @@ export interface ImagePlan {
   readonly notCarried: readonly NotCarried[];
   /** Null where no entry has any. */
   readonly attributes: CarriedAttributes | null;
+  /** A whole archive of microcode that stands before this one; null without. */
+  readonly microcode: Buffer | null;
   readonly problems: readonly Problem[];
   /** In the order given. */
   readonly rules: readonly RuleEffect[];

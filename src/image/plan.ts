@@ -12,6 +12,7 @@ import { toEntries } from './entries.ts';
 import { addInit } from './init.ts';
 import { makeNeeds } from './needs/needs.ts';
 import { ownerChange, setIdProblems } from './owners.ts';
+import { microcodeArchive } from './parts/microcode.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
 import { addSentinel, inArchiveOrder } from './records.ts';
 import { Resolver, toBytes } from './resolve.ts';
@@ -66,6 +67,8 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   if (skeleton) addWholeSkeleton({ rules, tree, resolver, closure });
   const attributes = carryAttributes({ restored, reader, resolver, closure, problems });
   problems.push(...needs.problems());
+  const microcode =
+    options.earlyMicrocode === true ? microcodeArchive({ tree, resolver, problems }) : null;
   const effects = barrier.settle({ closure, resolver, leftOut, problems });
 
   const drafts = inArchiveOrder(closure.drafts.values());
@@ -94,6 +97,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     leftOut: leftOut.sort(byPath),
     notCarried: notCarried.sort(byPath),
     attributes,
+    microcode,
     problems,
     rules: effects,
     countsByReason,

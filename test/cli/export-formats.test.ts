@@ -1,15 +1,19 @@
 /** `trace export` in other formats and compressed, as a person has it. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { after, before, describe, test } from 'node:test';
+import type { ImagePart } from '../../src/image/parts/part.ts';
 import { lacks } from '../capabilities.ts';
+import { run } from '../image/support.ts';
 import { recordedPlace, SESSIONS } from '../support/recorded-place.ts';
 import type { TraceSandbox } from '../support/trace-sandbox.ts';
 
 interface Report {
   readonly bytes: number;
   readonly format: string;
+  readonly parts: readonly ImagePart[];
   readonly compression: {
     readonly method: string;
     readonly level: number;
@@ -57,6 +61,44 @@ describe('trace export', { skip: lacks('root') }, () => {
     });
     const { text } = await sandbox.ok(['export', SESSIONS.whole, ...cache]);
     assert.match(text, /by zstd, 1 of 2 frames new/);
+  });
+
+  test('puts archives before and behind, and says where', async () => {
+    const folder = sandbox.at('parts');
+    mkdirSync(folder);
+    const input = 'kernel\n';
+    mkdirSync(join(folder, 'kernel'));
+    const made = run('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: folder, input });
+    writeFileSync(join(folder, 'one.cpio'), made);
+    const one = ['--early', join(folder, 'one.cpio'), '--append', join(folder, 'one.cpio')];
+    const { parts, bytes } = await report('-o', sandbox.at('parts.cpio'), ...one);
+    const at = made.length;
+    assert.deepEqual(parts, [
+      { kind: 'early', compression: null, offset: 0, bytes: at },
+      { kind: 'image', compression: null, offset: at, bytes: plain.length },
+      { kind: 'append', compression: null, offset: at + plain.length, bytes: at },
+    ]);
+    const whole = Buffer.concat([made, plain, made]);
+    assert.equal(bytes, whole.length);
+    assert.ok(readFileSync(sandbox.at('parts.cpio')).equals(whole));
+    const streamed = await sandbox.ok(['export', SESSIONS.whole, '-o', '-', ...one]);
+    assert.ok(streamed.stdout.equals(whole));
+    assert.deepEqual((await report('-o', sandbox.at('parts.list'), '--format', 'list')).parts, []);
+  });
+
+  test('refuses other archives, and to put them around what is none', async () => {
+    const fails = (code: number, message: RegExp, ...words: string[]) =>
+      sandbox.fails(['export', SESSIONS.whole, '-o', sandbox.at('never'), ...words], {
+        code,
+        message,
+      });
+    writeFileSync(sandbox.at('odd'), 'words');
+    await fails(65, /odd is not a whole newc archive: /, '--early', sandbox.at('odd'));
+    await fails(66, /^error: cannot read .*nowhere/m, '--append', sandbox.at('nowhere'));
+    for (const words of [['--early-microcode'], ['--append', sandbox.at('odd')]])
+      await fails(64, /--format list is no archive/, '--format', 'list', ...words);
+    await fails(1, /--strict: the root has no microcode/, '--early-microcode', '--strict');
+    assert.ok(!existsSync(sandbox.at('never')));
   });
 
   test('writes a manifest of the sessions', async () => {

@@ -7,12 +7,16 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import type { ImagePart } from '../../src/image/parts/part.ts';
 import { lacks } from '../capabilities.ts';
+import { run } from '../image/support.ts';
 import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
 import { TraceSandbox, type RunOptions } from '../support/trace-sandbox.ts';
 
@@ -62,6 +66,55 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
     assert.deepEqual([stats.uid, stats.mode & 0o777], [NOBODY, 0o600]);
     const stream = ['export', SESSIONS.lossy, '--accept-loss', '-o', '-'];
     assert.ok((await sandbox.ok(stream, nobody)).stdout.equals(bytes));
+  });
+
+  test('the same parts around the image, of files that only the caller may read', async () => {
+    mkdirSync(`${folder}/kernel`);
+    const made = run('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: folder, input: 'kernel\n' });
+    for (const [name, content] of [
+      ['early', made.subarray(0, -4)],
+      ['behind', gzipSync(made)],
+    ] as const) {
+      writeFileSync(`${folder}/${name}`, content, { mode: 0o600 });
+      chownSync(`${folder}/${name}`, NOBODY, NOBODY);
+    }
+    const firmware = `${place.root}/lib/firmware/amd-ucode`;
+    mkdirSync(firmware, { recursive: true });
+    writeFileSync(`${firmware}/microcode_amd.bin`, 'DMA\0 microcode');
+    const words = ['--early', `${folder}/early`, '--early-microcode'];
+    const report = (output: string, options: RunOptions = {}) =>
+      sandbox.json<{ parts: readonly ImagePart[] }>(
+        [
+          ...['export', SESSIONS.whole, ...words, '--append', `${folder}/behind`],
+          ...['--compress', 'zstd', '-o', output],
+        ],
+        options,
+      );
+    const mine = await report(sandbox.at('mine.parts'));
+    const theirs = await report(`${folder}/theirs.parts`, nobody);
+    assert.deepEqual({ ...theirs, output: null }, { ...mine, output: null });
+    assert.deepEqual(
+      mine.parts.map(({ kind }) => kind),
+      ['early', 'microcode', 'image', 'append'],
+    );
+    const bytes = readFileSync(sandbox.at('mine.parts'));
+    assert.ok(readFileSync(`${folder}/theirs.parts`).equals(bytes));
+    await sandbox.fails(
+      ['export', SESSIONS.whole, '--append', sandbox.at('mine.parts'), '-o', `${folder}/x`],
+      { code: 77, message: /^error: cannot read /m },
+      nobody,
+    );
+  });
+
+  test('a command that cannot write ends at once, whatever the daemon still has to send', async () => {
+    writeFileSync(`${place.root}/big`, Buffer.alloc(30 << 20));
+    const big = ['export', SESSIONS.whole, '--include', '/big'];
+    await sandbox.fails(
+      [...big, '-o', `${folder}/none/x`],
+      { code: 73, message: /its folder does not exist/ },
+      nobody,
+    );
+    rmSync(`${place.root}/big`);
   });
 
   test('the same choices', async () => {

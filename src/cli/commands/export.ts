@@ -20,6 +20,7 @@ import { bitsOf } from '../operations.ts';
 import { cacheOf, outputChoices, type OutputOptions } from '../output-options.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
+import { partsChoices, type PartsOptions, withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
 import { rulesOf } from '../rules.ts';
 import { size, type Output } from '../output.ts';
@@ -28,7 +29,7 @@ import { checkReport, writeReport } from '../size-report/write-report.ts';
 import { version } from '../version.ts';
 import { writeOutput } from '../write-output.ts';
 
-interface ExportOptions extends OutputOptions {
+interface ExportOptions extends OutputOptions, PartsOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
@@ -82,6 +83,13 @@ export const registerExport: Register = (program, context) => {
     .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
+    .option('--early <file>', 'a plain archive to put before all (repeatable)', collect)
+    .option('--early-microcode', "put the root's own processor microcode there")
+    .option(
+      '--append <file>',
+      'an archive, compressed or not, to put behind all (repeatable)',
+      collect,
+    )
     .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
     .option('--report <file>', 'what the image is made of: .json, .html, else text; - shows it')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
@@ -127,23 +135,27 @@ function directly(
   expression: string,
   { output, acceptLoss = false, tree, report: path, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
-  return here.withStore(async (store) => {
-    const built = await buildImage({
-      store,
-      expression,
-      acceptLoss,
-      choices: choicesOf(chosen, output),
-      version: version(),
-      frameCache: cacheOf(chosen),
-      output: output === '-' ? 1 : output,
-      tree: tree === undefined ? undefined : Buffer.from(tree),
-      weigh: path !== undefined,
-    });
-    const report = imageReport(built);
-    if (path !== undefined)
-      await writeReport(sizeReport(report, built.sizes), { path, output: here.output });
-    return report;
-  });
+  const choices = choicesOf(chosen, output);
+  return withOuterParts(chosen, choices, (outer) =>
+    here.withStore(async (store) => {
+      const built = await buildImage({
+        store,
+        expression,
+        acceptLoss,
+        choices,
+        version: version(),
+        frameCache: cacheOf(chosen),
+        outer,
+        output: output === '-' ? 1 : output,
+        tree: tree === undefined ? undefined : Buffer.from(tree),
+        weigh: path !== undefined,
+      });
+      const report = imageReport(built);
+      if (path !== undefined)
+        await writeReport(sizeReport(report, built.sizes), { path, output: here.output });
+      return report;
+    }),
+  );
 }
 
 /** Someone who may not read the root: the daemon builds and streams, the caller owns the file. */
@@ -154,10 +166,13 @@ async function throughDaemon(
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, path);
   const asked = { expression, acceptLoss, choices, ...(place !== undefined && { weigh: true }) };
-  const { report, sizes, data } = await client.image(asked);
-  await writeOutput({ output, path }, data);
-  if (place !== undefined) await writeReport(sizeReport(report, sizes), { path: place, output });
-  return report;
+  return withOuterParts(chosen, choices, async (outer) => {
+    const { report: told, sizes, data } = await client.image(asked);
+    await writeOutput({ output, path }, outer?.around(data) ?? data);
+    const report = { ...told, ...outer?.layOut(told.parts, told.bytes) };
+    if (place !== undefined) await writeReport(sizeReport(report, sizes), { path: place, output });
+    return report;
+  });
 }
 
 /** Throws what is wrong with an option before anything is read. */
@@ -189,6 +204,7 @@ function choicesOf(
     since,
     until,
     ...outputChoices(more, output),
+    ...partsChoices(more),
   };
 }
 
