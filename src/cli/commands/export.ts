@@ -22,7 +22,7 @@ import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { partsChoices, type PartsOptions, withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
-import { rulesOf } from '../rules.ts';
+import { needRulesOf } from '../need-rules.ts';
 import { size, type Output } from '../output.ts';
 import { sizeReport } from '../size-report/size-report.ts';
 import { checkReport, writeReport } from '../size-report/write-report.ts';
@@ -195,7 +195,7 @@ function choicesOf(
   const rules = imageRulesOf(given, file);
   return {
     ...(ops !== undefined && { operations: bitsOf(ops) }),
-    ...(without !== undefined && { without: rulesOf(without) }),
+    ...(without !== undefined && { without: needRulesOf(without) }),
     ...(init !== undefined && { init: initKind(init) }),
     ...(rules.length > 0 && { rules }),
     skeleton,
