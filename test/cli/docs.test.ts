@@ -153,6 +153,10 @@ describe('json.md', () => {
       same('export', await sandbox.json(compressed));
       same('error', (await sandbox.run(['show', '77', '--json'])).json);
       same('doctor', (await sandbox.run(['doctor', '--json'])).json);
+      await sandbox.ok(['export', SESSIONS.whole, '-o', 'x.cpio']);
+      const image = sandbox.at('x.cpio');
+      same('imageList', await sandbox.json(['image', 'list', image]));
+      same('imageParts', await sandbox.json(['image', 'parts', image]));
     } finally {
       await sandbox.remove();
     }

@@ -1,0 +1,16 @@
+/** `trace image …`: looks into any initramfs, ours or not. One file a subcommand in src/cli/image. */
+import type { Register } from '../commands.ts';
+import { registerImageCat } from '../image/cat.ts';
+import { registerImageList } from '../image/list.ts';
+import { registerImageParts } from '../image/parts.ts';
+
+const TOOLS: readonly Register[] = [registerImageList, registerImageCat, registerImageParts];
+
+export const registerImage: Register = (program, context) => {
+  const image = program
+    .command('image')
+    .description(
+      'look into an image, whoever made it: what is in it, and what a kernel makes of it',
+    );
+  for (const register of TOOLS) register(image, context);
+};
