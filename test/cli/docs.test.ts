@@ -157,6 +157,7 @@ describe('json.md', () => {
       const image = sandbox.at('x.cpio');
       same('imageList', await sandbox.json(['image', 'list', image]));
       same('imageParts', await sandbox.json(['image', 'parts', image]));
+      same('imageVerify', await sandbox.json(['image', 'verify', image]));
     } finally {
       await sandbox.remove();
     }

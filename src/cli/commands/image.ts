@@ -3,8 +3,14 @@ import type { Register } from '../commands.ts';
 import { registerImageCat } from '../image/cat.ts';
 import { registerImageList } from '../image/list.ts';
 import { registerImageParts } from '../image/parts.ts';
+import { registerImageVerify } from '../image/verify.ts';
 
-const TOOLS: readonly Register[] = [registerImageList, registerImageCat, registerImageParts];
+const TOOLS: readonly Register[] = [
+  registerImageList,
+  registerImageCat,
+  registerImageParts,
+  registerImageVerify,
+];
 
 export const registerImage: Register = (program, context) => {
   const image = program

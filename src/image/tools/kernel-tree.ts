@@ -46,6 +46,8 @@ export interface Place {
 
 export const isErrno = (found: Place | Errno): found is Errno => typeof found === 'string';
 
+/** Of a tmpfs that nobody gave a mode, which is what an initramfs is unpacked to. */
+const TMPFS = 0o1777;
 const MOST_NAME = 255;
 const MOST_LINKS = 40;
 /** Far more than any image has; each takes memory here. */
@@ -55,7 +57,7 @@ export type NewNode = Pick<TreeNode, 'type' | 'mode' | 'uid' | 'gid' | 'mtime'> 
   Partial<Pick<TreeNode, 'size' | 'rdevMajor' | 'rdevMinor' | 'target' | 'builtIn'>>;
 
 export class KernelTree {
-  readonly root: TreeNode = makeNode({ type: DIRECTORY, mode: 0o755, uid: 0, gid: 0, mtime: 0 });
+  readonly root: TreeNode = makeNode({ type: DIRECTORY, mode: TMPFS, uid: 0, gid: 0, mtime: 0 });
   #nodes = 1;
 
   /** What every kernel brings along (usr/default_cpio_list) that has no archive built in. */

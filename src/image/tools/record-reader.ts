@@ -57,6 +57,8 @@ export class RecordReader {
   /** The kernel's this_header and next_header. */
   #at = 0;
   #next = 0;
+  /** Without the zeros up to {@link #next}. */
+  #end = 0;
   /** Of what is collected over several pieces. */
   readonly #carry = Buffer.allocUnsafe(HEADER_BYTES + 2 * MAX_NAME_BYTES + 8);
   #carried = 0;
@@ -75,6 +77,11 @@ export class RecordReader {
   /** Between two records, or behind an archive. */
   get resting(): boolean {
     return this.#state === 'reset';
+  }
+
+  /** Nothing of a record is missing but, at most, the zeros behind it. */
+  get whole(): boolean {
+    return this.resting || (this.#state === 'skip' && this.#at >= this.#end);
   }
 
   /** Bytes that nobody wants, if any are left of what is passed over. */
@@ -175,8 +182,8 @@ export class RecordReader {
     const header = headerOf(head, fields);
     const nameSize = fields[11] ?? 0;
     const dataOffset = this.#at + aligned(nameSize);
-    this.#next = dataOffset + header.size;
-    this.#next += -this.#next & 3;
+    this.#end = dataOffset + header.size;
+    this.#next = this.#end + (-this.#end & 3);
     this.#nameSize = nameSize;
     const record = {
       ...header,

@@ -99,7 +99,7 @@ function plain(input: Input, reader: RecordReader, goesOn: () => boolean): void 
     const window = input.window();
     if (window.length === 0) {
       // The kernel says nothing: what was there is there.
-      if (!reader.resting) reader.fail('cut-off', null);
+      if (!reader.whole) reader.fail('cut-off', null);
       return;
     }
     const used = reader.push(window);
