@@ -158,6 +158,10 @@ describe('json.md', () => {
       same('imageList', await sandbox.json(['image', 'list', image]));
       same('imageParts', await sandbox.json(['image', 'parts', image]));
       same('imageVerify', await sandbox.json(['image', 'verify', image]));
+      await sandbox.ok(['export', '2+3', '--accept-loss', '-o', 'y.cpio']);
+      const differing = ['image', 'diff', image, sandbox.at('y.cpio'), '--json'];
+      same('imageDiff', (await sandbox.run(differing)).json);
+      same('imageExtract', await sandbox.json(['image', 'extract', image, '-C', 'files']));
     } finally {
       await sandbox.remove();
     }

@@ -1,6 +1,8 @@
 /** `trace image …`: looks into any initramfs, ours or not. One file a subcommand in src/cli/image. */
 import type { Register } from '../commands.ts';
 import { registerImageCat } from '../image/cat.ts';
+import { registerImageDiff } from '../image/diff.ts';
+import { registerImageExtract } from '../image/extract.ts';
 import { registerImageList } from '../image/list.ts';
 import { registerImageParts } from '../image/parts.ts';
 import { registerImageVerify } from '../image/verify.ts';
@@ -10,6 +12,8 @@ const TOOLS: readonly Register[] = [
   registerImageCat,
   registerImageParts,
   registerImageVerify,
+  registerImageExtract,
+  registerImageDiff,
 ];
 
 export const registerImage: Register = (program, context) => {

@@ -63,6 +63,7 @@ export class KernelTree {
   /** What every kernel brings along (usr/default_cpio_list) that has no archive built in. */
   static ofKernel(): KernelTree {
     const tree = new KernelTree();
+    tree.root.builtIn = true;
     const own = { uid: 0, gid: 0, mtime: 0, builtIn: true };
     const place = (name: string, directory = tree.root): Place => ({
       directory,

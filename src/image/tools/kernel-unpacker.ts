@@ -156,7 +156,8 @@ export class KernelUnpacker implements RecordTaker {
   }
 
   #add(record: ImageRecord, place: Place): TreeNode {
-    if (place.directory.builtIn) this.#tell('noted', 'needs-built-in', record);
+    if (place.directory.builtIn && place.directory !== this.tree.root)
+      this.#tell('noted', 'needs-built-in', record);
     const { mtime, rdevMajor, rdevMinor, target } = record;
     const type = record.mode & FORMAT;
     const node = this.tree.add(place, {

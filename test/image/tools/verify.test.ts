@@ -68,7 +68,7 @@ test('what will be there: types, modes, owners, links, content', async () => {
   const both = { type: 'file', mode: 0o4711, uid: 9, gid: 0, links: 2, size: 4 };
   const kernels = { uid: 0, gid: 0, size: 0, mtime: new Date(0).toISOString(), sha256: null };
   assert.deepEqual(entries, [
-    { path: '.', type: 'directory', mode: 0o1777, links: 5, ...kernels, built_in: false },
+    { path: '.', type: 'directory', mode: 0o1777, links: 5, ...kernels, built_in: true },
     {
       path: 'bin',
       type: 'symlink',
