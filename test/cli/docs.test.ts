@@ -161,6 +161,7 @@ describe('json.md', () => {
       await sandbox.ok(['export', '2+3', '--accept-loss', '-o', 'y.cpio']);
       const differing = ['image', 'diff', image, sandbox.at('y.cpio'), '--json'];
       same('imageDiff', (await sandbox.run(differing)).json);
+      same('imageLint', (await sandbox.run(['image', 'lint', image, '--json'])).json);
       same('imageExtract', await sandbox.json(['image', 'extract', image, '-C', 'files']));
     } finally {
       await sandbox.remove();

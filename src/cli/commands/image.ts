@@ -3,6 +3,7 @@ import type { Register } from '../commands.ts';
 import { registerImageCat } from '../image/cat.ts';
 import { registerImageDiff } from '../image/diff.ts';
 import { registerImageExtract } from '../image/extract.ts';
+import { registerImageLint } from '../image/lint.ts';
 import { registerImageList } from '../image/list.ts';
 import { registerImageParts } from '../image/parts.ts';
 import { registerImageVerify } from '../image/verify.ts';
@@ -14,6 +15,7 @@ const TOOLS: readonly Register[] = [
   registerImageVerify,
   registerImageExtract,
   registerImageDiff,
+  registerImageLint,
 ];
 
 export const registerImage: Register = (program, context) => {
