@@ -162,6 +162,7 @@ describe('json.md', () => {
       const differing = ['image', 'diff', image, sandbox.at('y.cpio'), '--json'];
       same('imageDiff', (await sandbox.run(differing)).json);
       same('imageLint', (await sandbox.run(['image', 'lint', image, '--json'])).json);
+      same('imageRam', await sandbox.json(['image', 'ram', image]));
       same('imageExtract', await sandbox.json(['image', 'extract', image, '-C', 'files']));
     } finally {
       await sandbox.remove();

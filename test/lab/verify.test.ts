@@ -50,7 +50,7 @@ interface Entry {
   readonly gid: number;
   readonly size: number;
   readonly links: number;
-  readonly mtime: string;
+  readonly mtime: string | null;
   readonly sha256: string | null;
   readonly target?: { readonly path: string; readonly path_base64?: string };
   readonly major?: number;
@@ -79,7 +79,9 @@ function expected(entry: Entry): string {
   const name = Buffer.from('/').toString('hex') + (isRoot ? '' : hexOf(entry));
   const hex = (value: number): string => value.toString(16);
   const own = type === 'directory' ? '*' : String(size);
-  const time = isRoot || entry.built_in ? '*' : String(Date.parse(entry.mtime) / 1000);
+  // What is written to the console changes its time.
+  const since = isRoot || entry.built_in || type === 'character' ? null : entry.mtime;
+  const time = since === null ? '*' : String(Date.parse(since) / 1000);
   const numbers = [
     hex((TYPES[type] ?? 0) | mode),
     uid,
@@ -132,7 +134,7 @@ describe(
         const { json } = await sandbox.run(['image', 'verify', initrd, '--json']);
         const { entries, stop } = json as {
           entries: Entry[];
-          stop: { kernel: string | null } | null;
+          stop: { code: string; kernel: string | null } | null;
         };
         const machine = new Machine({
           name: `verify-${index}`,
@@ -148,7 +150,9 @@ describe(
           await machine.waitFor(/lab: told/, BOOT_MS);
           const { log } = machine;
           const said = /Initramfs unpacking failed: (.*)/.exec(log)?.[1]?.trim() ?? null;
-          assert.equal(said, stop?.kernel ?? null);
+          // A decompressor may have words of its own.
+          if (stop?.code === 'cannot-unpack') assert.ok(said !== null);
+          else assert.equal(said, stop?.kernel ?? null);
           const lines = new Map(
             [...log.matchAll(/^entry: (\S+) .*$/gm)].map(([line, name]) => [name, line]),
           );

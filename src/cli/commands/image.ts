@@ -6,6 +6,7 @@ import { registerImageExtract } from '../image/extract.ts';
 import { registerImageLint } from '../image/lint.ts';
 import { registerImageList } from '../image/list.ts';
 import { registerImageParts } from '../image/parts.ts';
+import { registerImageRam } from '../image/ram.ts';
 import { registerImageVerify } from '../image/verify.ts';
 
 const TOOLS: readonly Register[] = [
@@ -16,6 +17,7 @@ const TOOLS: readonly Register[] = [
   registerImageExtract,
   registerImageDiff,
   registerImageLint,
+  registerImageRam,
 ];
 
 export const registerImage: Register = (program, context) => {

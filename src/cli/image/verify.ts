@@ -20,10 +20,13 @@ export const registerImageVerify: Register = (image, context) => {
       const { output } = context(command);
       return withImage(path, async (input) => {
         const verified = await verifyImage(input);
-        const { ok, stop, why, records, counts, findings, tree } = verified;
+        const { ok, stop, why, records, counts, findings, tree, cutOff } = verified;
         if (!ok) process.exitCode = EXIT.failed;
         if (output.json) {
-          const entries = [...tree.entries()].map(([name, node]) => entryShape(name, node));
+          const entries = [...tree.entries()].map(([name, node]) => ({
+            ...entryShape(name, node),
+            ...(node === cutOff && { mtime: null }),
+          }));
           const told = { stop: stopShape(verified), records, ...counts };
           output.value({
             image: input.name,

@@ -52,8 +52,7 @@ export function* zstdFrame(input: Input): Generator<Buffer> {
     (single ? 0 : 1) +
     (ZSTD.dictionary[descriptor & 3] ?? 0) +
     (single ? Math.max(1, sizeBytes) : sizeBytes);
-  const bytes = 2 ** (10 + (window >> 3));
-  if (!single && bytes + (bytes / 8) * (window & 7) > MOST_WINDOW)
+  if (windowBytes(peek(input, header, 'zstd'), { single, window }) > MOST_WINDOW)
     throw new BadMember('zstd with a window over 128 MiB', { damaged: false });
   yield* take(input, header, 'zstd');
   for (let last = false; !last;) {
@@ -62,6 +61,17 @@ export function* zstdFrame(input: Input): Generator<Buffer> {
     yield* take(input, 3 + (((word >> 1) & 3) === ZSTD.rle ? 1 : word >> 3), 'zstd');
   }
   if ((descriptor & 4) !== 0) yield* take(input, 4, 'zstd');
+}
+
+/** Of a single segment it is the size of its content. */
+function windowBytes(
+  header: Buffer,
+  { single, window }: { readonly single: boolean; readonly window: number },
+): number {
+  if (!single) return 2 ** (10 + (window >> 3)) * (1 + (window & 7) / 8);
+  const size = header.subarray(5 + (ZSTD.dictionary[(header[4] ?? 0) & 3] ?? 0));
+  if (size.length < 8) return size.readUIntLE(0, size.length) + (size.length === 2 ? 256 : 0);
+  return Number(size.readBigUInt64LE());
 }
 
 const XZ = { magic: 'fd377a585a00', header: 12, footer: 12, lzma2: 0x21 } as const;

@@ -70,6 +70,8 @@ const [LINK_MODE, NOTHING] = [0o777, 0];
 
 export class KernelUnpacker implements RecordTaker {
   readonly tree = KernelTree.ofKernel();
+  /** Groups of hard links that were open at once. */
+  mostGroups = 0;
   readonly #options: KernelUnpackerOptions;
   /** Inode, device and type → the name that the group was first seen by. */
   readonly #groups = new Map<string, string>();
@@ -131,6 +133,7 @@ export class KernelUnpacker implements RecordTaker {
     const first = this.#groups.get(key);
     if (first === undefined) {
       this.#groups.set(key, name);
+      this.mostGroups = Math.max(this.mostGroups, this.#groups.size);
       return false;
     }
     this.#clean(record, NOTHING);

@@ -9,7 +9,10 @@ import { FILE, FORMAT, headerOf, type ImageRecord, LINK, readFields } from './re
 /** Where the kernel gives up, and unpacks nothing more of the image. */
 export interface Stop {
   readonly code: StopCode;
-  /** What the kernel says, after "Initramfs unpacking failed: "; null where it says nothing. */
+  /**
+   * What the kernel says, after "Initramfs unpacking failed: "; null where it says nothing. Of
+   * `cannot-unpack` the decompressor may have other words.
+   */
   readonly kernel: string | null;
   readonly member: number;
   /** As {@link ImageRecord.offset}. */

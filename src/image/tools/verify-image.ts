@@ -21,6 +21,8 @@ export interface VerifiedImage extends WalkedImage {
   /** The first of them. */
   readonly findings: readonly Finding[];
   readonly tree: KernelTree;
+  /** The file in whose data the image ends: its time is that of the boot. */
+  readonly cutOff: TreeNode | null;
 }
 
 export async function verifyImage(input: Input): Promise<VerifiedImage> {
@@ -42,15 +44,15 @@ export async function verifyImage(input: Input): Promise<VerifiedImage> {
     },
     trailer: () => unpacker.trailer(),
   });
-  hashes.finish();
+  const cutOff = hashes.finish();
   unpacker.finish();
   const ok = walked.stop === null && counts.dropped === 0 && counts.changed === 0;
-  return { ...walked, ok, records, counts, findings, tree: unpacker.tree };
+  return { ...walked, ok, records, counts, findings, tree: unpacker.tree, cutOff };
 }
 
 /** The contents, one after the other. */
 class Hashes {
-  #open: DataTaker | null = null;
+  #open: { readonly node: TreeNode; readonly end: () => void } | null = null;
 
   of(node: TreeNode): DataTaker {
     const hash = createHash('sha256');
@@ -68,11 +70,14 @@ class Hashes {
         this.#open = null;
       },
     };
-    this.#open = taker;
+    this.#open = { node, end: taker.end };
     return taker;
   }
 
-  finish(): void {
-    this.#open?.end?.();
+  /** The one that has not ended. */
+  finish(): TreeNode | null {
+    const open = this.#open;
+    open?.end();
+    return open?.node ?? null;
   }
 }

@@ -171,6 +171,18 @@ describe('nothing is written outside', () => {
   });
 });
 
+test('owners and devices: as root alone', { skip: lacks('root') }, async () => {
+  const { inside } = fresh();
+  const image = put(archive(file('a')));
+  for (const option of ['--owners', '--devices'])
+    await sandbox.fails(
+      ['image', 'extract', image, '-C', inside, option],
+      { code: 77, message: /only root/, hint: new RegExp(option) },
+      { prefix: ['unshare', '--user'] },
+    );
+  assert.equal(existsSync(inside), false);
+});
+
 test('all parts, from a pipe, into an empty folder that is there', async () => {
   const { inside } = fresh();
   mkdirSync(inside);

@@ -73,6 +73,32 @@ describe('list', () => {
       assert.equal(await piped(image, 'list -'), 'a\na/b\nc\n');
     });
 
+  for (const [method, args] of [
+    ['xz', ['--block-size=100000']],
+    ['xz', ['--x86', '--lzma2']],
+    ['xz', ['--check=none', '-0']],
+    ['zstd', ['--no-check', '-19']],
+    ['gzip', ['-1', '--name']],
+    ['lz4', ['-9']],
+  ] as const)
+    test(`what ${method} ${args.join(' ')} makes, and another behind it`, async () => {
+      const noise = Buffer.from(Array.from({ length: 400_000 }, (_, i) => (i * i * 7919) >> 5));
+      const [first, second] = [archive(file('a', noise), file('b')), archive(file('c'))];
+      const image = put('odd.img', compressed(method, first, args), compressed(method, second));
+      assert.deepEqual(await names(image), ['a', 'b', 'c']);
+      assert.ok((await sandbox.ok(['image', 'cat', image, 'a'])).stdout.equals(noise));
+    });
+
+  test('a window that no kernel allocates', async () => {
+    const bytes = run('sh', [
+      '-c',
+      'zstd -q -c --ultra --long=28 "$1"',
+      '-',
+      put('x', archive(file('a', Buffer.alloc(140 << 20)))),
+    ]);
+    await sandbox.fails(['image', 'list', put('wide', bytes)], { code: 65, message: /128 MiB/ });
+  });
+
   test('all parts, whatever lies between', async () => {
     const one = (name: string) => archive(directory(name), file(`${name}/x`));
     const image = put(
