@@ -120,6 +120,22 @@ test('what will be there: types, modes, owners, links, content', async () => {
   ]);
 });
 
+test('hard links: which names are one file, and what is in it', async () => {
+  const two = { ino: 7, nlink: 2 };
+  const [a, b] = [record({ name: 'a', ...two }), record({ name: 'b', ...two, data: 'data' })];
+  for (const [what, bytes, links, size] of [
+    ['in one archive', archive(a, b), 2, 4],
+    ['over an end record', Buffer.concat([archive(a), archive(b)]), 1, 0],
+    ['without one', Buffer.concat([a, archive(b)]), 2, 4],
+    ['of one link each', archive(file('a', '', { ino: 7 }), file('b', 'data', { ino: 7 })), 1, 0],
+    ['of another type', archive(record({ name: 'a', ...two, mode: 0o010600 }), b), 1, 0],
+  ] as const) {
+    const { tree } = await walked(bytes);
+    const found = new Map(tree.entries()).get('a');
+    assert.deepEqual([found?.links, found?.size], [links, size], what);
+  }
+});
+
 test('for people: one line for each, and the status', async () => {
   writeFileSync(sandbox.at('bad'), archive(file('y/a\n')));
   const { code, text } = await sandbox.run(['image', 'verify', sandbox.at('bad')]);
