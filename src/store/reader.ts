@@ -66,7 +66,8 @@ const SQL = {
     WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
   fileOf: 'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
   files: `SELECT f.id AS fileId, f.mode, f.uid, f.gid, f.size, f.nlink, f.dev,
-      CAST(f.mtime_ns AS TEXT) AS mtimeNs, CAST(f.inode AS TEXT) AS inode,
+      CAST(f.mtime_ns AS TEXT) AS mtimeNs, CAST(f.ctime_ns AS TEXT) AS ctimeNs, f.target,
+      CAST(f.inode AS TEXT) AS inode,
       f.handle_type AS handleType, f.handle, a.operations, a.count, a.bytes,
       a.first_us AS firstUs, a.last_us AS lastUs, a.first_order AS firstOrder, a.evidence,
       a.created
@@ -115,6 +116,8 @@ interface FileColumns {
   readonly nlink: number;
   readonly dev: number;
   readonly mtimeNs: string;
+  readonly ctimeNs: string | null;
+  readonly target: Buffer | null;
   readonly inode: string;
   readonly handleType: number | null;
   readonly handle: Buffer | null;
@@ -330,6 +333,7 @@ function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {
     ...same,
     type: row.mode & S_IFMT,
     mtimeNs: BigInt(row.mtimeNs),
+    ctimeNs: row.ctimeNs === null ? null : BigInt(row.ctimeNs),
     inode: BigInt.asUintN(64, BigInt(row.inode)),
     handle: handle === null || handleType === null ? null : { type: handleType, bytes: handle },
     order: firstOrder,

@@ -53,8 +53,8 @@ const SQL = {
   lastAccess: 'UPDATE session SET last_us = ? WHERE id = ? AND last_us < ?',
   mount: 'INSERT INTO mount (root_id, path) VALUES (?, ?) ON CONFLICT DO NOTHING',
   file: `INSERT INTO file (id, root_id, mount, handle_type, handle, dev, inode, generation, mode,
-      uid, gid, size, mtime_ns, nlink)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      uid, gid, size, mtime_ns, nlink, ctime_ns, target)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (root_id, mount, handle_type, handle) DO NOTHING`,
   sameFile:
     'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
@@ -251,6 +251,8 @@ export class Writer {
       integer(file.size),
       file.mtimeNs,
       file.nlink,
+      file.ctimeNs ?? null,
+      file.target ?? null,
     );
     if (changes === 0) {
       const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
