@@ -75,7 +75,7 @@ function refuseUnsafe(path: string): void {
   });
 }
 
-function unusable(path: string, cause: unknown): TraceError {
+export function unusable(path: string, cause: unknown): TraceError {
   const denied = (cause as NodeJS.ErrnoException).code === 'EACCES';
   return new TraceError({
     code: 'content-unusable',

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { TraceError } from '../common/errors.ts';
 import { syncFolder } from './blobs.ts';
-import type { ContentFolder } from './content-folder.ts';
+import { type ContentFolder, unusable } from './content-folder.ts';
 import {
   decodeHead,
   decodeSnapshot,
@@ -33,13 +33,13 @@ export class Snapshots {
     this.#folder = folder;
   }
 
-  /** Throws `no-snapshot`, `snapshot-damaged`. */
+  /** Throws `no-snapshot`, `snapshot-damaged`, `content-unusable`. */
   async read(expression: string): Promise<Snapshot> {
     let file: Buffer;
     try {
       file = await readFile(this.#path(expression));
     } catch (cause) {
-      throw missing(expression, cause);
+      throw this.#failure(expression, cause);
     }
     return decodeSnapshot(file, expression);
   }
@@ -60,10 +60,10 @@ export class Snapshots {
     await syncFolder(this.#folder.at('snapshots'));
   }
 
-  /** Throws `no-snapshot`. */
+  /** Throws `no-snapshot`, `content-unusable`. */
   async remove(expression: string): Promise<void> {
     await unlink(this.#path(expression)).catch((cause: unknown) => {
-      throw missing(expression, cause);
+      throw this.#failure(expression, cause);
     });
     await syncFolder(this.#folder.at('snapshots'));
   }
@@ -91,6 +91,12 @@ export class Snapshots {
     } finally {
       await file.close();
     }
+  }
+
+  #failure(expression: string, cause: unknown): TraceError {
+    return (cause as NodeJS.ErrnoException).code === 'ENOENT'
+      ? missing(expression, cause)
+      : unusable(this.#folder.path, cause);
   }
 
   #path(expression: string): string {

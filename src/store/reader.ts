@@ -59,6 +59,11 @@ const SQL = {
       s.evidence, s.detail, s.partial, s.opened_us AS openedUs, s.last_us AS lastUs
     FROM session s JOIN recording r ON r.id = s.recording_id JOIN client c ON c.id = s.client_id
     WHERE s.closed_us IS NULL ORDER BY s.id`,
+  toKeep: `SELECT s.id, s.closed_us IS NULL AS open
+    FROM session s JOIN recording r ON r.id = s.recording_id
+    WHERE s.id >= ? AND r.keep_content = 1 AND NOT EXISTS (SELECT 1 FROM session_note
+      WHERE session_id = s.id AND kind IN ('content-kept', 'content-failed'))
+    ORDER BY s.id`,
   mounts: `SELECT m.path FROM mount m JOIN root r ON r.id = m.root_id WHERE r.path = ?
     ORDER BY m.path`,
   known: `SELECT f.id, f.mount, f.handle_type AS type, f.handle AS bytes, n.path
@@ -189,6 +194,11 @@ export class Reader {
       evidence: soundEvidence(row.evidence, detail),
       partial: row.partial !== 0,
     }));
+  }
+
+  sessionsToKeep(fromId: number): { id: number; open: boolean }[] {
+    const rows = this.#sql.toKeep.all(fromId) as { id: number; open: number }[];
+    return rows.map(({ id, open }) => ({ id, open: open !== 0 }));
   }
 
   mounts(root: Buffer): Buffer[] {

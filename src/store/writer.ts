@@ -3,6 +3,7 @@
  * open files or know who calls.
  */
 import type { Database, Statement } from 'better-sqlite3';
+import type { SessionNote } from '../common/boots.ts';
 import type { Tier } from '../common/words.ts';
 import { ClientWriter } from './clients.ts';
 import { ClockShift } from './clock-shift.ts';
@@ -33,8 +34,8 @@ const SQL = {
   lastIds: 'UPDATE state SET last_session = max(last_session, ?), last_file = max(last_file, ?)',
   root: 'INSERT INTO root (path) VALUES (?) ON CONFLICT DO NOTHING',
   rootId: 'SELECT id FROM root WHERE path = ?',
-  recording: `INSERT INTO recording (root_id, label, clients, tier, on_loss, started_us)
-    VALUES (@rootId, @label, @clients, @tier, @onLoss, @atUs) RETURNING id`,
+  recording: `INSERT INTO recording (root_id, label, clients, tier, on_loss, keep_content, started_us)
+    VALUES (@rootId, @label, @clients, @tier, @onLoss, @keepContent, @atUs) RETURNING id`,
   stopRecording: 'UPDATE recording SET stopped_us = ? WHERE id = ? AND stopped_us IS NULL',
   tier: 'UPDATE recording SET tier = ? WHERE id = ?',
   client: 'INSERT INTO client (address) VALUES (?) ON CONFLICT DO NOTHING',
@@ -137,9 +138,15 @@ export class Writer {
     readonly clients: readonly string[];
     readonly tier: Tier;
     readonly onLoss?: OnLoss;
+    readonly keepContent?: boolean;
     readonly atUs: number;
   }): number {
-    const row = { onLoss: 'warn', ...recording, clients: JSON.stringify(recording.clients) };
+    const row = {
+      onLoss: 'warn',
+      ...recording,
+      clients: JSON.stringify(recording.clients),
+      keepContent: Number(recording.keepContent ?? false),
+    };
     return (this.#sql.recording.get(row) as { id: number }).id;
   }
 
@@ -164,6 +171,10 @@ export class Writer {
         return [...sessions];
       })
       .immediate();
+  }
+
+  noteContent(note: SessionNote): void {
+    this.#db.transaction(() => this.#clients.noteContent(note)).immediate();
   }
 
   setLabel(address: string, label: string | null): { takenBy: string | null } {

@@ -187,7 +187,7 @@ test('numbers of all sizes come back as they were', (t) => {
   recording.store.ingest({
     atUs: T0,
     opened: [opened(recording, { id: 1 })],
-    files: [odd, file(2, 'plain')],
+    files: [odd, { ...file(2, 'plain'), ctimeNs: null }],
     accesses: [access(1, 1), access(1, 2)],
   });
   const [row, plain] = recording.store.files(1);
