@@ -4,7 +4,6 @@
  */
 import type { TreeStat } from '../image/tree.ts';
 import { TraceError } from '../common/errors.ts';
-import type { RootRecord } from './root-record.ts';
 import type { Snapshots } from './snapshots.ts';
 
 /**
@@ -26,7 +25,7 @@ export class KnownContent {
     for (const { expression, head } of await snapshots.list()) {
       if (head?.root !== path) continue;
       try {
-        return new KnownContent(hashesOf((await snapshots.read(expression)).record, head.atUs));
+        return new KnownContent(await hashesOf(snapshots.kept(expression), head.atUs));
       } catch (error) {
         if (!(error instanceof TraceError)) throw error;
       }
@@ -40,10 +39,13 @@ export class KnownContent {
   }
 }
 
-function hashesOf(record: RootRecord, atUs: number): ReadonlyMap<string, string> {
+async function hashesOf(
+  kept: ReturnType<Snapshots['kept']>,
+  atUs: number,
+): Promise<ReadonlyMap<string, string>> {
   const hashes = new Map<string, string>();
-  for (const { stat, blob } of record.values())
-    if (blob !== null && stat.ctime * 1e6 < atUs - TICK_US) hashes.set(identityOf(stat), blob);
+  for await (const { stat, blob } of kept)
+    if (stat.ctime * 1e6 < atUs - TICK_US) hashes.set(identityOf(stat), blob);
   return hashes;
 }
 

@@ -21,9 +21,9 @@ export interface RecordedObject {
 /** By path, a byte string; in bytewise order. */
 export type RootRecord = ReadonlyMap<string, RecordedObject>;
 
-const NO_ATTRIBUTES: ReadonlyMap<string, Buffer | null> = new Map();
-/** Whoever may write to a root may fill it; this is some 500 MB of memory. */
-const MOST_OBJECTS = 1_000_000;
+export const NO_ATTRIBUTES: ReadonlyMap<string, Buffer | null> = new Map();
+/** Whoever may write to a root may fill it; this is some 350 MB of memory. */
+const MOST_OBJECTS = 500_000;
 const MOST_ATTRIBUTE_BYTES = 64 << 20;
 /** PATH_MAX: longer ones no client can name, and no archive holds. */
 const MOST_PATH = 4096;

@@ -5,12 +5,13 @@
  *     a line of JSON, the head · zstd of lines of JSON, one an object · SHA-256 of all before it
  */
 import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import { isHash } from './blobs.ts';
-import type { RecordedObject, RootRecord } from './root-record.ts';
+import { NO_ATTRIBUTES, type RecordedObject, type RootRecord } from './root-record.ts';
 
 const head = z.strictObject({
   snapshot: z.literal(1),
@@ -36,27 +37,38 @@ export interface Snapshot {
 }
 
 const DIGEST_BYTES = 32;
-/** A million objects have less. */
+/** Of half a million objects; more is no file of ours. */
 const MOST_BYTES = 1 << 30;
+/** Others have their turn after so many objects. */
+const AT_ONCE = 2000;
 const TYPES = ['file', 'directory', 'symlink', 'character', 'block', 'fifo', 'socket'] as const;
-const type = z.enum(TYPES);
-const number = z.number();
-const bytes = z.base64().transform((text) => Buffer.from(text, 'base64'));
 
-const row = z.tuple([
-  z.string(),
-  z.tuple([type, number, number, number, number, number, number, number, number, number, number]),
-  z.string().regex(/^\d+$/),
-  z.tuple([number, number, z.boolean()]),
-  bytes.nullable(),
-  z.array(z.tuple([z.string(), bytes.nullable()])).nullable(),
-  z.string().refine(isHash).nullable(),
-]);
+/** Path, numbers, inode, target, attributes, blob. Bytes are base64. */
+type Row = readonly [
+  string,
+  readonly number[],
+  string,
+  string | null,
+  readonly (readonly [string, string | null])[] | null,
+  string | null,
+];
+const NUMBERS = 14;
 
 export async function encodeSnapshot({ head, record }: Snapshot): Promise<Buffer> {
-  const lines: string[] = [];
-  for (const [path, object] of record) lines.push(JSON.stringify(rowOf(path, object)));
-  const packed = await promisify(zstdCompress)(Buffer.from(lines.join('\n')));
+  const parts: Buffer[] = [];
+  let lines: string[] = [];
+  const flush = (): void => {
+    parts.push(Buffer.from(lines.join('')));
+    lines = [];
+  };
+  for (const [path, object] of record) {
+    lines.push(`${JSON.stringify(rowOf(path, object))}\n`);
+    if (lines.length < AT_ONCE) continue;
+    flush();
+    await turn();
+  }
+  flush();
+  const packed = await promisify(zstdCompress)(Buffer.concat(parts));
   const whole = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), packed]);
   return Buffer.concat([whole, digestOf(whole)]);
 }
@@ -64,60 +76,77 @@ export async function encodeSnapshot({ head, record }: Snapshot): Promise<Buffer
 /** The head of a file, of which at least the first line is given. Throws `snapshot-damaged`. */
 export function decodeHead(file: Buffer, name: string): SnapshotHead {
   const end = file.indexOf('\n');
-  return checked(name, () => head.parse(JSON.parse(file.subarray(0, Math.max(end, 0)).toString())));
+  try {
+    return head.parse(JSON.parse(file.subarray(0, Math.max(end, 0)).toString()));
+  } catch (cause) {
+    throw damaged(name, cause);
+  }
 }
 
-/** Throws `snapshot-damaged`. */
-export async function decodeSnapshot(file: Buffer, name: string): Promise<Snapshot> {
+/** All objects by their paths, in the order of the record. Throws `snapshot-damaged`. */
+export async function* decodeObjects(
+  file: Buffer,
+  name: string,
+): AsyncGenerator<readonly [string, RecordedObject]> {
   const whole = file.subarray(0, Math.max(0, file.length - DIGEST_BYTES));
   if (!digestOf(whole).equals(file.subarray(whole.length))) throw damaged(name);
-  const told = decodeHead(file, name);
   const packed = whole.subarray(whole.indexOf('\n') + 1);
   const text = await promisify(zstdDecompress)(packed, { maxOutputLength: MOST_BYTES });
-  return checked(name, () => {
-    const rows = text.toString().split('\n');
-    return {
-      head: told,
-      record: new Map(rows.map((line) => objectOf(row.parse(JSON.parse(line))))),
-    };
-  });
+  let count = 0;
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf('\n', start);
+    if (end < 0) throw damaged(name);
+    yield objectOf(text.toString('utf8', start, end), name);
+    start = end + 1;
+    if (++count % AT_ONCE === 0) await turn();
+  }
 }
 
-function rowOf(
-  path: string,
-  { stat, target, attributes, blob }: RecordedObject,
-): z.input<typeof row> {
-  const { type, mode, uid, gid, size, mtime, mtimeNsec, ctime, ctimeNsec, nlink, dev } = stat;
+function rowOf(path: string, { stat, target, attributes, blob }: RecordedObject): Row {
+  const { mode, uid, gid, size, mtime, mtimeNsec, ctime, ctimeNsec, nlink, dev } = stat;
   return [
     path,
-    [type, mode, uid, gid, size, mtime, mtimeNsec, ctime, ctimeNsec, nlink, dev],
+    [
+      ...[TYPES.indexOf(stat.type), mode, uid, gid, size],
+      ...[mtime, mtimeNsec, ctime, ctimeNsec, nlink, dev],
+      ...[stat.rdevMajor, stat.rdevMinor, Number(stat.foreign)],
+    ],
     String(stat.ino),
-    [stat.rdevMajor, stat.rdevMinor, stat.foreign],
     target?.toString('base64') ?? null,
     attributes && [...attributes].map(([name, value]) => [name, value?.toString('base64') ?? null]),
     blob,
   ];
 }
 
-function objectOf(values: z.output<typeof row>): [string, RecordedObject] {
-  const [path, fixed, ino, [rdevMajor, rdevMinor, foreign], target, attributes, blob] = values;
-  const [type, mode, uid, gid, size, mtime, mtimeNsec, ctime, ctimeNsec, nlink, dev] = fixed;
+/** The hash over the file proves that it is ours; this, that what it says makes sense. */
+function objectOf(line: string, name: string): readonly [string, RecordedObject] {
+  const [path, numbers, ino, target, attributes, blob] = JSON.parse(line) as Row;
+  const [kind = -1, mode = 0, uid = 0, gid = 0, size = 0, ...rest] = numbers;
+  const [mtime = 0, mtimeNsec = 0, ctime = 0, ctimeNsec = 0, nlink = 0, dev = 0] = rest;
+  const [rdevMajor = 0, rdevMinor = 0, foreign = 0] = rest.slice(6);
+  const type = TYPES[kind];
+  if (type === undefined || numbers.length !== NUMBERS || !(blob === null || isHash(blob)))
+    throw damaged(name);
   const times = { mtime, mtimeNsec, ctime, ctimeNsec };
-  const identity = { nlink, dev, ino: BigInt(ino), rdevMajor, rdevMinor, foreign };
-  const stat = { type, mode, uid, gid, size, ...times, ...identity };
-  return [path, { stat, target, attributes: attributes && new Map(attributes), blob }];
+  const identity = { nlink, dev, ino: BigInt(ino), rdevMajor, rdevMinor, foreign: foreign !== 0 };
+  const values = attributes?.map(([key, value]) => [key, bytesOf(value)] as const) ?? null;
+  return [
+    path,
+    {
+      stat: { type, mode, uid, gid, size, ...times, ...identity },
+      target: bytesOf(target),
+      attributes: values?.length === 0 ? NO_ATTRIBUTES : values && new Map(values),
+      blob,
+    },
+  ];
+}
+
+function bytesOf(text: string | null): Buffer | null {
+  return text === null ? null : Buffer.from(text, 'base64');
 }
 
 function digestOf(bytes: Buffer): Buffer {
   return createHash('sha256').update(bytes).digest();
-}
-
-function checked<T>(name: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    throw damaged(name, cause);
-  }
 }
 
 function damaged(name: string, cause?: unknown): TraceError {

@@ -7,9 +7,10 @@ import { open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { TraceError } from '../common/errors.ts';
 import { syncFolder } from './blobs.ts';
 import { type ContentFolder, unusable } from './content-folder.ts';
+import type { RecordedObject } from './root-record.ts';
 import {
   decodeHead,
-  decodeSnapshot,
+  decodeObjects,
   encodeSnapshot,
   type Snapshot,
   type SnapshotHead,
@@ -35,13 +36,18 @@ export class Snapshots {
 
   /** Throws `no-snapshot`, `snapshot-damaged`, `content-unusable`. */
   async read(expression: string): Promise<Snapshot> {
-    let file: Buffer;
-    try {
-      file = await readFile(this.#path(expression));
-    } catch (cause) {
-      throw this.#failure(expression, cause);
+    const file = await this.#file(expression);
+    const record = new Map<string, RecordedObject>();
+    for await (const [path, object] of decodeObjects(file, expression)) record.set(path, object);
+    return { head: decodeHead(file, expression), record };
+  }
+
+  /** The objects alone whose content is kept, without room for the others. Throws as {@link read}. */
+  async *kept(expression: string): AsyncGenerator<RecordedObject & { readonly blob: string }> {
+    for await (const [, object] of decodeObjects(await this.#file(expression), expression)) {
+      const { blob } = object;
+      if (blob !== null) yield { ...object, blob };
     }
-    return decodeSnapshot(file, expression);
   }
 
   /** Replaces one of the same expression. */
@@ -90,6 +96,14 @@ export class Snapshots {
       throw error;
     } finally {
       await file.close();
+    }
+  }
+
+  async #file(expression: string): Promise<Buffer> {
+    try {
+      return await readFile(this.#path(expression));
+    } catch (cause) {
+      throw this.#failure(expression, cause);
     }
   }
 

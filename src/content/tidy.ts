@@ -2,6 +2,7 @@
  * Lets go of content that no snapshot refers to, and looks for damage. Owns what may be deleted.
  * Must not know why a snapshot is not wanted any more.
  */
+import { TraceError } from '../common/errors.ts';
 import { Blobs, type BlobCount } from './blobs.ts';
 import type { ContentFolder } from './content-folder.ts';
 import { Snapshots } from './snapshots.ts';
@@ -14,8 +15,7 @@ export async function pruneBlobs(folder: ContentFolder): Promise<BlobCount> {
   const snapshots = new Snapshots(folder);
   const wanted = new Set<string>();
   for (const expression of await snapshots.names())
-    for (const { blob } of (await snapshots.read(expression)).record.values())
-      if (blob !== null) wanted.add(blob);
+    for await (const { blob } of snapshots.kept(expression)) wanted.add(blob);
   const blobs = new Blobs(folder);
   const removed = { blobs: 0, bytes: 0 };
   for await (const { hash, size } of blobs.all()) {
@@ -59,14 +59,23 @@ export async function checkContent(folder: ContentFolder): Promise<CheckedConten
   const snapshots = new Snapshots(folder);
   const checked: CheckedSnapshot[] = [];
   for (const expression of await snapshots.names()) {
-    const record = await snapshots.read(expression).then(
-      (snapshot) => snapshot.record,
-      () => null,
-    );
-    const lost = [...(record?.values() ?? [])].filter(
-      ({ blob }) => blob !== null && !sound.has(blob),
-    );
-    checked.push({ expression, sound: record !== null, missing: lost.length });
+    checked.push({ expression, ...(await lackOf(snapshots, expression, sound)) });
   }
   return { ...sum, snapshots: checked };
+}
+
+async function lackOf(
+  snapshots: Snapshots,
+  expression: string,
+  sound: ReadonlySet<string>,
+): Promise<Omit<CheckedSnapshot, 'expression'>> {
+  let missing = 0;
+  try {
+    for await (const { blob } of snapshots.kept(expression)) missing += Number(!sound.has(blob));
+    return { sound: true, missing };
+  } catch (error) {
+    if (error instanceof TraceError && error.code === 'snapshot-damaged')
+      return { sound: false, missing };
+    throw error;
+  }
 }

@@ -179,18 +179,22 @@ export class ContentKeeper {
     }
   }
 
-  /** With the session that the expression is, if it is one; what cannot be noted is logged. */
+  /**
+   * With the session that the expression is, if it is one and has ended: what is kept of an open one
+   * is not all of it. What cannot be noted is logged.
+   */
   #note(
     expression: string,
     kind: 'content-kept' | 'content-failed',
     { files, detail }: { readonly files: number; readonly detail: string },
   ): void {
     const { store, log } = this.#options;
-    const { kind: of, ...rest } = parseExpression(expression);
-    if (of !== 'session' || !('id' in rest) || store.session(rest.id) === undefined) return;
+    const parsed = parseExpression(expression);
+    if (parsed.kind !== 'session') return;
     try {
+      if (store.session(parsed.id)?.closedUs == null) return;
       const atUs = Date.now() * 1000;
-      store.noteContent({ sessionId: rest.id, kind, atUs, count: files, detail });
+      store.noteContent({ sessionId: parsed.id, kind, atUs, count: files, detail });
     } catch (error) {
       log.warn(`cannot note that in the database: ${(error as Error).message}`);
     }

@@ -31,7 +31,7 @@ export const registerStart: Register = (program, context) => {
         .choices(['warn', 'fail'])
         .default('warn'),
     )
-    .option('--keep-content', "keep each session's files when it ends, for export --as-recorded")
+    .option('--keep-content', 'when a session ends, keep the files that its image needs')
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
       const root = rootArgument(required(options.root, '--root <dir>'));
