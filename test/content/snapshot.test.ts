@@ -26,6 +26,7 @@ import { Snapshots } from '../../src/content/snapshots.ts';
 import { checkContent, pruneBlobs } from '../../src/content/tidy.ts';
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import { IMAGE_FORMATS, INIT_KINDS } from '../../src/image/choices.ts';
+import { unpackerProblems } from '../../src/image/kernel-config.ts';
 import { makeTree, put, run, sha256, temporaryFolder } from '../image/support.ts';
 import { lacks } from '../capabilities.ts';
 import { EXPRESSION, filesOf, imageOf, keep } from './support.ts';
@@ -90,6 +91,56 @@ describe('an image of what was kept', () => {
     const now = await imageOf(t, files, { root });
     assert.ok(!now.equals(old));
     assert.ok((await imageOf(t, files, { folder })).equals(now));
+  });
+
+  it('has what only other choices need: programs of inits, packages, microcode, kernels', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    for (const name of [
+      'sh',
+      'mount',
+      'mkdir',
+      'ln',
+      'switch_root',
+      'readlink',
+      'sleep',
+      'modprobe',
+    ]) {
+      put(join(root, 'bin', name), `program ${name}`);
+      chmodSync(join(root, 'bin', name), 0o755);
+    }
+    put(join(root, 'init'), 'exec x\n');
+    chmodSync(join(root, 'init'), 0o755);
+    put(join(root, 'config'), 'MODULES="none"\n');
+    put(join(root, 'boot/config-6.1'), 'CONFIG_RD_GZIP=y\n');
+    put(join(root, 'lib/firmware/amd-ucode/microcode_amd.bin'), 'DMA\0 microcode');
+    put(
+      join(root, 'var/lib/dpkg/status'),
+      'Package: tool\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n',
+    );
+    put(join(root, 'var/lib/dpkg/info/tool.list'), '/init\n');
+    const files = filesOf(root).filter(({ path }) => path.toString() === 'init');
+    const variants = [
+      ...INIT_KINDS.map((init) => ({ init })),
+      { earlyMicrocode: true },
+      { format: 'cyclonedx' },
+    ] as const;
+    const before: Buffer[] = [];
+    for (const variant of variants) before.push(await imageOf(t, files, { root }, variant));
+    assert.match(before.at(-1)?.toString() ?? '', /pkg:deb\/.*tool/);
+    await keep({ root, folder, files });
+    rmSync(root, { recursive: true });
+    for (const [index, variant] of variants.entries())
+      assert.ok(
+        (await imageOf(t, files, { folder }, variant)).equals(before[index] ?? Buffer.alloc(0)),
+        JSON.stringify(variant),
+      );
+    const source = await RecordedSource.open({ folder, expression: EXPRESSION });
+    t.after(() => source.close());
+    assert.deepEqual(
+      unpackerProblems(source.planned, 'zstd').map(({ code }) => code),
+      ['kernel-cannot-unpack'],
+    );
   });
 
   it('a list for gen_init_cpio names the kept files', async (t) => {
