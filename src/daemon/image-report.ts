@@ -9,6 +9,8 @@ import type { BuiltImage } from './build-image.ts';
 
 export interface ImageReport {
   readonly expression: string;
+  /** When the snapshot was made that it is of; null for the root as it is. */
+  readonly as_recorded: string | null;
   /** The marks that bound it. */
   readonly since: string | null;
   readonly until: string | null;
@@ -72,9 +74,11 @@ export interface CompressionReport {
   } | null;
 }
 
-export function imageReport({ set, plan, choices, result, packages }: BuiltImage): ImageReport {
+export function imageReport(built: BuiltImage): ImageReport {
+  const { set, plan, choices, result, packages, recordedUs } = built;
   return {
     expression: set.expression,
+    as_recorded: recordedUs === null ? null : new Date(recordedUs / 1000).toISOString(),
     since: set.since,
     until: set.until,
     bytes: result.bytes,

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { cwd } from 'node:process';
 import { TraceError } from '../common/errors.ts';
+import type { ArchiveContent } from '../fanotify-ts/archive-content.ts';
 import { ArchiveWindow } from '../fanotify-ts/archive-window.ts';
 import { writeArchive } from '../fanotify-ts/archive-writer.ts';
 import type { NativeTree } from '../fanotify-ts/tree.ts';
@@ -27,11 +28,13 @@ import type { OuterParts } from './parts/outer-parts.ts';
 import { checkParts, type ImagePart, offsetAfter, type PartKind } from './parts/part.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
+import { storedContent, type StoredFiles } from './stored-files.ts';
 
 export interface ExportOptions {
   readonly plan: Pick<ImagePlan, 'entries' | 'microcode'>;
-  /** The tree that the plan was made from. */
+  /** What files are read through; the tree that the plan was made from, unless they are stored. */
   readonly tree: NativeTree;
+  readonly stored?: StoredFiles | undefined;
   /** A path, or a descriptor to stream to (1 = stdout). */
   readonly output: string | number;
   readonly format?: ImageFormat | undefined;
@@ -143,12 +146,17 @@ async function encoded(
   return archive;
 }
 
+/** What the addon is to read for an archive. */
+function contentOf({ plan, stored }: ExportOptions, archive: EncodedArchive): ArchiveContent {
+  return stored === undefined ? archive : storedContent(archive, plan.entries, stored);
+}
+
 async function withWindow<T>(
-  { tree }: Pick<ExportOptions, 'tree'>,
-  { head, files }: EncodedArchive,
+  options: ExportOptions,
+  archive: EncodedArchive,
   use: (window: ArchiveWindow) => Promise<T>,
 ): Promise<T> {
-  const window = new ArchiveWindow({ tree, head, files });
+  const window = new ArchiveWindow({ tree: options.tree, ...contentOf(options, archive) });
   try {
     return await use(window);
   } finally {
@@ -165,8 +173,7 @@ async function stream(
   const bytes = await writeArchive({
     tree,
     fd,
-    head: archive.head,
-    files: archive.files,
+    ...contentOf(options, archive),
     signal,
     onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
   });
@@ -194,7 +201,7 @@ async function compressed(
   archive: EncodedArchive,
   compress: Compression,
 ): Promise<ExportResult> {
-  const { plan, tree, output, frameCache, signal, onProgress } = options;
+  const { plan, tree, stored, output, frameCache, signal, onProgress } = options;
   const { threads = usualThreads() } = options;
   const compressor = await openCompressor(compress);
   const frames = cutFrames(plan.entries);
@@ -218,7 +225,7 @@ async function compressed(
           });
           const end = frames.at(-1)?.end ?? 0;
           if (end !== archive.bytes) throw wrongLength(end, archive.bytes);
-          const problems = unpackerProblems(tree, compress.method);
+          const problems = unpackerProblems(stored?.planned ?? tree, compress.method);
           const counts = cache?.counts ?? null;
           const { bytes: archiveBytes } = archive;
           return { bytes, frames: { archiveBytes, count: frames.length, cache: counts, problems } };
@@ -258,7 +265,7 @@ async function* text(
   options: ExportOptions,
   format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
 ): AsyncGenerator<Buffer> {
-  const { tree, plan, origin = null } = options;
+  const { tree, stored, plan, origin = null } = options;
   const { entries } = plan;
   switch (format) {
     case 'list':
@@ -269,11 +276,10 @@ async function* text(
       );
       return;
     case 'gen-init-cpio':
-      yield* formatGenInitCpio({ entries, root: absolute(tree.path) });
+      yield* formatGenInitCpio({ entries, root: absolute(tree.path), stored });
       return;
     case 'manifest': {
-      const archive = encodeArchive(entries);
-      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatManifest({ entries, window, origin });
       } finally {
@@ -282,9 +288,8 @@ async function* text(
       return;
     }
     case 'cyclonedx': {
-      const { packages = await packagesOf(entries, tree) } = options;
-      const archive = encodeArchive(entries);
-      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      const { packages = await packagesOf(entries, stored?.planned ?? tree) } = options;
+      const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatCycloneDx({ entries, window, origin, packages });
       } finally {

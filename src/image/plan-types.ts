@@ -29,6 +29,10 @@ export interface SeenFile {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
+  /** Which object it was, when it last changed in any way, where a link led; likewise. */
+  readonly inode?: bigint;
+  readonly ctimeNs?: bigint;
+  readonly target?: Buffer;
 }
 
 export interface PlanOptions extends ImageChoices {
@@ -76,7 +80,19 @@ export interface PlanEntry {
 
 export interface Drift {
   readonly path: Buffer;
-  readonly what: 'vanished' | 'mounted-over' | 'changed' | 'changed-type' | 'changed-mode';
+  /**
+   * `changed`: a file with other content, by size or time, `replaced`: likewise, and it is another
+   * object. `touched`: content, links or attributes may have changed, as nothing but ctime shows.
+   */
+  readonly what:
+    | 'vanished'
+    | 'mounted-over'
+    | 'changed'
+    | 'replaced'
+    | 'touched'
+    | 'changed-target'
+    | 'changed-type'
+    | 'changed-mode';
 }
 
 export interface LeftOut {

@@ -4,7 +4,7 @@
  */
 import { operationBit } from '../common/words.ts';
 import type { Closure, ReasonKind } from './closure.ts';
-import type { Drift, LeftOut, SessionFile } from './plan-types.ts';
+import type { Drift, LeftOut, SeenFile, SessionFile } from './plan-types.ts';
 import type { TreeStat } from './tree.ts';
 import { fromBytes, parentOf, type Resolver, toBytes } from './resolve.ts';
 import type { Barrier } from './rules/barrier.ts';
@@ -119,10 +119,12 @@ export function select({
       leave('listing');
       continue;
     }
-    const changes = changesOf(file, stat);
+    const changes = changesOf(file, stat, resolver);
     for (const what of changes) drift.push({ path, what });
-    // A directory stays, since what is in it may have to.
-    if (skipDrifted && changes.length > 0 && stat.type !== 'directory') {
+    // A directory stays, since what is in it may have to; what was only touched is what it was, as
+    // far as anyone can tell: a backup made of hard links touches every file.
+    const other = changes.some((what) => what !== 'touched');
+    if (skipDrifted && other && stat.type !== 'directory') {
       barrier.skip(file.path);
       continue;
     }
@@ -135,18 +137,40 @@ export function select({
 }
 
 /** How a file differs from what the recorder saw; what the session itself wrote does not count. */
-function changesOf({ seen, operations }: Found, stat: TreeStat): Drift['what'][] {
+function changesOf(
+  { path, seen, operations }: Found,
+  stat: TreeStat,
+  resolver: Resolver,
+): Drift['what'][] {
   // What is mounted there now says nothing of the root's own.
   if (seen === undefined || stat.foreign) return [];
   if (seen.type !== stat.type) return ['changed-type'];
   if ((operations & WRITTEN) !== 0) return [];
   const changes: Drift['what'][] = [];
-  const same = seen.size === stat.size && seen.mtime === keptSeconds(stat.mtime);
-  // A link cannot be written to: one that leads elsewhere is a new one, with a time of its own.
-  if (!same && (stat.type === 'file' || stat.type === 'symlink')) changes.push('changed');
+  const content = contentChange(seen, stat, resolver.target(path));
+  if (content !== null) changes.push(content);
   const { mode = stat.mode, uid = stat.uid, gid = stat.gid } = seen;
   if (mode !== stat.mode || uid !== stat.uid || gid !== stat.gid) changes.push('changed-mode');
+  if (changes.length === 0 && wasTouched(seen, stat)) changes.push('touched');
   return changes;
+}
+
+function contentChange(
+  seen: SeenFile,
+  stat: TreeStat,
+  target: string | undefined,
+): Drift['what'] | null {
+  if (stat.type !== 'file' && stat.type !== 'symlink') return null;
+  if (seen.target !== undefined && target !== undefined)
+    return fromBytes(seen.target) === target ? null : 'changed-target';
+  if (seen.size === stat.size && seen.mtime === keptSeconds(stat.mtime)) return null;
+  return (seen.inode ?? stat.ino) === stat.ino ? 'changed' : 'replaced';
+}
+
+/** Another object's ctime says nothing: a copy of the root has others too. */
+function wasTouched({ inode, ctimeNs }: SeenFile, stat: TreeStat): boolean {
+  if (stat.type !== 'file' || inode !== stat.ino || ctimeNs === undefined) return false;
+  return ctimeNs !== BigInt(stat.ctime) * 1_000_000_000n + BigInt(stat.ctimeNsec);
 }
 
 /** The recorder keeps nanoseconds in 64 bits; a time before 1677 or after 2262 is the nearest. */

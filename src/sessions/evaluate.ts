@@ -98,6 +98,11 @@ export interface Seen {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  readonly inode: bigint;
+  /** Absent where it is not known. */
+  readonly ctimeNs?: bigint;
+  /** Of a link; absent where it is not known. */
+  readonly target?: Buffer;
 }
 
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -129,10 +134,26 @@ function seenOf({
   mode,
   uid,
   gid,
-}: Pick<FileAccessRow, 'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid'>): Seen | undefined {
+  inode,
+  ctimeNs,
+  target,
+}: Pick<
+  FileAccessRow,
+  'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid' | 'inode' | 'ctimeNs' | 'target'
+>): Seen | undefined {
   const seenType = SEEN_TYPES.get(type);
   if (seenType === undefined) return undefined;
-  return { type: seenType, size, mtime: secondsOf(mtimeNs), mode: mode & 0o7777, uid, gid };
+  return {
+    type: seenType,
+    size,
+    mtime: secondsOf(mtimeNs),
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    inode,
+    ...(ctimeNs !== null && { ctimeNs }),
+    ...(target !== null && { target }),
+  };
 }
 
 /** Objects by operation: how many saw it at all. */

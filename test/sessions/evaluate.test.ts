@@ -50,6 +50,8 @@ function row(fileId: number, fields: Partial<FileAccessRow> = {}): FileAccessRow
     size: 1,
     mtimeNs: 1_500_000_000n,
     nlink: 1,
+    ctimeNs: null,
+    target: null,
     dev: 1,
     inode: BigInt(fileId),
     handle: null,
@@ -188,9 +190,10 @@ for (const [text, partial] of DOUBTS)
   });
 
 test('one row a name for the image, in bytewise order', () => {
+  const target = Buffer.from('to');
   const rows = [
     row(1, { names: [Buffer.from('b'), Buffer.from('z')], created: true }),
-    row(2, { names: [Buffer.from('')], type: 0o040000, mtimeNs: -1n }),
+    row(2, { names: [Buffer.from('')], type: 0o120000, mtimeNs: -1n, ctimeNs: 5n, target }),
     row(3, { names: [Buffer.from('a')], type: 0 }),
     row(4, { names: [] }),
   ];
@@ -200,7 +203,7 @@ test('one row a name for the image, in bytewise order', () => {
       path: Buffer.from(''),
       operations: READ,
       created: false,
-      seen: { type: 'directory', size: 1, mtime: -1, ...owner },
+      seen: { type: 'symlink', size: 1, mtime: -1, ...owner, inode: 2n, ctimeNs: 5n, target },
       bytesRead: 1,
     },
     { path: Buffer.from('a'), operations: READ, created: false, bytesRead: 1 },
@@ -208,14 +211,14 @@ test('one row a name for the image, in bytewise order', () => {
       path: Buffer.from('b'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1, ...owner },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner, inode: 1n },
       bytesRead: 1,
     },
     {
       path: Buffer.from('z'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1, ...owner },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner, inode: 1n },
       bytesRead: 1,
     },
   ]);

@@ -33,6 +33,8 @@ interface ExportOptions extends OutputOptions, PartsOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
+  readonly asRecorded?: boolean;
+  readonly contentDir?: string;
   readonly ops?: string;
   readonly without?: string;
   /** Of both options, in the order given. */
@@ -93,6 +95,8 @@ export const registerExport: Register = (program, context) => {
     .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
     .option('--report <file>', 'what the image is made of: .json, .html, else text; - shows it')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
+    .option('--as-recorded', 'of the root as `trace snapshot` kept it, whatever it is now')
+    .option('--content-dir <dir>', "where that is; the daemon's by default")
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
       const options = { ...partly, given, output: required(partly.output, '-o <file>') };
       const here = context(command);
@@ -106,7 +110,15 @@ export const registerExport: Register = (program, context) => {
         });
       const { report: path } = options;
       if (path !== undefined) checkReport({ path, image: options.output, output });
-      const asked = process.geteuid?.() !== 0 && options.tree === undefined && here.ownDatabase;
+      if (options.tree !== undefined && options.asRecorded === true)
+        throw new TraceError({
+          code: 'two-trees',
+          message: '--tree and --as-recorded both say where the root is read',
+          hint: 'leave one of them out',
+          exit: 'usage',
+        });
+      const elsewhere = options.tree ?? options.contentDir;
+      const asked = process.geteuid?.() !== 0 && elsewhere === undefined && here.ownDatabase;
       if (asked && options.frameCache !== undefined)
         throw new TraceError({
           code: 'no-frame-cache',
@@ -133,7 +145,15 @@ export const registerExport: Register = (program, context) => {
 function directly(
   here: Context,
   expression: string,
-  { output, acceptLoss = false, tree, report: path, ...chosen }: ExportOptions,
+  {
+    output,
+    acceptLoss = false,
+    tree,
+    asRecorded = false,
+    contentDir = here.places.contentDir,
+    report: path,
+    ...chosen
+  }: ExportOptions,
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, output);
   return withOuterParts(chosen, choices, (outer) =>
@@ -148,6 +168,7 @@ function directly(
         outer,
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
+        recorded: asRecorded ? contentDir : undefined,
         weigh: path !== undefined,
       });
       const report = imageReport(built);
@@ -162,10 +183,11 @@ function directly(
 async function throughDaemon(
   { client, output }: Context,
   expression: string,
-  { output: path, acceptLoss = false, report: place, ...chosen }: ExportOptions,
+  { output: path, acceptLoss = false, asRecorded, report: place, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, path);
-  const asked = { expression, acceptLoss, choices, ...(place !== undefined && { weigh: true }) };
+  const weigh = place !== undefined ? true : undefined;
+  const asked = { expression, acceptLoss, choices, asRecorded, weigh };
   return withOuterParts(chosen, choices, async (outer) => {
     const { report: told, sizes, data } = await client.image(asked);
     await writeOutput({ output, path }, outer?.around(data) ?? data);
@@ -189,7 +211,7 @@ function choicesOf(
     since,
     until,
     ...more
-  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree' | 'report'>,
+  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree' | 'asRecorded' | 'contentDir' | 'report'>,
   output: string,
 ): ImageChoices {
   const rules = imageRulesOf(given, file);

@@ -1,0 +1,39 @@
+/**
+ * Files whose data lies elsewhere than in the tree that a plan was made from: where an archive then
+ * finds it. Must not know who stores them, or how.
+ */
+import { ARCHIVE_FILE_FIELDS, type ArchiveContent } from '../fanotify-ts/archive-content.ts';
+import { type EncodedArchive, hasData } from './archive.ts';
+import type { PlanEntry } from './plan-types.ts';
+import type { Tree, TreeStat } from './tree.ts';
+
+export interface StoredFiles {
+  /** The tree that the plan was made from. */
+  readonly planned: Tree;
+  /** Where the data of a regular file of it lies in the tree that is read, and what it is there. */
+  locate(path: Buffer): StoredFile;
+}
+
+export interface StoredFile {
+  readonly path: Buffer;
+  readonly stat: TreeStat;
+}
+
+/** The archive's content with its files' data where it is stored. */
+export function storedContent(
+  { head, files }: EncodedArchive,
+  entries: readonly PlanEntry[],
+  stored: StoredFiles,
+): ArchiveContent {
+  const places = entries.filter(hasData).map(({ path }) => stored.locate(path));
+  const moved = Float64Array.from(files);
+  let start = 0;
+  for (const [index, { path, stat }] of places.entries()) {
+    const { dev, ino, mtime, mtimeNsec, ctime, ctimeNsec } = stat;
+    const at = index * ARCHIVE_FILE_FIELDS;
+    moved.set([start, path.length], at + 1);
+    moved.set([dev, Number(ino), mtime, mtimeNsec, ctime, ctimeNsec], at + 4);
+    start += path.length;
+  }
+  return { head, files: moved, names: Buffer.concat(places.map(({ path }) => path)) };
+}
