@@ -4,6 +4,7 @@
  * know NFS, SQL, sessions, the caller's identity, the clock, or the archive's bytes.
  */
 import { compareBytes } from '../common/bytes.ts';
+import { alignEntries } from './align.ts';
 import { archiveLength } from './archive.ts';
 import { AttributeReader } from './attributes.ts';
 import { addRestorer, carryAttributes } from './carried-attributes.ts';
@@ -74,7 +75,9 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const drafts = inArchiveOrder(closure.drafts.values());
   const { mtimeMax } = options;
   const owner = ownerChange(options);
-  const entries = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
+  const unaligned = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
+  const entries =
+    options.align === true ? alignEntries(unaligned, microcode?.length ?? 0) : unaligned;
   problems.push(...setIdProblems(entries));
   for (const path of resolver.mounted())
     problems.push({
