@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ class RootTree {
 
   // Whether the path is one of those that were entered.
   bool IsEntered(const std::string& path) const;
+
+  // Numbers of the mounts that the tree is read through, its own first, that no other mount of this
+  // boot ever has. False, with errno, where the kernel has none (before Linux 6.8: EOPNOTSUPP).
+  bool MountIds(std::vector<uint64_t>* ids) const;
 
   // The open directory that holds the last component of `path`, and that component.
   // Returns a descriptor that stays ours, or -1 with errno (EINVAL: not a plain relative path).

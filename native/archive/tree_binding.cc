@@ -65,6 +65,7 @@ Napi::Function TreeBinding::Define(Napi::Env env) {
                      {
                          InstanceMethod("open", &TreeBinding::Open),
                          InstanceMethod("close", &TreeBinding::Close),
+                         InstanceMethod("mountIds", &TreeBinding::MountIds),
                          InstanceMethod("stat", &TreeBinding::Stat),
                          InstanceMethod("readLink", &TreeBinding::ReadLink),
                          InstanceMethod("list", &TreeBinding::List),
@@ -93,6 +94,18 @@ Napi::Value TreeBinding::Open(const Napi::CallbackInfo& info) {
 Napi::Value TreeBinding::Close(const Napi::CallbackInfo& info) {
   tree_.Close();
   return info.Env().Undefined();
+}
+
+// mountIds() -> a BigUint64Array, or undefined where the kernel has no such numbers.
+Napi::Value TreeBinding::MountIds(const Napi::CallbackInfo& info) {
+  std::vector<uint64_t> ids;
+  if (!tree_.MountIds(&ids)) {
+    if (errno == EOPNOTSUPP) return info.Env().Undefined();
+    return Throw(info.Env(), errno, "statx", "");
+  }
+  auto result = Napi::BigUint64Array::New(info.Env(), ids.size());
+  std::copy(ids.begin(), ids.end(), result.Data());
+  return result;
 }
 
 // stat(path, fields: Float64Array) fills the fields and returns 0, or returns the errno: paths

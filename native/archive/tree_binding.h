@@ -17,6 +17,7 @@ class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value MountIds(const Napi::CallbackInfo& info);
   Napi::Value Stat(const Napi::CallbackInfo& info);
   Napi::Value ReadLink(const Napi::CallbackInfo& info);
   Napi::Value List(const Napi::CallbackInfo& info);

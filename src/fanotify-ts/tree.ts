@@ -50,6 +50,7 @@ export interface TreeLink {
 export interface RootTreeHandle {
   open(path: Buffer, mounts: readonly Buffer[]): void;
   close(): void;
+  mountIds(): BigUint64Array | undefined;
   /** Fills 15 numbers (native/archive/tree_binding.cc) and returns 0, or returns an errno. */
   stat(path: Buffer, fields: Float64Array): number;
   readLink(path: Buffer): Buffer;
@@ -114,6 +115,15 @@ export class NativeTree {
 
   close(): void {
     this.handle.close();
+  }
+
+  /**
+   * Numbers of the mounts that the tree is read through, its own first, that no other mount of this
+   * boot ever has; null where the kernel has none (before Linux 6.8).
+   */
+  mountIds(): readonly bigint[] | null {
+    const ids = this.#call('look at', Buffer.alloc(0), () => this.handle.mountIds());
+    return ids === undefined ? null : [...ids];
   }
 
   /** Null when nothing of this root is there: no such name, or only by way of a link or mount. */

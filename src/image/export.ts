@@ -14,11 +14,13 @@ import type { Compression, CompressionMethod, ImageFormat } from './choices.ts';
 import { openCompressor } from './compress/compressor.ts';
 import { cutFrames } from './compress/cut-frames.ts';
 import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
+import { identifyFrames } from './compress/frame-identity.ts';
 import { usualThreads, writeFrames } from './compress/write-frames.ts';
 import { NEWC, NEWC_CRC } from './cpio.ts';
 import { formatCycloneDx } from './formats/cyclonedx.ts';
 import { formatGenInitCpio } from './formats/gen-init-cpio.ts';
 import { formatManifest, type ImageOrigin } from './formats/manifest.ts';
+import { FileIdentity } from './identity.ts';
 import { unpackerProblems } from './kernel-config.ts';
 import { formatList } from './list.ts';
 import type { PackagesFound } from './packages/find-packages.ts';
@@ -39,6 +41,8 @@ export interface ExportOptions {
   /** Frames that are compressed at once; no reason for other bytes. */
   readonly threads?: number | undefined;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** How long files must have been at rest to be known without being read; for tests. */
+  readonly settledSeconds?: number | undefined;
   /** What stands around the image; stays open. */
   readonly outer?: OuterParts | undefined;
   /** For a manifest and a bill of materials. */
@@ -48,6 +52,8 @@ export interface ExportOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the archive written so far, and of how many. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /** Called with the open file when all of an archive is in it, before it gets its name. */
+  readonly onWritten?: ((fd: number) => Promise<void>) | undefined;
 }
 
 export interface FrameCacheChoice {
@@ -62,6 +68,8 @@ export interface ExportResult {
   readonly parts: readonly ImagePart[];
   /** Only of compressed archives. */
   readonly frames?: FramesResult;
+  /** The image was there already, and nothing was written. */
+  readonly unchanged?: true;
 }
 
 type Written = Omit<ExportResult, 'parts'>;
@@ -120,6 +128,7 @@ async function withParts(
   add('image', image.bytes, compress?.method);
   const bytes = offsetAfter(inner);
   for await (const piece of outer?.after(bytes) ?? []) await put(options, fd, piece);
+  await options.onWritten?.(fd);
   return { ...image, ...(outer?.layOut(inner, bytes) ?? { parts: inner, bytes }) };
 }
 
@@ -194,11 +203,12 @@ async function compressed(
   archive: EncodedArchive,
   compress: Compression,
 ): Promise<ExportResult> {
-  const { plan, tree, output, frameCache, signal, onProgress } = options;
+  const { plan, tree, output, frameCache, settledSeconds, signal, onProgress } = options;
   const { threads = usualThreads() } = options;
   const compressor = await openCompressor(compress);
   const frames = cutFrames(plan.entries);
   const cache = frameCache === undefined ? null : await FrameCache.open(frameCache);
+  const identity = cache === null ? null : FileIdentity.now(tree, settledSeconds);
   try {
     return await withWindow(options, archive, (source) =>
       into(output, (fd) =>
@@ -207,6 +217,7 @@ async function compressed(
           await writeFrames({
             source,
             frames,
+            identities: identity === null ? [] : identifyFrames(frames, archive, identity),
             compressor,
             cache,
             threads,
