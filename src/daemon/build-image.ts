@@ -6,6 +6,7 @@
 import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
+import { exportIfChanged } from '../image/export-if-changed.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
 import type { PackagesFound } from '../image/packages/find-packages.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
@@ -70,6 +71,8 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** Leave the file at `output` alone if it is this image already. */
+  readonly ifChanged?: boolean | undefined;
   /** What stands around the image. */
   readonly outer?: OuterParts | undefined;
   /** Say what the image is made of, too. */
@@ -77,7 +80,7 @@ export interface BuildRequest extends ImageRequest {
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache, outer } = request;
+  const { choices, output, version, frameCache, ifChanged = false, outer } = request;
   const { format, compress } = choices;
   return withPlan(request, async ({ set, files, plan, tree }) => {
     refusePlan(plan, choices);
@@ -86,17 +89,12 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
     // First, so that what cannot be read leaves the old image as it is.
     const told = await describeImage(request, { files, plan, tree });
     const { packages } = told;
-    const result = await exportImage({
-      plan,
-      tree,
-      output,
-      format,
-      compress,
-      frameCache,
-      origin,
-      packages,
-      outer,
-    });
+    const made = { plan, tree, compress, frameCache, origin, packages, outer };
+    const isArchive = format === undefined || format === 'newc' || format === 'newc-crc';
+    const result =
+      ifChanged && isArchive && typeof output === 'string'
+        ? await exportIfChanged({ ...made, output, format })
+        : await exportImage({ ...made, output, format });
     return { set, plan, choices, result, ...told };
   });
 }

@@ -17,6 +17,8 @@ export interface ImageReport {
   readonly format: string;
   /** Null for what is not compressed. */
   readonly compression: CompressionReport | null;
+  /** It was there already, and nothing was written. */
+  readonly unchanged: boolean;
   /** What follows what in it; none of what is no archive. */
   readonly parts: readonly ImagePart[];
   readonly entries: number;
@@ -80,6 +82,7 @@ export function imageReport({ set, plan, choices, result, packages }: BuiltImage
     bytes: result.bytes,
     format: choices.format ?? 'newc',
     compression: compressionReport(choices, result),
+    unchanged: result.unchanged === true,
     parts: result.parts,
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
