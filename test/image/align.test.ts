@@ -88,7 +88,7 @@ describe('--align', () => {
     await image({ root, output: plain, align: false });
     await image({ root, output: aligned });
     const [before, after] = [records(plain), records(aligned)];
-    const known = ({ offset: _, dataOffset: __, ...record }: CpioRecord) => record;
+    const known = (record: CpioRecord) => ({ ...record, offset: 0, dataOffset: 0 });
     assert.deepEqual(after.map(known), before.map(known));
     const large = after.filter(({ size }) => size >= ALIGNED_LEAST);
     assert.equal(large.length, SIZES.length + 2);
