@@ -50,6 +50,10 @@ bool IsPlainPath(const std::string& path) {
   return path.find('\0') == std::string::npos;
 }
 
+std::string WayTo(int directory, const std::string& name) {
+  return "/proc/self/fd/" + std::to_string(directory) + "/" + (name.empty() ? "." : name);
+}
+
 int OpenQuietly(int directory, const char* name, int flags) {
   const int plain = flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
   const int fd = openat(directory, name, plain | O_NOATIME);

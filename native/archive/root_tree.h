@@ -70,6 +70,11 @@ class RootTree {
 // The empty path (the root) is plain too.
 bool IsPlainPath(const std::string& path);
 
+// A path for the calls on extended attributes of `name` in an open directory. They have no -at
+// variant before Linux 6.13 and the f- ones refuse O_PATH, so it goes through our own descriptor:
+// only the last component is looked up, and the l- ones do not follow it.
+std::string WayTo(int directory, const std::string& name);
+
 // Opens `name` in `directory` for reading; leaves the access time alone where the kernel lets us
 // (O_NOATIME wants the owner or CAP_FOWNER), never waits for a fifo's writer, never follows a link.
 int OpenQuietly(int directory, const char* name, int flags);

@@ -25,8 +25,9 @@ class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
   Napi::Value Attributes(const Napi::CallbackInfo& info);
   Napi::Value Attribute(const Napi::CallbackInfo& info);
   Napi::Value Symlinks(const Napi::CallbackInfo& info);
+  Napi::Value LookAt(const Napi::CallbackInfo& info);
 
-  std::string WayTo(const std::string& path);
+  std::string AttributesOf(const std::string& path);
 
   RootTree tree_;
 };
