@@ -68,6 +68,7 @@ const imageChoices = z.strictObject({
   onDrift: z.enum(DRIFT_POLICIES).optional(),
   since: markText.optional(),
   until: markText.optional(),
+  align: z.boolean().optional(),
   format: z.enum(IMAGE_FORMATS).optional(),
   compress: z
     .strictObject({ method: z.enum(COMPRESSION_METHODS), level: z.number().int().min(0).max(100) })

@@ -5,6 +5,7 @@
  */
 import { TraceError } from '../common/errors.ts';
 import type { ImageChoices } from '../image/choices.ts';
+import { exportIfChanged } from '../image/export-if-changed.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
 import type { PackagesFound } from '../image/packages/find-packages.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
@@ -68,6 +69,8 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** Leave the file at `output` alone if it is this image already. */
+  readonly ifChanged?: boolean | undefined;
   /** What stands around the image. */
   readonly outer?: OuterParts | undefined;
   /** Say what the image is made of, too. */
@@ -75,7 +78,7 @@ export interface BuildRequest extends ImageRequest {
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache, outer } = request;
+  const { choices, output, version, frameCache, ifChanged = false, outer } = request;
   const { format, compress } = choices;
   return withPlan(request, async ({ set, files, plan, source }) => {
     refusePlan(plan, choices);
@@ -86,18 +89,12 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
     const told = await describeImage(request, { files, plan, tree: planned });
     await stored?.check(plan.entries);
     const { packages } = told;
-    const result = await exportImage({
-      plan,
-      tree,
-      stored,
-      output,
-      format,
-      compress,
-      frameCache,
-      origin,
-      packages,
-      outer,
-    });
+    const made = { plan, tree, stored, compress, frameCache, origin, packages, outer };
+    const isArchive = format === undefined || format === 'newc' || format === 'newc-crc';
+    const result =
+      ifChanged && isArchive && typeof output === 'string'
+        ? await exportIfChanged({ ...made, output, format })
+        : await exportImage({ ...made, output, format });
     return { set, plan, choices, result, recordedUs: stored?.atUs ?? null, ...told };
   });
 }

@@ -19,6 +19,8 @@ export interface ImageReport {
   readonly format: string;
   /** Null for what is not compressed. */
   readonly compression: CompressionReport | null;
+  /** It was there already, and nothing was written. */
+  readonly unchanged: boolean;
   /** What follows what in it; none of what is no archive. */
   readonly parts: readonly ImagePart[];
   readonly entries: number;
@@ -84,6 +86,7 @@ export function imageReport(built: BuiltImage): ImageReport {
     bytes: result.bytes,
     format: choices.format ?? 'newc',
     compression: compressionReport(choices, result),
+    unchanged: result.unchanged === true,
     parts: result.parts,
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,

@@ -26,6 +26,8 @@ export interface ImageChoices {
   /** Texts of marks: only what was used between them. Whoever evaluates sessions minds these. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  /** Data of large files begins at multiples of a file system's block; of plain archives only. */
+  readonly align?: boolean | undefined;
   /** What is written of the plan; newc by default. */
   readonly format?: ImageFormat | undefined;
   /** Of archives only; none by default. */

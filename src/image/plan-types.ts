@@ -69,6 +69,8 @@ export interface PlanEntry {
   readonly carriesData: boolean;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
+  /** NULs behind the name, so that the data begins at a block; none by default. */
+  readonly namePadding?: number;
   readonly target: Buffer | null;
   /** Content of a file that is in no tree; null for all others. */
   readonly content: Buffer | null;

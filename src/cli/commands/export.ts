@@ -85,6 +85,8 @@ export const registerExport: Register = (program, context) => {
     .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
+    .option('--align', 'begin large files at multiples of 4096, for file systems that share blocks')
+    .option('--if-changed', 'leave the file as it is if it is this image already')
     .option('--early <file>', 'a plain archive to put before all (repeatable)', collect)
     .option('--early-microcode', "put the root's own processor microcode there")
     .option(
@@ -119,6 +121,13 @@ export const registerExport: Register = (program, context) => {
         });
       const elsewhere = options.tree ?? options.contentDir;
       const asked = process.geteuid?.() !== 0 && elsewhere === undefined && here.ownDatabase;
+      if (asked && options.ifChanged === true)
+        throw new TraceError({
+          code: 'always-written',
+          message: 'the daemon builds this image, and does not see the one that is there',
+          hint: 'run it as root, or leave --if-changed out',
+          exit: 'usage',
+        });
       if (asked && options.frameCache !== undefined)
         throw new TraceError({
           code: 'no-frame-cache',
@@ -133,7 +142,7 @@ export const registerExport: Register = (program, context) => {
       for (const { rule, files, bytes } of report.rules)
         output.line(`${rule}: ${files} paths, ${size(bytes)}`);
       output.line(
-        `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
+        `${options.output}: ${report.unchanged ? 'unchanged, ' : ''}${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );
       if (report.attributes?.restored === true)
         output.line(
@@ -165,6 +174,7 @@ function directly(
         choices,
         version: version(),
         frameCache: cacheOf(chosen),
+        ifChanged: chosen.ifChanged,
         outer,
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
