@@ -13,6 +13,7 @@ import { LoaderSearch } from './loader-search.ts';
 import { Missing } from './missing.ts';
 import { NameService } from './name-service.ts';
 import { Pam } from './pam.ts';
+import { Python } from './python.ts';
 import { RootFiles } from './root-files.ts';
 import type { Rule, RuleName } from './rule.ts';
 import { Scripts } from './scripts.ts';
@@ -57,6 +58,7 @@ export function makeNeeds({ tree, resolver, closure, without }: NeedsOptions): N
       ...(on('nss') ? [new NameService({ files, search, taker, libraries })] : []),
       ...(on('pam') ? [pam] : []),
       ...(on('gconv') ? [new Gconv(files, taker)] : []),
+      ...(on('python') ? [new Python(taker)] : []),
       ...(modules || firmware ? [new KernelModules({ files, taker, modules, firmware })] : []),
     ],
     problems: () => {

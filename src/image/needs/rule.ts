@@ -16,6 +16,8 @@ export const RULES = [
   'nss',
   'pam',
   'gconv',
+  /** The source of what Python has compiled. */
+  'python',
   /** What kernel modules depend on, and the indexes of modprobe. */
   'modules',
   'firmware',
