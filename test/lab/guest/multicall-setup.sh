@@ -17,4 +17,4 @@ ln -s sbin/init init
 mknod -m 600 dev/console c 5 1
 mknod -m 666 dev/null c 1 3
 # A machine without a disk of its own finds one by ATA over Ethernet.
-printf 'MODULES="virtio_net aoe ext4"\nAOE_IFACES=eth0\n' >config
+printf 'MODULES="virtio_pci virtio_net aoe ext4"\nAOE_IFACES=eth0\nLINK_SETTLE=1\n' >config

@@ -12,4 +12,4 @@ mkdir -p etc/dropbear
 mkdir -p -m 700 root/.ssh
 : >etc/hostname
 # A machine with a disk of its own finds it by these drivers.
-echo 'MODULES="virtio_blk ext4"' >config
+echo 'MODULES="virtio_pci virtio_blk ext4"' >config

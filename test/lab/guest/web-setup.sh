@@ -12,5 +12,5 @@ touch etc/init.d/.legacy-bootordering
 ln -sf ../sites-available/app etc/nginx/sites-enabled/default
 sed -i 's/^worker_processes .*/worker_processes 1;/' etc/nginx/nginx.conf
 # A machine with a disk of its own finds it by these drivers.
-echo 'MODULES="virtio_blk ext4"' >config
+echo 'MODULES="virtio_pci virtio_blk ext4"' >config
 : >etc/hostname

@@ -9,7 +9,7 @@ export const MULTICALL: LabRoot = {
   first: '/init',
   takesOrders: false,
   tree: null,
-  modules: ['virtio_net', 'aoe', 'ext4'],
+  modules: ['virtio_pci', 'virtio_net', 'aoe', 'ext4'],
   files: 'multicall-root',
   scripts: ['multicall-setup.sh'],
   diskMb: 32,

@@ -9,7 +9,7 @@ export const UNMERGED: LabRoot = {
   first: '/init',
   takesOrders: false,
   tree: debianTree('unmerged-debian', ['busybox', 'dropbear-bin', 'kmod'], ['--no-merged-usr']),
-  modules: ['virtio_blk', 'ext4'],
+  modules: ['virtio_pci', 'virtio_blk', 'ext4'],
   files: 'unmerged-root',
   scripts: ['unmerged-setup.sh'],
   diskMb: 512,

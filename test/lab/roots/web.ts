@@ -9,7 +9,7 @@ export const WEB: LabRoot = {
   first: '/sbin/init',
   takesOrders: false,
   tree: debianTree('web-debian', ['sysvinit-core', 'nginx', 'python3', 'iproute2', 'kmod']),
-  modules: ['virtio_blk', 'ext4'],
+  modules: ['virtio_pci', 'virtio_blk', 'ext4'],
   files: 'web-root',
   scripts: ['web-setup.sh'],
   diskMb: 640,
