@@ -158,6 +158,33 @@ describe('services', () => {
   });
 });
 
+describe('fstab', () => {
+  const fstab =
+    '# comment /no\n\ntmpfs\t/var/log tmpfs mode=755 0 0\n /dev/sda1  /srv/a\\040b ext4\n' +
+    'swap none swap\nshort\ntmpfs /gone tmpfs\nx ../no x\nx /lost/../no x\nx /etc/../../mnt x\nx /data x\n';
+  const nodes: Readonly<Record<string, Node>> = {
+    'etc/fstab': { to: 'tables/nfs' },
+    'etc/tables/nfs': fstab,
+    'var/log/old': 'x',
+    'srv/a b/x': 'x',
+    no: { type: 'directory' },
+    mnt: { type: 'directory' },
+    data: { to: 'real' },
+    real: { type: 'directory' },
+  };
+  const folders = async (more: Partial<PlanOptions> = {}): Promise<string[]> => {
+    const { entries } = await plan(nodes, ['etc/fstab'], more);
+    return entries
+      .filter(({ reasons }) => reasons.some(({ kind }) => kind === 'named-by'))
+      .map(({ path }) => path.toString('latin1'));
+  };
+
+  it('brings the mount points that it names, without what is in them', async () => {
+    assert.deepEqual(await folders(), ['mnt', 'real', 'srv/a b', 'var/log']);
+    assert.deepEqual(await folders({ without: ['fstab'] }), []);
+  });
+});
+
 describe('what Python has compiled', () => {
   const nodes: Readonly<Record<string, Node>> = {
     'usr/lib/python3/os.py': 'source',

@@ -15,6 +15,8 @@ export const RULES = [
   'scripts',
   'nss',
   'pam',
+  /** Mount points. */
+  'fstab',
   'gconv',
   /** The source of what Python has compiled. */
   'python',
