@@ -61,6 +61,7 @@ const imageChoices = z.strictObject({
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
   rules: z.array(imageRule).max(MAX_RULES).readonly().optional(),
   skeleton: z.boolean().optional(),
+  keepSweeps: z.boolean().optional(),
   strict: z.boolean().optional(),
   onDrift: z.enum(DRIFT_POLICIES).optional(),
   since: markText.optional(),

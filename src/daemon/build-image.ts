@@ -16,6 +16,8 @@ import { type ImageSizes, weighImage } from '../image/sizes/weigh.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
+import type { FileAccessRow } from '../store/types.ts';
+import { type SessionSweep, sweptFiles } from './swept-files.ts';
 
 export interface ImageRequest {
   readonly store: Store;
@@ -33,6 +35,7 @@ export interface PlannedImage {
   /** What the plan was made of. */
   readonly files: readonly SessionFile[];
   readonly plan: ImagePlan;
+  readonly sweeps: readonly SessionSweep[];
   readonly tree: NativeTree;
 }
 
@@ -41,15 +44,23 @@ export async function withPlan<T>(
   request: ImageRequest,
   use: (planned: PlannedImage) => T | Promise<T>,
 ): Promise<T> {
-  const { choices } = request;
-  const set = evaluate(parseExpression(request.expression), request.store, choices);
+  const { choices, store } = request;
+  const known = new Map<number, FileAccessRow[]>();
+  const rowsOf = (id: number): FileAccessRow[] => {
+    const rows = known.get(id) ?? store.files(id);
+    known.set(id, rows);
+    return rows;
+  };
+  const source = { session: (id: number) => store.session(id), files: rowsOf };
+  const set = evaluate(parseExpression(request.expression), source, choices);
   if (!request.acceptLoss) refuseDoubt(set);
-  const mounts = request.store.mounts(set.root);
+  const mounts = store.mounts(set.root);
   const tree = NativeTree.open(request.tree ?? set.root, { mounts });
   try {
-    const files = namedFiles(set.objects);
+    const { sweeps, sweepOf } = sweptFiles(set, rowsOf, tree);
+    const files = namedFiles(set.objects, sweepOf);
     const plan = await planImage({ ...choices, files, tree });
-    return await use({ set, files, plan, tree });
+    return await use({ set, files, plan, sweeps, tree });
   } finally {
     tree.close();
   }
@@ -79,7 +90,7 @@ export interface BuildRequest extends ImageRequest {
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
   const { choices, output, version, frameCache, outer } = request;
   const { format, compress } = choices;
-  return withPlan(request, async ({ set, files, plan, tree }) => {
+  return withPlan(request, async ({ set, files, plan, sweeps, tree }) => {
     refusePlan(plan, choices);
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
     const origin = { expression: set.expression, sessions, version };
@@ -97,7 +108,7 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
       packages,
       outer,
     });
-    return { set, plan, choices, result, ...told };
+    return { set, plan, sweeps, choices, result, ...told };
   });
 }
 
