@@ -51,6 +51,7 @@ export interface Exported {
   readonly bytes: number;
   readonly entries: number;
   readonly reasons: Readonly<Record<string, number>>;
+  readonly sweeps: readonly object[];
 }
 
 const TIMEOUT_MS = 180_000;

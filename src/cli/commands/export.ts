@@ -125,7 +125,9 @@ export const registerExport: Register = (program, context) => {
         output.line(`${rule}: ${files} paths, ${size(bytes)}`);
       for (const sweep of report.sweeps)
         if (sweep.left_out > 0)
-          output.line(`${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`);
+          output.line(
+            `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`,
+          );
       output.line(
         `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );

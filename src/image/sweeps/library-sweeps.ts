@@ -34,7 +34,7 @@ function sweepOf(directory: Touch, { touches, byName, tree }: Session): Sweep | 
   });
   if (known.length < libraries.length * NEARLY_ALL) return null;
   const links = inside.filter(isOnlyLookedAt);
-  const burst = burstOf(read, links);
+  const burst = burstOf(read, [directory, ...links]);
   // The loader of a large program reads many, too; it lists no directory.
   if (burst === null || !meets(directory, burst)) return null;
   // `ldconfig` opens what each link leads to, so that a library has several moments.

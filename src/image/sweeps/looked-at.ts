@@ -27,7 +27,9 @@ export function lookedAtBy(
   }
   return candidates.filter((one) => {
     const folder = `${kindOf(one)} ${parentOf(one.names[0] ?? '')}`;
-    return isNearlyAll(whole.get(kindOf(one)), 1) || isNearlyAll(folders.get(folder), LEAST_IN_FOLDER);
+    return (
+      isNearlyAll(whole.get(kindOf(one)), 1) || isNearlyAll(folders.get(folder), LEAST_IN_FOLDER)
+    );
   });
 }
 

@@ -24,10 +24,7 @@ const READDIR = operationBit('readdir');
 const READ = operationBit('read');
 const READLINK = operationBit('readlink');
 const CHANGED =
-  operationBit('create') |
-  operationBit('remove') |
-  operationBit('write') |
-  operationBit('setattr');
+  operationBit('create') | operationBit('remove') | operationBit('write') | operationBit('setattr');
 
 /** Only an NFSv3 client's own GETATTR is told as such; of NFSv4 it comes out as `access`. */
 const GETATTR = operationBit('getattr');

@@ -3,100 +3,96 @@ import { describe, it } from 'node:test';
 import { findSweeps } from '../../../src/image/sweeps/find-sweeps.ts';
 import type { Sweep } from '../../../src/image/sweeps/sweep.ts';
 import { type Random, randomFrom } from '../../replay/variations.ts';
-import { debianLike, MadeUpClient, type MadeUpRoot } from './made-up-client.ts';
+import { debianLike, MadeUpClient, MadeUpRoot } from './made-up-client.ts';
 
 const SECOND = 1_000_000;
 const LIBRARIES = 'usr/lib/x86_64-linux-gnu';
 const root = debianLike();
 
-const sweepsOf = (client: MadeUpClient, of: MadeUpRoot = root): Sweep[] =>
-  findSweeps(client.touches, of);
+const sweepsOf = (client: MadeUpClient, of = root): Sweep[] => findSweeps(client.touches, of);
 const names = (sweeps: readonly Sweep[], what: 'swept' | 'kept' = 'swept'): Set<string> =>
   new Set(sweeps.flatMap((sweep) => sweep[what].flatMap((touch) => touch.names)));
-const tops = (sweeps: readonly Sweep[]): string[] => [...new Set(sweeps.map(({ top }) => top))];
-
-/** What a boot does: lists some, reads some, once or again. Gives what it needs in an image. */
-function boot(client: MadeUpClient, random: Random, steps = 150): Set<string> {
-  const files = root.all('', 'file');
-  const links = root.all('', 'symlink');
-  const folders = root.all('etc', 'directory');
-  const used = new Set<string>();
-  const use = (path: string, seen: boolean | undefined): void => {
-    if (seen !== false) used.add(path);
-  };
-  const pick = (list: readonly string[]): string => list[random(list.length)] ?? '';
-  for (let step = 0; step < steps; step++) {
-    client.nowUs += random(30_000);
-    const one = pick(files);
-    const folder = pick(folders);
-    const link = pick(links);
-    switch (random(8)) {
-      case 0:
-        use(folder, (client.list(folder), true));
-        for (const path of root.inside(folder))
-          if (root.typeOf(path) === 'file') use(path, client.read(path));
-        break;
-      case 1:
-        use(link, client.readlink(link));
-        break;
-      case 2:
-        use(one, client.look(one));
-        break;
-      default:
-        use(one, client.read(one));
-    }
-  }
-  return used;
-}
-
-const overlap = (a: ReadonlySet<string>, b: ReadonlySet<string>): string[] =>
+const clientOf = (version: 3 | 4, random: Random = randomFrom(7)): MadeUpClient =>
+  new MadeUpClient(root, version, random);
+const both = (a: Iterable<string>, b: ReadonlySet<string>): string[] =>
   [...a].filter((one) => b.has(one));
 
 /** At the ends of a sweep a few stay: whose they are cannot be told. */
 const few = (missed: readonly string[]): void =>
   assert.ok(missed.length < 20, `${missed.length}: ${missed.slice(0, 20).join()}`);
 
-/** What nobody but a sweep touched, and the sweep did. */
-function onlySwept(client: MadeUpClient, used: ReadonlySet<string>): string[] {
-  return client.touches.flatMap(({ names: all }) => all).filter((name) => !used.has(name));
+/** A boot, or what goes on after it: lists some, reads some, once or again. Gives what it used. */
+function boot(client: MadeUpClient, random: Random, steps = 150): Set<string> {
+  const pick = (list: readonly string[]): string => list[random(list.length)] ?? '';
+  const [files, links] = [root.all('', 'file'), root.all('', 'symlink')];
+  const folders = root.all('etc', 'directory');
+  const used = new Set<string>();
+  const read = (path: string): void => {
+    if (client.read(path)) used.add(path);
+  };
+  for (let step = 0; step < steps; step++) {
+    client.nowUs += random(30_000);
+    const [file, folder, link] = [pick(files), pick(folders), pick(links)];
+    switch (random(8)) {
+      case 0:
+        client.list(folder);
+        used.add(folder);
+        for (const path of root.inside(folder)) if (root.typeOf(path) === 'file') read(path);
+        break;
+      case 1:
+        if (client.readlink(link)) used.add(link);
+        break;
+      case 2:
+        if (client.look(file)) used.add(file);
+        break;
+      default:
+        read(file);
+    }
+  }
+  return used;
+}
+
+/** What nothing but sweeps touched. */
+function left(client: MadeUpClient, used: ReadonlySet<string>, swept: ReadonlySet<string>) {
+  const all = client.touches.flatMap((touch) => touch.names);
+  return all.filter((name) => !used.has(name) && !swept.has(name));
 }
 
 for (const version of [3, 4] as const)
-  describe(`NFSv${version}`, () => {
-    for (const seed of [1, 2, 3, 4, 5]) {
-      it(`finds no sweep in a boot, however much it uses (seed ${seed})`, () => {
-        const random = randomFrom(seed);
-        const client = new MadeUpClient(root, version, random);
-        boot(client, random, 100 * seed * seed);
-        assert.deepEqual(sweepsOf(client), []);
+  for (const seed of [1, 2, 3, 4, 5, 6])
+    describe(`over NFSv${version}, seed ${seed}`, () => {
+      it('a boot is no sweep, however much it uses', () => {
+        for (const steps of [100, 400, 1000]) {
+          const random = randomFrom(seed);
+          const client = clientOf(version, random);
+          boot(client, random, steps);
+          assert.deepEqual([...names(sweepsOf(client))], []);
+        }
       });
 
-      it(`finds find / after a boot and before more use (seed ${seed})`, () => {
+      it('find / takes nothing from what goes on before it and after', () => {
         const random = randomFrom(seed);
-        const client = new MadeUpClient(root, version, random);
+        const client = clientOf(version, random);
         const used = boot(client, random);
         client.nowUs += 3 * SECOND;
         client.find('');
         client.nowUs += random(70 * SECOND);
         for (const path of boot(client, random)) used.add(path);
         const sweeps = sweepsOf(client);
-        assert.deepEqual(tops(sweeps), ['']);
         const swept = names(sweeps);
-        assert.deepEqual(overlap(swept, used), []);
-        const missed = onlySwept(client, used).filter((name) => !swept.has(name));
-        few(missed);
+        assert.equal(sweeps[0]?.top, '');
+        assert.deepEqual(both(swept, used), []);
+        few(left(client, used, swept));
       });
 
-      it(`loses nothing to a tar of everything (seed ${seed})`, () => {
+      it('nor does a tar of everything, but NFSv4 hides what goes on after it', () => {
         const random = randomFrom(seed);
-        const client = new MadeUpClient(root, version, random);
+        const client = clientOf(version, random);
         const used = boot(client, random);
         client.nowUs += 3 * SECOND;
         client.tar('');
         client.nowUs += SECOND / 5;
-        const atOnce = [...root.all('', 'file')].filter((_, n) => n % 50 === seed);
-        // Of NFSv4 this does not show.
-        for (const path of atOnce) {
+        for (const path of root.all('', 'file').filter((_, n) => n % 50 === seed)) {
           client.read(path);
           used.add(path);
         }
@@ -104,16 +100,173 @@ for (const version of [3, 4] as const)
         for (const path of boot(client, random)) used.add(path);
         const sweeps = sweepsOf(client);
         const swept = names(sweeps);
-        assert.deepEqual(overlap(swept, used), []);
-        const missed = onlySwept(client, used).filter((name) => !swept.has(name));
-        const files = new Set(missed.filter((name) => root.typeOf(name) === 'file'));
-        if (version === 3) few([...files]);
-        else {
-          assert.deepEqual([...new Set(sweeps.map(({ doubt }) => doubt))], ['unseen', null]);
-          const kept = names(sweeps, 'kept');
-          assert.ok(files.size > 1000);
-          few([...files].filter((name) => !kept.has(name)));
+        assert.deepEqual(both(swept, used), []);
+        const rest = left(client, used, swept).filter((name) => root.typeOf(name) === 'file');
+        if (version === 4) {
+          assert.ok(rest.length > 1000);
+          assert.ok(sweeps.some(({ doubt }) => doubt === 'unseen'));
         }
+        few(rest.filter((name) => version === 3 || !names(sweeps, 'kept').has(name)));
       });
+
+      it('nor when a program begins meanwhile: then what is read stays', () => {
+        const random = randomFrom(seed);
+        const client = clientOf(version, random);
+        const program = root.all('', 'file').filter((_, n) => n % 30 === seed);
+        let count = 0;
+        client.tar('', () => {
+          if (++count < 400 || count % 4 !== 0) return;
+          const path = program.pop();
+          if (path !== undefined) client.read(path);
+        });
+        assert.deepEqual(program, []);
+        const sweeps = sweepsOf(client);
+        const files = [...names(sweeps)].filter((name) => root.typeOf(name) === 'file');
+        assert.deepEqual(files, []);
+        const doubts = new Set(sweeps.map(({ doubt }) => doubt));
+        assert.ok(doubts.has(version === 3 ? 'busy' : 'unseen'));
+      });
+    });
+
+describe('what is a sweep', () => {
+  it('ls -lR: what it looks at, links too', () => {
+    for (const version of [3, 4] as const) {
+      const client = clientOf(version);
+      client.read('etc/passwd');
+      client.nowUs += SECOND;
+      client.listLong('');
+      const swept = names(sweepsOf(client));
+      assert.ok(swept.has('usr/bin/vi') && swept.has('usr/bin/tool3'));
+      assert.equal(swept.has('etc/passwd'), false);
+      few(left(client, new Set(['etc/passwd']), swept));
     }
   });
+
+  it('mandb: all of the manual', () => {
+    const client = clientOf(3);
+    client.read('usr/share/man/man1/page3.gz');
+    client.nowUs += SECOND;
+    client.tar('usr/share/man');
+    const sweeps = sweepsOf(client);
+    assert.deepEqual(
+      sweeps.map(({ top, kept }) => [top, kept.length]),
+      [['usr/share/man', 0]],
+    );
+    few(left(client, new Set(['usr/share/man/man1/page3.gz']), names(sweeps)));
+    assert.equal(names(sweeps).has('usr/share/man/man1/page3.gz'), false);
+  });
+
+  it('ldconfig: libraries and links that no program uses', () => {
+    const used = [1, 2, 3, 50].map((n) => `${LIBRARIES}/libx${n}.so.1.0`);
+    for (const version of [3, 4] as const) {
+      const client = clientOf(version);
+      for (const path of used.slice(0, 3)) client.read(path);
+      client.nowUs += 2 * SECOND;
+      client.ldconfig(LIBRARIES);
+      client.nowUs += 2 * SECOND;
+      for (const path of used.slice(2)) client.read(path);
+      const sweeps = sweepsOf(client);
+      assert.deepEqual(
+        sweeps.map(({ top, doubt }) => [top, doubt]),
+        [[LIBRARIES, version === 3 ? null : 'unseen']],
+      );
+      const swept = names(sweeps);
+      assert.deepEqual(both(used, swept), []);
+      assert.equal(swept.size, version === 3 ? 90 + 90 - 4 : 0);
+    }
+  });
+});
+
+describe('what is none', () => {
+  const none = (client: MadeUpClient, of = root): void =>
+    assert.deepEqual(
+      sweepsOf(client, of).map(({ top }) => top),
+      [],
+    );
+
+  for (const version of [3, 4] as const)
+    it(`a program that goes through all of its own, over NFSv${version}`, () => {
+      const client = clientOf(version);
+      client.find('var/spool/squid');
+      client.tar('srv/app');
+      client.tar('usr/share/zoneinfo');
+      client.tar('usr/lib/udev');
+      client.tar('usr/lib/systemd');
+      none(client);
+    });
+
+  it('programs that load nearly all libraries, but list none', () => {
+    const client = clientOf(3);
+    for (const path of root.all(LIBRARIES, 'file')) client.read(path);
+    none(client);
+    client.nowUs += SECOND;
+    client.list(LIBRARIES);
+    none(client);
+  });
+
+  it('a sweep that passed over a part: the parts that it took are', () => {
+    const client = clientOf(3);
+    client.find('etc');
+    client.find('usr/bin');
+    client.find('usr/share');
+    assert.deepEqual(
+      sweepsOf(client).map(({ top }) => top),
+      ['usr/share'],
+    );
+  });
+
+  it('a small root that is listed whole', () => {
+    const small = new MadeUpRoot({ init: 10, bin: { sh: 100 }, etc: { passwd: 10 }, home: {} });
+    const client = new MadeUpClient(small, 3, randomFrom(1));
+    client.tar('');
+    none(client, small);
+  });
+
+  it('what was touched by two sweeps', () => {
+    const client = clientOf(3);
+    client.find('');
+    client.nowUs += 5 * SECOND;
+    client.find('');
+    assert.deepEqual([...names(sweepsOf(client))], []);
+  });
+});
+
+describe('what is not taken', () => {
+  it('files in a directory that the client changes', () => {
+    const client = clientOf(3);
+    client.tar('');
+    client.nowUs += SECOND;
+    client.make('etc');
+    const swept = names(sweepsOf(client));
+    assert.equal(swept.has('etc/passwd'), false);
+    assert.ok(swept.has('etc/app1.d/1.conf'));
+  });
+
+  it('what the session made, and what has a name elsewhere', () => {
+    const client = clientOf(3);
+    client.tar('usr/share');
+    const page = 'usr/share/man/man1/page1.gz';
+    const touches = client.touches.map((one) => {
+      if (one.names[0] === page) return { ...one, names: [page, 'srv/page.gz'] };
+      return one.names[0] === 'usr/share/doc/package1/copyright' ? { ...one, created: true } : one;
+    });
+    const swept = names(findSweeps(touches, root));
+    assert.ok(swept.size > 800);
+    assert.equal(swept.has(page), false);
+    assert.equal(swept.has('usr/share/doc/package1/copyright'), false);
+  });
+
+  it('what a program looks at while find / goes by', () => {
+    const client = clientOf(4);
+    const program = root.all('', 'file').filter((_, n) => n % 40 === 1);
+    const before = new Set<string>();
+    client.through('', () => {
+      const path = program.pop();
+      if (path !== undefined && client.look(path)) before.add(path);
+    });
+    assert.ok(before.size > 10);
+    const swept = names(sweepsOf(client));
+    assert.ok(swept.size > 350);
+    assert.deepEqual(both(before, swept), []);
+  });
+});

@@ -5,7 +5,7 @@
 import { operationBit, type Operation } from '../../../src/common/words.ts';
 import type { Touch } from '../../../src/image/sweeps/touch.ts';
 import type { Walked } from '../../../src/image/sweeps/below.ts';
-import { fromBytes, parentOf } from '../../../src/image/resolve.ts';
+import { fromBytes } from '../../../src/image/resolve.ts';
 import { MemoryTree, type Node } from '../memory-tree.ts';
 import type { Random } from '../../replay/variations.ts';
 
@@ -29,7 +29,10 @@ export class MadeUpRoot implements Walked {
     const nodes: Record<string, Node> = {};
     const put = (path: string, inside: Folder): void => {
       this.entries.set(path, { type: 'directory', size: 4096 });
-      this.#names.set(path, Object.keys(inside).map((name) => Buffer.from(name)));
+      this.#names.set(
+        path,
+        Object.keys(inside).map((name) => Buffer.from(name)),
+      );
       for (const [name, what] of Object.entries(inside)) {
         const next = path === '' ? name : `${path}/${name}`;
         if (typeof what === 'object') {
@@ -66,6 +69,11 @@ export class MadeUpRoot implements Walked {
     return this.entries.get(path)?.size ?? 0;
   }
 
+  /** Where a link leads. */
+  targetOf(path: string): string {
+    return this.#tree.readlink(Buffer.from(path)).toString();
+  }
+
   typeOf(path: string): Touch['type'] {
     return this.entries.get(path)?.type ?? 'other';
   }
@@ -73,7 +81,9 @@ export class MadeUpRoot implements Walked {
   /** Everything of a kind at and below a path. */
   all(top: string, type: Touch['type']): string[] {
     return [...this.entries]
-      .filter(([path, one]) => one.type === type && (top === '' || `${path}/`.startsWith(`${top}/`)))
+      .filter(
+        ([path, one]) => one.type === type && (top === '' || `${path}/`.startsWith(`${top}/`)),
+      )
       .map(([path]) => path);
   }
 }
@@ -222,19 +232,18 @@ export class MadeUpClient {
     });
   }
 
+  /** It knows a file by its inode, and opens none twice. */
   ldconfig(directory: string): void {
+    const opened = new Set<string>();
     this.list(directory);
-    for (const path of this.#shuffled(this.#root.inside(directory)))
+    for (const path of this.#shuffled(this.#root.inside(directory))) {
       if (!/^(?:lib|ld-).*\.so/.test(path.slice(directory.length + 1))) continue;
-      else if (this.#root.typeOf(path) === 'symlink') {
-        this.readlink(path);
-        const target = `${parentOf(path)}/${this.#target(path)}`;
-        this.read(target, 4096);
-      } else this.read(path, 4096);
-  }
-
-  #target(path: string): string {
-    return path.replace(/\.so\.(\d+)$/, '.so.$1.0');
+      const isLink = this.#root.typeOf(path) === 'symlink';
+      if (isLink) this.readlink(path);
+      const file = isLink ? `${path}.0` : path;
+      if (!opened.has(file)) this.read(file, 4096);
+      opened.add(file);
+    }
   }
 }
 
