@@ -82,7 +82,7 @@ describe('sweeps', { skip: lacks('root', 'fanotify', 'mount') }, () => {
     const kept = await paths('session-3', '--keep-sweeps');
     assert.deepEqual(without(made.all('', 'file'), kept), []);
     const { text } = await sandbox.ok(['export', 'session-3', '-o', sandbox.at('image')]);
-    assert.match(text, /^sweep of \/ in session-3: \d+ paths, [\d.]+ MiB, left out$/m);
+    assert.match(text, /^sweep of \/ in session-3: \d+ paths, [\d.]+ MB, left out$/m);
     const show = await sandbox.json<{ image: Report }>(['show', 'session-3']);
     assert.equal(show.image.sweeps[0]?.path, '.');
     assert.match(

@@ -195,13 +195,20 @@ describe('what is none', () => {
       none(client);
     });
 
-  it('programs that load nearly all libraries, but list none', () => {
+  it('programs that load nearly all libraries, but not in one go when they are listed', () => {
     const client = clientOf(3);
-    for (const path of root.all(LIBRARIES, 'file')) client.read(path);
-    none(client);
+    const libraries = root.all(LIBRARIES, 'file');
+    for (const path of libraries.slice(0, 50)) client.read(path);
     client.nowUs += SECOND;
     client.list(LIBRARIES);
+    for (const path of libraries.slice(50)) client.read(path);
     none(client);
+    const other = clientOf(3);
+    for (const path of libraries) other.read(path);
+    none(other);
+    other.nowUs += SECOND;
+    other.list(LIBRARIES);
+    none(other);
   });
 
   it('a sweep that passed over a part: the parts that it took are', () => {
@@ -232,6 +239,39 @@ describe('what is none', () => {
 });
 
 describe('what is not taken', () => {
+  it('a file that something else reads, or a directory that it lists, in the same second', () => {
+    for (const what of ['read', 'list'] as const) {
+      const client = clientOf(3);
+      const page = 'usr/share/man/man2/page9.gz';
+      const other = what === 'read' ? page : 'var/spool/squid/03/4';
+      let seenUs = Infinity;
+      client.tar('', () => {
+        if (client.touches.at(-1)?.names[0] === page) seenUs = client.nowUs;
+        if (client.nowUs - seenUs < SECOND / 3) return;
+        seenUs = Infinity;
+        client[what](other);
+      });
+      const sweeps = sweepsOf(client);
+      const touch = client.touches.find(({ names: [name] }) => name === other);
+      assert.ok(touch !== undefined && touch.lastUs > touch.firstUs);
+      assert.equal(sweeps[0]?.doubt, null);
+      assert.equal(names(sweeps).has(other), false);
+      assert.ok(names(sweeps).size > 2000);
+    }
+  });
+
+  it('a file that is read again past the cache', () => {
+    const client = clientOf(3);
+    client.tar('usr/share/man');
+    const page = 'usr/share/man/man2/page9.gz';
+    const touches = client.touches.map((one) =>
+      one.names[0] === page ? { ...one, bytes: one.bytes * 2 } : one,
+    );
+    const swept = names(findSweeps(touches, root));
+    assert.ok(swept.size > 300);
+    assert.equal(swept.has(page), false);
+  });
+
   it('files in a directory that the client changes', () => {
     const client = clientOf(3);
     client.tar('');
