@@ -64,6 +64,7 @@ const imageChoices = z.strictObject({
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
   rules: imageRules.optional(),
   skeleton: z.boolean().optional(),
+  keepSweeps: z.boolean().optional(),
   strict: z.boolean().optional(),
   onDrift: z.enum(DRIFT_POLICIES).optional(),
   since: markText.optional(),

@@ -18,6 +18,8 @@ import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
 import { type ImageSource, type SourceChoice, withSource } from './image-source.ts';
+import type { FileAccessRow } from '../store/types.ts';
+import { type SessionSweep, sweptFiles } from './swept-files.ts';
 
 export interface ImageRequest extends SourceChoice {
   readonly store: Store;
@@ -33,6 +35,7 @@ export interface PlannedImage {
   /** What the plan was made of. */
   readonly files: readonly SessionFile[];
   readonly plan: ImagePlan;
+  readonly sweeps: readonly SessionSweep[];
   readonly source: ImageSource;
 }
 
@@ -41,14 +44,22 @@ export async function withPlan<T>(
   request: ImageRequest,
   use: (planned: PlannedImage) => T | Promise<T>,
 ): Promise<T> {
-  const { choices } = request;
-  const set = evaluate(parseExpression(request.expression), request.store, choices);
+  const { choices, store } = request;
+  const known = new Map<number, FileAccessRow[]>();
+  const rowsOf = (id: number): FileAccessRow[] => {
+    const rows = known.get(id) ?? store.files(id);
+    known.set(id, rows);
+    return rows;
+  };
+  const rows = { session: (id: number) => store.session(id), files: rowsOf };
+  const set = evaluate(parseExpression(request.expression), rows, choices);
   if (!request.acceptLoss) refuseDoubt(set);
-  const { tree, recorded, store } = request;
+  const { tree, recorded } = request;
   return withSource(set, { tree, recorded, mounts: store.mounts(set.root) }, async (source) => {
-    const files = namedFiles(set.objects);
+    const { sweeps, sweepOf } = sweptFiles(set, rowsOf, source.planned);
+    const files = namedFiles(set.objects, sweepOf);
     const plan = await planImage({ ...choices, files, tree: source.planned });
-    return use({ set, files, plan, source });
+    return use({ set, files, plan, sweeps, source });
   });
 }
 
@@ -80,7 +91,7 @@ export interface BuildRequest extends ImageRequest {
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
   const { choices, output, version, frameCache, ifChanged = false, outer } = request;
   const { format, compress } = choices;
-  return withPlan(request, async ({ set, files, plan, source }) => {
+  return withPlan(request, async ({ set, files, plan, sweeps, source }) => {
     refusePlan(plan, choices);
     const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
@@ -95,7 +106,7 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
       ifChanged && isArchive && typeof output === 'string'
         ? await exportIfChanged({ ...made, output, format })
         : await exportImage({ ...made, output, format });
-    return { set, plan, choices, result, recordedUs: stored?.atUs ?? null, ...told };
+    return { set, plan, sweeps, choices, result, recordedUs: stored?.atUs ?? null, ...told };
   });
 }
 

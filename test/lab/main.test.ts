@@ -59,6 +59,7 @@ describe('main job', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       const exported = await product.export(session, `v${version}.cpio`);
       const again = await product.export(session, `v${version}-again.cpio`);
       assert.deepEqual(await readFile(again.file), await readFile(exported.file));
+      assert.deepEqual(exported.sweeps, [], 'nothing in a boot is a sweep');
       const used = new Set((await product.files(session)).flatMap(namesOf));
       const unused = (await regularFiles(exported.file)).filter((name) => !used.has(name));
       const { reasons } = exported;

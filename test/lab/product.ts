@@ -52,6 +52,7 @@ export interface Exported {
   readonly entries: number;
   readonly reasons: Readonly<Record<string, number>>;
   readonly problems: readonly { readonly code: string; readonly message: string }[];
+  readonly sweeps: readonly object[];
 }
 
 const TIMEOUT_MS = 180_000;

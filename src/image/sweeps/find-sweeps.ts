@@ -1,0 +1,85 @@
+/**
+ * What in a session only a sweep touched: `find /`, `du`, `ls -lR`, `updatedb`, `mandb`, `tar` or
+ * `grep -r` of everything, `ldconfig`. Owns what counts as one, and is careful, since what it names
+ * is left out of images. Pure but for the listing of the root's directories; must not know sessions
+ * of the store, or what becomes of what it finds.
+ *
+ * A sweep goes through all of a directory that many programs share: its directories are listed to
+ * the last one. The order of a listing says nothing, as it is another one on a copy of the root.
+ */
+import { parentOf } from '../resolve.ts';
+import type { Walked } from './below.ts';
+import { type Burst, burstOf, isBrief, isWithin, meetsNearlyAll, NEARLY_ALL } from './burst.ts';
+import { findLibrarySweeps } from './library-sweeps.ts';
+import { lookedAtBy } from './looked-at.ts';
+import { isIn, SHARED } from './places.ts';
+import { doubtOf, readIn } from './read-files.ts';
+import { LEAST_DIRECTORIES, LEAST_FILES, type Scene, sceneOf } from './scene.ts';
+import type { Sweep } from './sweep.ts';
+import { isOnlyListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
+
+/** Of one session. Throws what the tree throws. */
+export function findSweeps(touches: readonly Touch[], tree: Walked): Sweep[] {
+  const byName = new Map(touches.flatMap((one) => one.names.map((name) => [name, one] as const)));
+  const session = { touches: touches.filter(({ created }) => !created), byName, tree };
+  const scenes = SHARED.flatMap((top) => sceneOf(top, session) ?? []);
+  const reading = outermost(scenes, readingOf);
+  const read = reading.map(({ top }) => top);
+  const libraries = findLibrarySweeps(session).filter(
+    ({ top }) => !read.some((one) => isIn(one, top)),
+  );
+  return [...reading, ...outermost(scenes, lookingOf), ...libraries];
+}
+
+/** A sweep of /usr is one of /usr/share, too. */
+function outermost(scenes: readonly Scene[], find: (scene: Scene) => Sweep | null): Sweep[] {
+  const sweeps: Sweep[] = [];
+  for (const scene of scenes) {
+    if (sweeps.some(({ top }) => isIn(top, scene.top))) continue;
+    const sweep = find(scene);
+    if (sweep !== null) sweeps.push(sweep);
+  }
+  return sweeps;
+}
+
+function lookingOf(scene: Scene): Sweep | null {
+  const { top, listed, others } = scene;
+  if (listed.length < LEAST_DIRECTORIES) return null;
+  const burst = burstOf(listed, others.filter(isOnlyLookedAt));
+  if (burst === null || !meetsNearlyAll(listed, burst)) return null;
+  return { top, ...burst, swept: lookedThrough(scene, burst), kept: [], doubt: null };
+}
+
+/** One that reads lists and looks, too. */
+function readingOf(scene: Scene): Sweep | null {
+  const { top, read, listed, others, leaves, byName } = scene;
+  if (read.length < LEAST_FILES) return null;
+  const whole = leaves.filter(({ type, size }) => type === 'file' && size > 0);
+  const known = whole.filter(({ path }) => {
+    const touch = byName.get(path);
+    return touch !== undefined && isRead(touch);
+  });
+  if (known.length < whole.length * NEARLY_ALL) return null;
+  const burst = burstOf(read, [...listed, ...others.filter(isOnlyLookedAt)]);
+  if (burst === null) return null;
+  const doubt = doubtOf(burst, scene);
+  // That what was read before is opened again need not show either.
+  if (doubt !== 'unseen' && !meetsNearlyAll(read, burst)) return null;
+  const files = readIn(burst, scene);
+  if (doubt !== null) return { top, ...burst, swept: [], kept: files, doubt };
+  const swept = [...lookedThrough(scene, burst), ...files];
+  return { top, ...burst, swept, kept: [], doubt };
+}
+
+/** Its directories, and what in them it looked at. */
+function lookedThrough(scene: Scene, burst: Burst): Touch[] {
+  const above = new Set(scene.listed.flatMap(({ names }) => names.map(parentOf)));
+  const directories = scene.listed.filter(
+    (one) =>
+      isOnlyListed(one) &&
+      isWithin(one, burst) &&
+      // One that has others in it is come back to.
+      (isBrief(one, burst) || one.names.some((name) => above.has(name))),
+  );
+  return [...directories, ...lookedAtBy(scene, burst)];
+}

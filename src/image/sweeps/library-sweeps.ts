@@ -1,0 +1,47 @@
+/**
+ * `ldconfig`: all libraries of a directory, in one go. What programs in an image need of them comes
+ * into it for that need. Owns what counts as such a sweep.
+ */
+import { fromBytes, parentOf, toBytes } from '../resolve.ts';
+import { burstOf, isWithin, meets, meetsNearlyAll, NEARLY_ALL } from './burst.ts';
+import { isLibraryDirectory, isLibraryName } from './places.ts';
+import { doubtOf, readIn } from './read-files.ts';
+import type { Session } from './scene.ts';
+import type { Sweep } from './sweep.ts';
+import { isListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
+
+const LEAST_LIBRARIES = 50;
+
+export function findLibrarySweeps(session: Session): Sweep[] {
+  return session.touches.filter(isListed).flatMap((directory) => sweepOf(directory, session) ?? []);
+}
+
+function sweepOf(directory: Touch, { touches, byName, tree }: Session): Sweep | null {
+  const [top = ''] = directory.names;
+  if (!isLibraryDirectory(top)) return null;
+  const isLibrary = (path: string): boolean =>
+    parentOf(path) === top && isLibraryName(path.slice(top.length + 1));
+  const inside = touches.filter(({ names }) => names.every(isLibrary));
+  const read = inside.filter((one) => isRead(one) && one.size > 0);
+  if (read.length < LEAST_LIBRARIES) return null;
+  const libraries = tree
+    .list(toBytes(top))
+    .map((name) => `${top}/${fromBytes(name)}`)
+    .filter((path) => isLibrary(path) && tree.lstat(toBytes(path))?.type === 'file');
+  const known = libraries.filter((path) => {
+    const touch = byName.get(path);
+    return touch !== undefined && isRead(touch);
+  });
+  if (known.length < libraries.length * NEARLY_ALL) return null;
+  const links = inside.filter(isOnlyLookedAt);
+  const burst = burstOf(read, [directory, ...links]);
+  // The loader of a large program reads many, too; it lists no directory.
+  if (burst === null || !meets(directory, burst)) return null;
+  // `ldconfig` opens what each link leads to, so that a library has several moments.
+  const doubt = doubtOf(burst, { read: [], listed: [directory] });
+  if (doubt === null && !meetsNearlyAll(read, burst)) return null;
+  const files = readIn(burst, { read, byName });
+  if (doubt !== null) return { top, ...burst, swept: [], kept: files, doubt };
+  const swept = [...links.filter((one) => isWithin(one, burst)), ...files];
+  return { top, ...burst, swept, kept: [], doubt };
+}
