@@ -23,6 +23,10 @@ export interface LabServerOptions {
    */
   readonly live?: boolean;
   readonly memoryMb?: number;
+  /** Processors. Default: 2. */
+  readonly cpus?: number;
+  /** Further QEMU arguments, say another processor or clock; the last of a kind counts. */
+  readonly hardware?: readonly string[];
   /** How many victims can be attached; each has its port on the server's bridge. */
   readonly ports?: number;
   /** Hears of long steps. Default: nobody. */
@@ -121,8 +125,8 @@ export class LabServer {
       initrd: artifacts.serverInitramfs,
       append: 'quiet init_on_alloc=0 mitigations=off',
       memoryMb: this.#options.memoryMb ?? 1536,
-      cpus: 2,
-      devices: this.#devices(artifacts, repository),
+      cpus: this.#options.cpus ?? 2,
+      devices: [...this.#devices(artifacts, repository), ...(this.#options.hardware ?? [])],
     });
     this.#machine = machine;
     machine.start();

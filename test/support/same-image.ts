@@ -32,11 +32,20 @@ export const EXPORTS: readonly Export[] = [
   kind('exec.cpio.xz', '--init', 'exec', '--compress', 'xz:0'),
   kind('rambox.cpio.lz4', '--init', 'rambox', '--owner', '0:7', '--group', '42:0'),
   kind('crc.cpio', '--format', 'newc-crc', '--early-microcode', '--report', 'crc.json'),
-  kind('crc.cpio.gz', '--format', 'newc-crc', '--skeleton', '--init', 'exec', '--ops', 'read'),
+  kind(
+    'crc.cpio.gz',
+    '--format',
+    'newc-crc',
+    '--skeleton',
+    '--init',
+    'exec',
+    '--ops',
+    'read,getattr',
+  ),
   kind('crc.cpio.zst', '--format', 'newc-crc', '--early-microcode', '--init', 'preboot'),
-  kind('crc.xz', '--format', 'newc-crc', '--all-root', '--compress', 'xz:1', '--until', 'later'),
+  kind('crc.xz', '--format', 'newc-crc', '--all-root', '--compress', 'xz:0', '--until', 'later'),
   kind('crc.lz4', '--format', 'newc-crc', '--include', '/usr/share/', '--exclude', '/srv/many/a*'),
-  kind('whole.list', '--format', 'list'),
+  kind('whole.list', '--format', 'list', '--exclude', 'new?line'),
   kind('whole.list0', '--format', 'list0', '--skeleton'),
   kind('manifest.json', '--format', 'manifest', '--skeleton', '--init', 'exec', '--owner', '0:9'),
   kind('bom.json', '--format', 'cyclonedx'),
@@ -86,6 +95,9 @@ function stanza(name: string): string {
   return `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1-1\n`;
 }
 
+/** By the hash of their paths the last two each end a frame. */
+const TEXTS = [...Array(40).keys(), 166, 268];
+
 /** Text compresses as programs do: many short repetitions, where compressors differ if they do. */
 function makeText(root: string): void {
   let state = 1;
@@ -94,9 +106,9 @@ function makeText(root: string): void {
     return (state >>> 16) % below;
   };
   const words = Array.from({ length: 2000 }, () => (next(65_536) * 7 + 11).toString(36));
-  for (let file = 0; file < 60; file++) {
+  for (const file of TEXTS) {
     const text: string[] = [];
-    for (let word = 0; word < 20_000; word++) text.push(words[next(next(2000) + 1)] ?? '');
+    for (let word = 0; word < 26_000; word++) text.push(words[next(next(2000) + 1)] ?? '');
     put(join(root, `usr/share/text-${file}`), text.join(' '));
   }
 }
