@@ -78,6 +78,8 @@ export function makeSameRoot(root: string): void {
       mkdirSync(join(root, 'srv', folder), { recursive: true });
       linkSync(join(root, 'usr/share/text-0'), join(root, 'srv', folder, name));
     }
+  // Turkish has them in another order, and another I for the i.
+  for (const name of ['ix', 'Iy']) put(join(root, 'srv/letters', name), name);
   put(join(root, 'lib/firmware/intel-ucode/06-8c-01'), '\x01\0\0\0 of one processor');
   put(join(root, 'lib/firmware/intel-ucode/06-0f-0b'), '\x01\0\0\0 of another');
   for (const name of ['config-6.1', 'config-5.10', 'config-6.12'])
