@@ -25,13 +25,12 @@ export interface LabServerOptions {
    */
   readonly live?: boolean;
   readonly memoryMb?: number;
-  /**
-   * One processor, and a clock that counts instructions, a nanosecond each: for measurements that
-   * must not depend on how busy the host is. It all takes longer. Default: false.
-   */
-  readonly instructionClock?: boolean;
   /** What it serves; the first has to be there for {@link VICTIM_ROOT}. Default: only that one. */
   readonly roots?: readonly LabRoot[];
+  /** Processors. Default: 2. */
+  readonly cpus?: number;
+  /** Further QEMU arguments, say another processor or clock; the last of a kind counts. */
+  readonly hardware?: readonly string[];
   /** How many victims can be attached; each has its port on the server's bridge. */
   readonly ports?: number;
   /** Hears of long steps. Default: nobody. */
@@ -140,9 +139,8 @@ export class LabServer {
       initrd: artifacts.serverInitramfs,
       append: 'quiet init_on_alloc=0 mitigations=off',
       memoryMb: this.#options.memoryMb ?? 1536,
-      cpus: this.#options.instructionClock === true ? 1 : 2,
-      instructionClock: this.#options.instructionClock === true,
-      devices: this.#devices(artifacts, repository),
+      cpus: this.#options.cpus ?? 2,
+      devices: [...this.#devices(artifacts, repository), ...(this.#options.hardware ?? [])],
     });
     this.#machine = machine;
     machine.start();
