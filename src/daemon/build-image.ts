@@ -89,12 +89,17 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
     // First, so that what cannot be read leaves the old image as it is.
     const told = await describeImage(request, { files, plan, tree });
     const { packages } = told;
-    const made = { plan, tree, compress, frameCache, origin, packages, outer };
-    const isArchive = format === undefined || format === 'newc' || format === 'newc-crc';
-    const result =
-      ifChanged && isArchive && typeof output === 'string'
-        ? await exportIfChanged({ ...made, output, format })
-        : await exportImage({ ...made, output, format });
+    const result = await (ifChanged ? exportIfChanged : exportImage)({
+      plan,
+      tree,
+      output,
+      format,
+      compress,
+      frameCache,
+      origin,
+      packages,
+      outer,
+    });
     return { set, plan, choices, result, ...told };
   });
 }

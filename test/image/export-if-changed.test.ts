@@ -18,8 +18,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
-import { exportImage, type ExportResult } from '../../src/image/export.ts';
-import { exportIfChanged, type ExportIfChangedOptions } from '../../src/image/export-if-changed.ts';
+import { exportImage, type ExportOptions, type ExportResult } from '../../src/image/export.ts';
+import { exportIfChanged } from '../../src/image/export-if-changed.ts';
 import { OuterParts } from '../../src/image/parts/outer-parts.ts';
 import { cannotMake, makeFileSystem } from '../index/file-systems.ts';
 import { isRoot, planAll, put, run, temporaryFolder } from './support.ts';
@@ -29,7 +29,7 @@ const ZSTD = { method: 'zstd', level: 1 } as const;
 /** Beyond the clock's tick: files that tests have just made are then at rest. */
 const REST_MS = 30;
 
-type Choices = Partial<ExportIfChangedOptions>;
+type Choices = Partial<ExportOptions>;
 
 interface Scene {
   readonly folder: string;
