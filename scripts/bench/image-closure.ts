@@ -93,8 +93,8 @@ export async function benchClosure(work: string, runs: number): Promise<string> 
   subject.tree.close();
   return (
     `A session of ${files.length} programs and libraries of this machine, which need ` +
-    `${libraries.length} libraries, ${libraries.filter((path) => !files.includes(path)).length} of ` +
-    `them not in it; the plan has ${planned} entries. Medians of ${runs} interleaved runs. ${machine()}.\n\n` +
+    `${libraries.length} libraries; the plan has ${planned} entries. ` +
+    `Medians of ${runs} interleaved runs. ${machine()}.\n\n` +
     markdownTable([['', 'time', 'speed'], ...measured.map((one) => [one.name, ...columns(one)])])
   );
 }

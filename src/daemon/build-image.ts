@@ -100,12 +100,18 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
     const told = await describeImage(request, { files, plan, tree: planned });
     await stored?.check(plan.entries);
     const { packages } = told;
-    const made = { plan, tree, stored, compress, frameCache, origin, packages, outer };
-    const isArchive = format === undefined || format === 'newc' || format === 'newc-crc';
-    const result =
-      ifChanged && isArchive && typeof output === 'string'
-        ? await exportIfChanged({ ...made, output, format })
-        : await exportImage({ ...made, output, format });
+    const result = await (ifChanged ? exportIfChanged : exportImage)({
+      plan,
+      tree,
+      stored,
+      output,
+      format,
+      compress,
+      frameCache,
+      origin,
+      packages,
+      outer,
+    });
     return { set, plan, sweeps, choices, result, recordedUs: stored?.atUs ?? null, ...told };
   });
 }

@@ -13,19 +13,14 @@ import { LastExport } from './last-export.ts';
 import { hashSources } from './made-of.ts';
 import { contentOf } from './stored-files.ts';
 
-export interface ExportIfChangedOptions extends ExportOptions {
-  readonly output: string;
-  readonly format?: 'newc' | 'newc-crc' | undefined;
-}
-
 /**
- * As {@link exportImage}; or leaves the file at `output` alone, its times too, if it is what the last
- * such export left there and everything that it was made from is as it was.
+ * As {@link exportImage}; or leaves the archive at `output` alone, its times too, if it is what the
+ * last such export left there and everything that it was made from is as it was.
  */
-export async function exportIfChanged(options: ExportIfChangedOptions): Promise<ExportResult> {
+export async function exportIfChanged(options: ExportOptions): Promise<ExportResult> {
   const { output, tree, stored, compress } = options;
-  const made = await hashOf(options);
-  if (made === null) return exportImage(options);
+  const made = typeof output === 'string' ? await hashOf(options) : null;
+  if (made === null || typeof output !== 'string') return exportImage(options);
   const last = new LastExport({ output, made });
   const told = await last.told();
   if (told !== null) {
@@ -40,10 +35,11 @@ export async function exportIfChanged(options: ExportIfChangedOptions): Promise<
   return result;
 }
 
-async function hashOf(options: ExportIfChangedOptions): Promise<string | null> {
-  const { plan, tree, format, compress, outer, settledSeconds } = options;
+/** Null where it cannot be told, or is no archive. */
+async function hashOf(options: ExportOptions): Promise<string | null> {
+  const { plan, tree, format = 'newc', compress, outer, settledSeconds } = options;
   const identity = FileIdentity.now(tree, settledSeconds);
-  if (identity === null) return null;
+  if (identity === null || (format !== 'newc' && format !== 'newc-crc')) return null;
   return hashSources({
     archive: contentOf(
       options,

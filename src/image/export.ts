@@ -204,12 +204,12 @@ async function compressed(
   archive: EncodedArchive,
   compress: Compression,
 ): Promise<ExportResult> {
-  const { plan, tree, stored, output, frameCache, settledSeconds, signal, onProgress } = options;
+  const { plan, tree, stored, output, frameCache, signal, onProgress } = options;
   const { threads = usualThreads() } = options;
   const compressor = await openCompressor(compress);
   const frames = cutFrames(plan.entries);
   const cache = frameCache === undefined ? null : await FrameCache.open(frameCache);
-  const identity = cache === null ? null : FileIdentity.now(tree, settledSeconds);
+  const identity = cache === null ? null : FileIdentity.now(tree, options.settledSeconds);
   try {
     return await withWindow(options, archive, (source) =>
       into(output, (fd) =>

@@ -14,7 +14,7 @@ import {
   readRecords,
 } from '../../src/image/cpio.ts';
 import { exportImage } from '../../src/image/export.ts';
-import type { ImagePlan } from '../../src/image/plan.ts';
+import type { ImagePlan, PlanOptions } from '../../src/image/plan.ts';
 import { lacks } from '../capabilities.ts';
 import { cannotMake, makeFileSystem } from '../index/file-systems.ts';
 import { makeTree, planAll, put, run, temporaryFolder } from './support.ts';
@@ -40,21 +40,23 @@ async function image({
   root,
   output,
   align = true,
+  earlyMicrocode = false,
 }: {
   readonly root: string;
   readonly output: string | number;
   readonly align?: boolean;
+  readonly earlyMicrocode?: boolean;
 }): Promise<void> {
-  await withPlan(root, { align }, async ({ tree, plan }) => {
+  await withPlan(root, { align, earlyMicrocode }, async ({ tree, plan }) => {
     const { bytes } = await exportImage({ plan, tree, output });
-    assert.equal(bytes, plan.bytes);
+    assert.equal(bytes, plan.bytes + (plan.microcode?.length ?? 0));
   });
 }
 
 /** Closed before the root is unmounted. */
 async function withPlan(
   root: string,
-  choices: { readonly align: boolean },
+  choices: Pick<PlanOptions, 'align' | 'earlyMicrocode'>,
   use: (made: { readonly tree: NativeTree; readonly plan: ImagePlan }) => Promise<void>,
 ): Promise<void> {
   const tree = NativeTree.open(root);
@@ -100,6 +102,19 @@ describe('--align', () => {
     }
     assert.ok(misplaced.length <= 1);
     assert.ok(large.some(({ offset, dataOffset }) => dataOffset - offset > 2000));
+  });
+
+  it('counts what stands in front: microcode', async (t) => {
+    const folder = temporaryFolder(t);
+    const [root, output] = [join(folder, 'root'), join(folder, 'image')];
+    makeLarge(root);
+    put(join(root, 'lib/firmware/amd-ucode/a.bin'), Buffer.from('DMA\0'.padEnd(1000)));
+    await image({ root, output, align: true, earlyMicrocode: true });
+    const large = records(output).filter(({ size }) => size >= ALIGNED_LEAST);
+    assert.deepEqual(
+      large.map(({ dataOffset }) => dataOffset % BLOCK),
+      SIZES.map(() => 0),
+    );
   });
 
   for (const [program, ...extract] of [

@@ -124,18 +124,18 @@ export const registerExport: Register = (program, context) => {
         });
       const elsewhere = options.tree ?? options.contentDir;
       const asked = process.geteuid?.() !== 0 && elsewhere === undefined && here.ownDatabase;
-      if (asked && options.ifChanged === true)
-        throw new TraceError({
-          code: 'always-written',
-          message: 'the daemon builds this image, and does not see the one that is there',
-          hint: 'run it as root, or leave --if-changed out',
-          exit: 'usage',
-        });
       if (asked && options.frameCache !== undefined)
         throw new TraceError({
           code: 'no-frame-cache',
           message: 'the daemon builds this image, and it keeps no frames in a folder of yours',
           hint: 'run it as root, or leave --frame-cache out',
+          exit: 'usage',
+        });
+      if (asked && options.ifChanged === true)
+        throw new TraceError({
+          code: 'always-written',
+          message: 'the daemon builds this image, and does not see the one that is there',
+          hint: 'run it as root, or leave --if-changed out',
           exit: 'usage',
         });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);

@@ -8,8 +8,8 @@ import { paddingOf } from '../cpio.ts';
 import type { FileIdentity } from '../identity.ts';
 import type { Frame } from './cut-frames.ts';
 
-/** Of a file's numbers: its place and its name's in the head, and its size. */
-const [AFTER, NAME, SIZE] = [0, 1, 3];
+/** Of a file's numbers: its place in the head, its name's place and length, and its size. */
+const [AFTER, NAME, NAME_LENGTH, SIZE] = [0, 1, 2, 3];
 
 /**
  * One for each frame, in order; null where a file of it may change without showing it. Equal ones
@@ -32,10 +32,10 @@ export function identifyFrames(
       data += size + paddingOf(size);
     }
     const own = files.slice(first, next);
-    // What comes before a frame is no matter of it, nor where the names are that its files are read by.
+    // What comes before a frame is no matter of it, nor by which name a file is read.
     for (let at = 0; at < own.length; at += ARCHIVE_FILE_FIELDS) {
       own[at + AFTER] = (own[at + AFTER] ?? 0) - from;
-      own[at + NAME] = 0;
+      own[at + NAME] = own[at + NAME_LENGTH] = 0;
     }
     const part = head.subarray(from, end - data);
     from = end - data;

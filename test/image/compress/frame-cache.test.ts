@@ -22,7 +22,7 @@ import { TraceError } from '../../../src/common/errors.ts';
 import { FrameCache, type Wanted } from '../../../src/image/compress/frame-cache.ts';
 import { exportImage, type FramesResult } from '../../../src/image/export.ts';
 import { lacks } from '../../capabilities.ts';
-import { openTree, planAll, put, temporaryFolder } from '../support.ts';
+import { openTree, planAll, put, run, temporaryFolder } from '../support.ts';
 
 const ZSTD = { method: 'zstd', level: 1 } as const;
 
@@ -287,9 +287,9 @@ describe('a cache of frames', () => {
     assert.equal(again.frames.cache?.misses, 0);
     // Same size, same times: a change that only the time of the change shows.
     const path = join(root, 'd1/f1');
-    const { atime, mtime } = statSync(path);
+    run('touch', ['-r', path, join(root, '../time')]);
     writeFileSync(path, Buffer.alloc(30_001, 'FILE 1 '));
-    utimesSync(path, atime, mtime);
+    run('touch', ['-r', join(root, '../time'), path]);
     await sleep(30);
     const changed = await build({ settledSeconds: 0 });
     assert.equal(changed.frames.cache?.misses, 1);
