@@ -1,17 +1,16 @@
 /**
  * Makes a snapshot: records a root, finds out what images need of it, and keeps that. Owns the order
- * of it, its bounds, and the leaving of nothing behind when it fails. Must not know sessions.
+ * of it, and the leaving of nothing behind when it fails. Must not know sessions.
  */
-import { statfs } from 'node:fs/promises';
 import { TraceError } from '../common/errors.ts';
-import { copyFile } from '../fanotify-ts/copy-file.ts';
-import type { NativeTree } from '../fanotify-ts/tree.ts';
+import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageRule } from '../image/choices.ts';
 import type { SessionFile } from '../image/plan.ts';
-import { Blobs } from './blobs.ts';
 import type { ContentFolder } from './content-folder.ts';
+import { type AddedBlobs, changing, Keeper } from './keeper.ts';
 import { KnownContent } from './known-content.ts';
-import { type RecordedObject, recordRoot, type RootRecord } from './root-record.ts';
+import type { ReadContent } from './recorded-tree.ts';
+import { recordRoot, type RootRecord } from './root-record.ts';
 import type { SnapshotHead } from './snapshot-file.ts';
 import { Snapshots } from './snapshots.ts';
 import { wantedFiles } from './wanted-files.ts';
@@ -37,20 +36,11 @@ export interface Kept {
   readonly added: AddedBlobs;
 }
 
-export interface AddedBlobs {
-  readonly blobs: number;
-  readonly bytes: number;
-  /** How many share their blocks with the root's files. */
-  readonly shared: number;
-}
-
-/** A root that is written to is not the same from one end to the other. */
 const ATTEMPTS = 3;
+/** A file that changed may need others, which may change. */
+const ROUNDS = 5;
 /** Files at a time: a sync of several costs little more than one. */
 const AT_ONCE = 8;
-/** What copies leave free: a recording may have its database there, too. */
-const RESERVED_SHARE = 0.05;
-const RESERVED_BYTES = 1 << 30;
 
 /**
  * Throws `content-full`, `content-no-space`, `root-changing`, `root-too-large`, what trees and plans
@@ -61,23 +51,22 @@ export async function keepContent(request: KeepRequest): Promise<Kept> {
     try {
       return await keepOnce(request);
     } catch (error) {
-      if (!(error instanceof TraceError) || error.code !== 'drift') throw error;
+      // What the record tells of has gone before it could be read.
+      if (!(error instanceof TraceError) || error.code !== 'not-in-root') throw error;
       if (attempt === ATTEMPTS) throw changing(request.tree, error);
     }
   }
 }
 
 async function keepOnce(request: KeepRequest): Promise<Kept> {
-  const { folder, expression, files, rules, tree, version, signal } = request;
+  const { folder, expression, tree, version, signal } = request;
   const atUs = Date.now() * 1000;
   const record = await recordRoot(tree, signal);
-  const read = tree.read.bind(tree);
-  const wanted = await wantedFiles({ record, read, files, rules });
   const snapshots = new Snapshots(folder);
   const known = await KnownContent.of(snapshots, tree.path);
-  const keeper = await Keeper.open(request, known);
+  const keeper = await Keeper.open({ ...request, record, known });
   try {
-    await inParallel(namesOfObjects(record, wanted), AT_ONCE, (names) => keeper.keep(names));
+    await keepWanted(request, record, keeper);
     await keeper.sync();
     const head = headOf(record, { expression, root: tree.path, atUs, version });
     await snapshots.write({ head, record });
@@ -88,28 +77,49 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   }
 }
 
-/** One object of a root by all its names. */
-interface Names {
-  readonly path: Buffer;
-  readonly objects: readonly [RecordedObject, ...RecordedObject[]];
+/** Until a plan of what is kept wants nothing else. */
+async function keepWanted(
+  { tree, folder, files, rules }: KeepRequest,
+  record: RootRecord,
+  keeper: Keeper,
+): Promise<void> {
+  const content = NativeTree.open(folder.path);
+  const read: ReadContent = (path, offset, length) => {
+    const blob = record.get(path.toString('latin1'))?.blob ?? null;
+    return blob === null
+      ? tree.read(path, offset, length)
+      : content.read(Buffer.from(folder.blob(blob)), offset, length);
+  };
+  try {
+    for (let round = 1; ; round++) {
+      const wanted = await wantedFiles({ record, read, files, rules });
+      const objects = namesOfObjects(record, wanted);
+      if (objects.length === 0) return;
+      await inParallel(objects, AT_ONCE, (names) => keeper.keep(names));
+      if (!keeper.takeChanged()) return;
+      if (round === ROUNDS) throw changing(tree);
+    }
+  } finally {
+    content.close();
+  }
 }
 
-function namesOfObjects(record: RootRecord, wanted: ReadonlySet<string>): Names[] {
-  const names = new Map<string, { path: Buffer; objects: [RecordedObject, ...RecordedObject[]] }>();
-  for (const path of wanted) {
-    const object = record.get(path);
-    if (object === undefined || names.has(identityOf(object))) continue;
-    names.set(identityOf(object), { path: Buffer.from(path, 'latin1'), objects: [object] });
+/** Objects that are wanted and not kept, each with all its names. */
+function namesOfObjects(record: RootRecord, wanted: ReadonlySet<string>): string[][] {
+  const objects = new Map<string, string[]>();
+  const identityOf = (path: string): string => {
+    const { dev = 0, ino = 0n } = record.get(path)?.stat ?? {};
+    return `${dev}:${ino}`;
+  };
+  for (const path of wanted)
+    if (record.get(path)?.blob === null && !objects.has(identityOf(path)))
+      objects.set(identityOf(path), [path]);
+  for (const [path, { stat }] of record) {
+    if (stat.type !== 'file' || stat.nlink < 2) continue;
+    const names = objects.get(identityOf(path));
+    if (names !== undefined && names[0] !== path) names.push(path);
   }
-  for (const object of record.values()) {
-    if (object.stat.type !== 'file' || object.stat.nlink < 2) continue;
-    names.get(identityOf(object))?.objects.push(object);
-  }
-  return [...names.values()];
-}
-
-function identityOf({ stat: { dev, ino } }: RecordedObject): string {
-  return `${dev}:${ino}`;
+  return [...objects.values()];
 }
 
 function headOf(
@@ -124,74 +134,8 @@ function headOf(
     root: about.root.toString('base64'),
     objects: record.size,
     files: kept.length,
-    bytes: sum(sizes.values()),
+    bytes: [...sizes.values()].reduce((sum, size) => sum + size, 0),
   };
-}
-
-/** Puts files into the folder, within its bounds, and remembers which were new. */
-class Keeper {
-  readonly #request: KeepRequest;
-  readonly #known: KnownContent;
-  readonly #blobs: Blobs;
-  readonly #new = new Map<string, number>();
-  #shared = 0;
-  /** Of all blobs, those on their way included. */
-  #bytes: number;
-
-  private constructor(request: KeepRequest, known: KnownContent, blobs: Blobs, bytes: number) {
-    this.#request = request;
-    this.#known = known;
-    this.#blobs = blobs;
-    this.#bytes = bytes;
-  }
-
-  static async open(request: KeepRequest, known: KnownContent): Promise<Keeper> {
-    const blobs = new Blobs(request.folder);
-    return new Keeper(request, known, blobs, (await blobs.count()).bytes);
-  }
-
-  async keep({ path, objects }: Names): Promise<void> {
-    this.#request.signal?.throwIfAborted();
-    const [{ stat }] = objects;
-    const known = this.#known.hashOf(stat);
-    const there = known !== undefined && (await this.#blobs.size(known)) === stat.size;
-    const hash = there ? known : await this.#copy(path, objects[0]);
-    for (const object of objects) object.blob = hash;
-  }
-
-  async #copy(path: Buffer, { stat }: RecordedObject): Promise<string> {
-    const { tree, maxBytes, folder } = this.#request;
-    if (stat.size > maxBytes) throw full(maxBytes);
-    let shared = false;
-    const write = async (fd: number): Promise<void> => {
-      shared = await copyFile({ tree, path, stat, fd }).catch((error: unknown) => {
-        throw error instanceof TraceError && error.code === 'output-full' ? noSpace(error) : error;
-      });
-      const { bavail, blocks, bsize } = await statfs(folder.path);
-      const reserved = Math.min(RESERVED_SHARE * blocks * bsize, RESERVED_BYTES);
-      if (!shared && bavail * bsize < reserved) throw noSpace();
-    };
-    const admit = (hash: string): void => {
-      if (this.#new.has(hash)) return;
-      if (this.#bytes + stat.size > maxBytes) throw full(maxBytes);
-      this.#bytes += stat.size;
-      this.#new.set(hash, stat.size);
-      this.#shared += Number(shared);
-    };
-    return this.#blobs.add(write, admit);
-  }
-
-  added(): AddedBlobs {
-    return { blobs: this.#new.size, bytes: sum(this.#new.values()), shared: this.#shared };
-  }
-
-  sync(): Promise<void> {
-    return this.#blobs.syncNames(this.#new.keys());
-  }
-
-  undo(): Promise<void> {
-    return this.#blobs.remove(this.#new.keys());
-  }
 }
 
 /** Waits for all that has begun, also when one fails. */
@@ -213,39 +157,4 @@ async function inParallel<T>(
   };
   const ended = await Promise.allSettled(Array.from({ length: atOnce }, worker));
   for (const one of ended) if (one.status === 'rejected') throw one.reason;
-}
-
-function sum(values: Iterable<number>): number {
-  let total = 0;
-  for (const value of values) total += value;
-  return total;
-}
-
-function full(maxBytes: number): TraceError {
-  return new TraceError({
-    code: 'content-full',
-    message: `kept content would be over its bound of ${Math.floor(maxBytes / 2 ** 20)} MiB`,
-    hint: '`trace content remove` lets go of snapshots; or raise contentMaxMb in the configuration',
-    exit: 'io',
-  });
-}
-
-function noSpace(cause?: unknown): TraceError {
-  return new TraceError({
-    code: 'content-no-space',
-    message: 'too little space is left to keep content',
-    hint: 'free some, let go of snapshots with `trace content remove`, or name another folder as contentDir',
-    exit: 'io',
-    cause,
-  });
-}
-
-function changing(tree: NativeTree, cause: TraceError): TraceError {
-  return new TraceError({
-    code: 'root-changing',
-    message: `${tree.path.toString()} changed ${ATTEMPTS} times while its content was to be kept: ${cause.message}`,
-    hint: 'try again when nothing writes to the root',
-    exit: 'failed',
-    cause,
-  });
 }

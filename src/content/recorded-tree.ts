@@ -4,17 +4,17 @@
  */
 import { TraceError } from '../common/errors.ts';
 import type { Tree, TreeLink, TreeStat } from '../image/tree.ts';
-import type { RecordedObject, RootRecord } from './root-record.ts';
+import type { RecordedObject } from './root-record.ts';
 
 /** Bytes of a regular file's content, as {@link Tree.read}. */
 export type ReadContent = (path: Buffer, offset: number, length: number) => Buffer;
 
 export class RecordedTree implements Tree {
-  readonly #record: RootRecord;
+  readonly #record: ReadonlyMap<string, RecordedObject>;
   readonly #read: ReadContent;
   #names: ReadonlyMap<string, readonly Buffer[]> | null = null;
 
-  constructor(record: RootRecord, read: ReadContent) {
+  constructor(record: ReadonlyMap<string, RecordedObject>, read: ReadContent) {
     this.#record = record;
     this.#read = read;
   }
@@ -74,7 +74,9 @@ function notThere(path: Buffer): TraceError {
 }
 
 /** Names by directory, in bytewise order as the paths are. */
-function namesOf(record: RootRecord): ReadonlyMap<string, readonly Buffer[]> {
+function namesOf(
+  record: ReadonlyMap<string, RecordedObject>,
+): ReadonlyMap<string, readonly Buffer[]> {
   const names = new Map<string, Buffer[]>();
   for (const path of record.keys()) {
     if (path === '') continue;

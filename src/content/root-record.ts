@@ -9,7 +9,7 @@ import type { NativeTree } from '../fanotify-ts/tree.ts';
 import type { TreeStat } from '../image/tree.ts';
 
 export interface RecordedObject {
-  readonly stat: TreeStat;
+  stat: TreeStat;
   /** Of a symbolic link. */
   readonly target: Buffer | null;
   /** Null where they could not be asked for. */
@@ -19,7 +19,7 @@ export interface RecordedObject {
 }
 
 /** By path, a byte string; in bytewise order. */
-export type RootRecord = ReadonlyMap<string, RecordedObject>;
+export type RootRecord = Map<string, RecordedObject>;
 
 export const NO_ATTRIBUTES: ReadonlyMap<string, Buffer | null> = new Map();
 /** Whoever may write to a root may fill it; this is some 350 MB of memory. */

@@ -1,5 +1,6 @@
 /** `trace snapshot`, `trace content` and `trace export --as-recorded`, as a person has them. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -266,6 +267,34 @@ describe('keeping', { skip: lacks('root', 'fanotify') }, () => {
       await sandbox.remove();
     }
   });
+
+  test(
+    'a daemon without root keeps what only root may read, for root and by itself',
+    { skip: lacks('mount') },
+    async () => {
+      try {
+        chmodSync(`${place.root}/bin/tool`, 0o700);
+        chmodSync(place.root, 0o700);
+        execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, sandbox.stateDir]);
+        chmodSync(sandbox.folder, 0o777);
+        const prefix = sandbox.asNobody('dac_read_search,+sys_admin');
+        await sandbox.daemon({}, { prefix });
+        const now = await sandbox.ok(['export', SESSIONS.whole, '-o', '-']);
+        await sandbox.ok(['snapshot', SESSIONS.whole]);
+        const folder = join(sandbox.stateDir, 'content');
+        assert.equal(statSync(folder).uid, NOBODY);
+        assert.deepEqual(
+          new Set(tree(folder).map((name) => lstatSync(join(folder, name)).uid)),
+          new Set([NOBODY]),
+        );
+        rmSync(place.root, { recursive: true });
+        const kept = await sandbox.ok(['export', SESSIONS.whole, '--as-recorded', '-o', '-']);
+        assert.ok(kept.stdout.equals(now.stdout));
+      } finally {
+        await sandbox.remove();
+      }
+    },
+  );
 
   test('ends at its bound, which is said, and takes nothing of the place that there was', async () => {
     try {

@@ -1,10 +1,12 @@
 /** What is kept of a root makes the image that the root made, whatever became of it since. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
+  appendFileSync,
   chmodSync,
   linkSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -331,20 +333,45 @@ describe('what is kept', () => {
     await assert.rejects(snapshots.read(EXPRESSION), { code: 'no-snapshot' });
   });
 
-  it('a root that is written to all the time is refused, and nothing is left', async (t) => {
+  it('of a file that is written to is what it was at one moment', async (t) => {
     const folder = join(temporaryFolder(t), 'content');
     const root = join(temporaryFolder(t), 'root');
     makeTree(root);
-    mkdirSync(folder, { mode: 0o700 });
-    let times = 0;
-    const timer = setInterval(() => {
-      for (const name of ['etc/a', 'etc/ab', 'usr/bin/tool'])
-        writeFileSync(join(root, name), `${times++}`);
-    }, 1);
+    const log = join(root, 'etc/log');
+    writeFileSync(log, '');
+    const files = filesOf(root);
+    let line = 0;
+    const timer = setInterval(() => appendFileSync(log, `line ${line++}\n`), 5);
+    const upgrade = join(root, 'usr/bin/sudo');
+    const other = setInterval(() => {
+      writeFileSync(`${upgrade}.new`, `version ${line}`, { mode: 0o4755 });
+      renameSync(`${upgrade}.new`, upgrade);
+    }, 20);
+    try {
+      await keep({ root, folder, files });
+    } finally {
+      clearInterval(timer);
+      clearInterval(other);
+    }
+    assert.ok(line > 3);
+    const image = (await imageOf(t, files, { folder })).toString('latin1');
+    const [lines = ''] = /(?:line \d+\n)+/.exec(image) ?? [];
+    const count = lines.split('\n').length - 1;
+    assert.equal(lines, Array.from({ length: count }, (_, index) => `line ${index}\n`).join(''));
+    assert.ok(/setuid|version \d+/.test(image));
+  });
+
+  it('is refused where a file changes faster than it can be read, and nothing is left', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'big'), Buffer.alloc(40 << 20, 'big'));
+    const script = 'while :; do echo x >> "$0"; done';
+    const writer = spawn('sh', ['-c', script, join(root, 'big')]);
     try {
       await assert.rejects(keep({ root, folder }), { code: 'root-changing', exit: 'failed' });
     } finally {
-      clearInterval(timer);
+      writer.kill('SIGKILL');
+      await once(writer, 'close');
     }
     assert.deepEqual(filesBelow(folder), []);
     await keep({ root, folder });
