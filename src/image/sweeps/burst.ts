@@ -14,12 +14,12 @@ export interface Span {
 
 /** Nearly everything: some has come since, and some a sweep is told to pass over. */
 export const NEARLY_ALL = 0.98;
-/** What a sweep passed over lies apart from it by more than this, where anything does. */
-const APART_US = 1_000_000;
+/** Longer without anything new, and it is not the same sweep any more. */
+const IDLE_US = 5_000_000;
+/** Slower on the average, it is none: programs use one thing now and another one then. */
+const SLOWEST_US = 100_000;
 /** Without a pause longer than this, what is new after the last thing is still the sweep's. */
 const PAUSE_US = 500_000;
-/** Slower on the average, it is no sweep: programs use one thing now and another one then. */
-const SLOWEST_US = 200_000;
 
 export interface Passed {
   /** What it goes through. */
@@ -29,30 +29,39 @@ export interface Passed {
   readonly timeline: Timeline;
 }
 
-/** Null if there was none. */
+/** Null if there was none. Where there were several, the one that had most. */
 export function burstOf({ things, others, timeline }: Passed): Span | null {
-  const brief = things.filter((one) => timeline.isBrief(one)).sort((a, b) => a.firstUs - b.firstUs);
-  const most = Math.floor(brief.length * (1 - NEARLY_ALL));
-  const inner = brief.slice(apart(brief, most), brief.length - apart(brief.toReversed(), most));
-  const [first] = inner;
+  const isBrief = (one: Touch): boolean => timeline.isBrief(one);
+  const runs = runsOf([...things, ...others].filter(isBrief));
+  const among = new Set(things);
+  const [run = []] = runs
+    .map((all) => all.filter((one) => among.has(one)))
+    .sort((a, b) => b.length - a.length);
+  const [first] = run;
   if (first === undefined) return null;
   const { firstUs: fromUs } = first;
-  let toUs = inner.reduce((last, one) => Math.max(last, one.lastUs), fromUs);
-  for (const { firstUs } of others.toSorted((a, b) => a.firstUs - b.firstUs))
+  let toUs = run.reduce((last, one) => Math.max(last, one.lastUs), fromUs);
+  for (const { firstUs } of inOrder(others))
     if (firstUs > toUs && firstUs - toUs <= PAUSE_US) toUs = firstUs;
   const span = { fromUs, toUs };
   const count = [...things, ...others].filter((one) => isWithin(one, span)).length;
   return toUs - fromUs <= SLOWEST_US * count ? span : null;
 }
 
-/** How many things, of so many at most, lie apart from those that follow. */
-function apart(things: readonly Touch[], most: number): number {
-  for (let count = most; count > 0; count--) {
-    const [one, next] = [things[count - 1], things[count]];
-    if (one !== undefined && next !== undefined)
-      if (Math.abs(next.firstUs - one.firstUs) > APART_US) return count;
+/** Cut where nothing was new for long. */
+function runsOf(touches: readonly Touch[]): Touch[][] {
+  const runs: Touch[][] = [];
+  let lastUs = -Infinity;
+  for (const one of inOrder(touches)) {
+    if (one.firstUs - lastUs > IDLE_US) runs.push([]);
+    runs.at(-1)?.push(one);
+    lastUs = one.firstUs;
   }
-  return 0;
+  return runs;
+}
+
+function inOrder(touches: readonly Touch[]): Touch[] {
+  return touches.toSorted((a, b) => a.firstUs - b.firstUs);
 }
 
 /** Whether nearly all of the things were touched then, be it again. */

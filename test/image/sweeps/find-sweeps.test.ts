@@ -242,6 +242,22 @@ describe('what is none', () => {
 });
 
 describe('what is not taken', () => {
+  it('what a program listed itself, where the sweep passes over it', () => {
+    const client = clientOf(3);
+    const program = root.all('var/spool/squid', 'directory');
+    for (const path of program) client.list(path);
+    client.nowUs += 20 * SECOND;
+    for (const path of root.all('', 'directory')) if (!program.includes(path)) client.list(path);
+    assert.deepEqual(both(names(sweepsOf(client)), new Set(program)), []);
+    // A few, and the others are a sweep's all the same.
+    const other = clientOf(3);
+    other.list('tmp');
+    other.nowUs += 20 * SECOND;
+    for (const path of root.all('', 'directory')) if (path !== 'tmp') other.list(path);
+    assert.equal(names(sweepsOf(other)).has('tmp'), false);
+    assert.ok(names(sweepsOf(other)).size > 400);
+  });
+
   it('a file that something else reads, or a directory that it lists, in the same second', () => {
     for (const what of ['read', 'list'] as const) {
       const client = clientOf(3);
