@@ -1,7 +1,9 @@
 /**
- * When a sweep went through things that it all touched: around the shortest time in which many of
- * them were new. Pure. Must not know what the things are.
+ * When a sweep went through things: from the first to the last of those that were used at one moment
+ * only. What was used before is met again by it, and what is used afterwards has been met: both have
+ * two moments. Pure. Must not know what the things are.
  */
+import type { Timeline } from './timeline.ts';
 import type { Touch } from './touch.ts';
 
 /** Wall-clock microseconds, both ends within. */
@@ -10,40 +12,61 @@ export interface Span {
   readonly toUs: number;
 }
 
-export interface Burst extends Span {
-  /** A longer time in which nothing was touched ends it. */
-  readonly pauseUs: number;
-}
-
-/** So many of the things are in its midst; others were used before it, or are used after it. */
-const CORE = 0.3;
 /** Nearly everything: some has come since, and some a sweep is told to pass over. */
 export const NEARLY_ALL = 0.98;
-/** A pause is so many times the usual time from one thing to the next. */
-const PAUSES = 20;
-const LEAST_PAUSE_US = 20_000;
-const MOST_PAUSE_US = 500_000;
+/** Longer without anything new, and it is not the same sweep any more. */
+const IDLE_US = 5_000_000;
+/** Slower on the average, it is none: programs use one thing now and another one then. */
+const SLOWEST_US = 100_000;
+/** Without a pause longer than this, what is new after the last thing is still the sweep's. */
+const PAUSE_US = 500_000;
 
-/**
- * Null for no things at all.
- * @param others what it touches on its way, too
- */
-export function burstOf(things: readonly Touch[], others: readonly Touch[] = []): Burst | null {
-  const core = shortest(ascending(things.map(firstOf)), Math.ceil(things.length * CORE));
-  if (core === null) return null;
-  const pauseUs = clamp(core.meanUs * PAUSES, LEAST_PAUSE_US, MOST_PAUSE_US);
-  const all = [...things, ...others];
-  const times = ascending([...all.map(firstOf), ...all.map(({ lastUs }) => lastUs)]);
-  let { fromUs, toUs } = core;
-  for (const time of times) if (time > toUs && time - toUs <= pauseUs) toUs = time;
-  for (const time of times.reverse()) if (time < fromUs && fromUs - time <= pauseUs) fromUs = time;
-  // The last thing has an end, too.
-  return { fromUs, toUs: toUs + pauseUs, pauseUs };
+export interface Passed {
+  /** What it goes through. */
+  readonly things: readonly Touch[];
+  /** What else it touches, maybe last. */
+  readonly others: readonly Touch[];
+  readonly timeline: Timeline;
+}
+
+/** Null if there was none. Where there were several, the one that had most. */
+export function burstOf({ things, others, timeline }: Passed): Span | null {
+  const isBrief = (one: Touch): boolean => timeline.isBrief(one);
+  const runs = runsOf([...things, ...others].filter(isBrief));
+  const among = new Set(things);
+  const [run = []] = runs
+    .map((all) => all.filter((one) => among.has(one)))
+    .sort((a, b) => b.length - a.length);
+  const [first] = run;
+  if (first === undefined) return null;
+  const { firstUs: fromUs } = first;
+  let toUs = run.reduce((last, one) => Math.max(last, one.lastUs), fromUs);
+  for (const { firstUs } of inOrder(others))
+    if (firstUs > toUs && firstUs - toUs <= PAUSE_US) toUs = firstUs;
+  const span = { fromUs, toUs };
+  const count = [...things, ...others].filter((one) => isWithin(one, span)).length;
+  return toUs - fromUs <= SLOWEST_US * count ? span : null;
+}
+
+/** Cut where nothing was new for long. */
+function runsOf(touches: readonly Touch[]): Touch[][] {
+  const runs: Touch[][] = [];
+  let lastUs = -Infinity;
+  for (const one of inOrder(touches)) {
+    if (one.firstUs - lastUs > IDLE_US) runs.push([]);
+    runs.at(-1)?.push(one);
+    lastUs = one.firstUs;
+  }
+  return runs;
+}
+
+function inOrder(touches: readonly Touch[]): Touch[] {
+  return touches.toSorted((a, b) => a.firstUs - b.firstUs);
 }
 
 /** Whether nearly all of the things were touched then, be it again. */
-export function meetsNearlyAll(things: readonly Touch[], burst: Burst): boolean {
-  return things.filter((one) => meets(one, burst)).length >= things.length * NEARLY_ALL;
+export function meetsNearlyAll(things: readonly Touch[], span: Span): boolean {
+  return things.filter((one) => meets(one, span)).length >= things.length * NEARLY_ALL;
 }
 
 /** Whether it may have been touched then: what lies between first and last nobody knows. */
@@ -54,29 +77,4 @@ export function meets({ firstUs, lastUs }: Touch, { fromUs, toUs }: Span): boole
 /** Touched then and at no other time. */
 export function isWithin({ firstUs, lastUs }: Touch, { fromUs, toUs }: Span): boolean {
   return firstUs >= fromUs && lastUs <= toUs;
-}
-
-/** As briefly as one who goes through it all does it: with a microsecond for each byte. */
-export function isBrief({ firstUs, lastUs, size }: Touch, { pauseUs }: Burst): boolean {
-  return lastUs - firstUs <= pauseUs + size;
-}
-
-const firstOf = ({ firstUs }: Touch): number => firstUs;
-
-function ascending(times: readonly number[]): number[] {
-  return times.toSorted((a, b) => a - b);
-}
-
-/** The shortest time that has so many of the ascending times. */
-function shortest(times: readonly number[], count: number): (Span & { meanUs: number }) | null {
-  let best: Span | null = null;
-  for (let at = 0; at + count <= times.length && count > 0; at++) {
-    const [fromUs = 0, toUs = 0] = [times[at], times[at + count - 1]];
-    if (best === null || toUs - fromUs < best.toUs - best.fromUs) best = { fromUs, toUs };
-  }
-  return best && { ...best, meanUs: (best.toUs - best.fromUs) / count };
-}
-
-function clamp(value: number, least: number, most: number): number {
-  return Math.min(Math.max(value, least), most);
 }

@@ -7,21 +7,22 @@
  * A sweep goes through all of a directory that many programs share: its directories are listed to
  * the last one. The order of a listing says nothing, as it is another one on a copy of the root.
  */
-import { parentOf } from '../resolve.ts';
 import type { Walked } from './below.ts';
-import { type Burst, burstOf, isBrief, isWithin, meetsNearlyAll, NEARLY_ALL } from './burst.ts';
+import { burstOf, isWithin, meetsNearlyAll, NEARLY_ALL, type Span } from './burst.ts';
 import { findLibrarySweeps } from './library-sweeps.ts';
 import { lookedAtBy } from './looked-at.ts';
 import { isIn, SHARED } from './places.ts';
 import { doubtOf, readIn } from './read-files.ts';
 import { LEAST_DIRECTORIES, LEAST_FILES, type Scene, sceneOf } from './scene.ts';
 import type { Sweep } from './sweep.ts';
+import { Timeline } from './timeline.ts';
 import { isOnlyListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
 
 /** Of one session. Throws what the tree throws. */
 export function findSweeps(touches: readonly Touch[], tree: Walked): Sweep[] {
   const byName = new Map(touches.flatMap((one) => one.names.map((name) => [name, one] as const)));
-  const session = { touches: touches.filter(({ created }) => !created), byName, tree };
+  const timeline = new Timeline(touches);
+  const session = { touches: touches.filter(({ created }) => !created), byName, timeline, tree };
   const scenes = SHARED.flatMap((top) => sceneOf(top, session) ?? []);
   const reading = outermost(scenes, readingOf);
   const read = reading.map(({ top }) => top);
@@ -42,17 +43,25 @@ function outermost(scenes: readonly Scene[], find: (scene: Scene) => Sweep | nul
   return sweeps;
 }
 
+/** One that reads nothing, and nearly nothing else is read meanwhile. */
 function lookingOf(scene: Scene): Sweep | null {
-  const { top, listed, others } = scene;
+  const { top, listed, leafListed, others, read, timeline } = scene;
   if (listed.length < LEAST_DIRECTORIES) return null;
-  const burst = burstOf(listed, others.filter(isOnlyLookedAt));
+  const burst = burstOf({
+    things: leafListed,
+    others: others.filter(isOnlyLookedAt),
+    timeline,
+  });
   if (burst === null || !meetsNearlyAll(listed, burst)) return null;
-  return { top, ...burst, swept: lookedThrough(scene, burst), kept: [], doubt: null };
+  const begun = read.filter(({ firstUs }) => firstUs >= burst.fromUs && firstUs <= burst.toUs);
+  const swept = lookedThrough(scene, burst);
+  if (begun.length > swept.length / 2) return null;
+  return { top, ...burst, swept, kept: [], doubt: null };
 }
 
 /** One that reads lists and looks, too. */
 function readingOf(scene: Scene): Sweep | null {
-  const { top, read, listed, others, leaves, byName } = scene;
+  const { top, read, leafListed, others, leaves, byName, timeline } = scene;
   if (read.length < LEAST_FILES) return null;
   const whole = leaves.filter(({ type, size }) => type === 'file' && size > 0);
   const known = whole.filter(({ path }) => {
@@ -60,7 +69,7 @@ function readingOf(scene: Scene): Sweep | null {
     return touch !== undefined && isRead(touch);
   });
   if (known.length < whole.length * NEARLY_ALL) return null;
-  const burst = burstOf(read, [...listed, ...others.filter(isOnlyLookedAt)]);
+  const burst = burstOf({ things: leafListed, others, timeline });
   if (burst === null) return null;
   const doubt = doubtOf(burst, scene);
   // That what was read before is opened again need not show either.
@@ -72,14 +81,14 @@ function readingOf(scene: Scene): Sweep | null {
 }
 
 /** Its directories, and what in them it looked at. */
-function lookedThrough(scene: Scene, burst: Burst): Touch[] {
-  const above = new Set(scene.listed.flatMap(({ names }) => names.map(parentOf)));
+function lookedThrough(scene: Scene, burst: Span): Touch[] {
+  const leafListed = new Set(scene.leafListed);
   const directories = scene.listed.filter(
     (one) =>
       isOnlyListed(one) &&
       isWithin(one, burst) &&
       // One that has others in it is come back to.
-      (isBrief(one, burst) || one.names.some((name) => above.has(name))),
+      (scene.timeline.isBrief(one) || !leafListed.has(one)),
   );
   return [...directories, ...lookedAtBy(scene, burst)];
 }

@@ -5,10 +5,10 @@
 import { fromBytes, parentOf, toBytes } from '../resolve.ts';
 import { burstOf, isWithin, meets, meetsNearlyAll, NEARLY_ALL } from './burst.ts';
 import { isLibraryDirectory, isLibraryName } from './places.ts';
-import { doubtOf, readIn } from './read-files.ts';
+import { readIn } from './read-files.ts';
 import type { Session } from './scene.ts';
 import type { Sweep } from './sweep.ts';
-import { isListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
+import { isAskedByV3, isListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
 
 const LEAST_LIBRARIES = 50;
 
@@ -16,7 +16,7 @@ export function findLibrarySweeps(session: Session): Sweep[] {
   return session.touches.filter(isListed).flatMap((directory) => sweepOf(directory, session) ?? []);
 }
 
-function sweepOf(directory: Touch, { touches, byName, tree }: Session): Sweep | null {
+function sweepOf(directory: Touch, { touches, byName, timeline, tree }: Session): Sweep | null {
   const [top = ''] = directory.names;
   if (!isLibraryDirectory(top)) return null;
   const isLibrary = (path: string): boolean =>
@@ -34,13 +34,13 @@ function sweepOf(directory: Touch, { touches, byName, tree }: Session): Sweep | 
   });
   if (known.length < libraries.length * NEARLY_ALL) return null;
   const links = inside.filter(isOnlyLookedAt);
-  const burst = burstOf(read, [directory, ...links]);
+  const burst = burstOf({ things: read, others: links, timeline });
+  if (burst === null) return null;
   // The loader of a large program reads many, too; it lists no directory.
-  if (burst === null || !meets(directory, burst)) return null;
-  // `ldconfig` opens what each link leads to, so that a library has several moments.
-  const doubt = doubtOf(burst, { read: [], listed: [directory] });
+  if (!meets(directory, burst) && !timeline.isClose(directory.lastUs, burst.fromUs)) return null;
+  const doubt = isAskedByV3(directory) ? null : 'unseen';
   if (doubt === null && !meetsNearlyAll(read, burst)) return null;
-  const files = readIn(burst, { read, byName });
+  const files = readIn(burst, { read, byName, timeline });
   if (doubt !== null) return { top, ...burst, swept: [], kept: files, doubt };
   const swept = [...links.filter((one) => isWithin(one, burst)), ...files];
   return { top, ...burst, swept, kept: [], doubt };

@@ -5,18 +5,22 @@
  */
 import { parentOf } from '../resolve.ts';
 import type { Leaf } from './below.ts';
-import { isWithin, NEARLY_ALL, type Span } from './burst.ts';
+import { isWithin, type Span } from './burst.ts';
 import type { Scene } from './scene.ts';
 import { isOnlyLookedAt, type Touch } from './touch.ts';
 
+/** Some attributes a client has already. */
+const MOST = 0.9;
 /** Of a folder with fewer, a program may well have looked at everything. */
 const LEAST_IN_FOLDER = 20;
 
 export function lookedAtBy(
-  { others, leaves, byName }: Pick<Scene, 'others' | 'leaves' | 'byName'>,
+  { others, leaves, byName, timeline }: Pick<Scene, 'others' | 'leaves' | 'byName' | 'timeline'>,
   burst: Span,
 ): Touch[] {
-  const candidates = others.filter((one) => isOnlyLookedAt(one) && isWithin(one, burst));
+  const candidates = others.filter(
+    (one) => isOnlyLookedAt(one) && timeline.isBrief(one) && isWithin(one, burst),
+  );
   if (candidates.length === 0) return [];
   const whole = new Map<string, Share>();
   const folders = new Map<string, Share>();
@@ -50,5 +54,5 @@ function count(shares: Map<string, Share>, key: string, touched: boolean): void 
 }
 
 function isNearlyAll(share: Share | undefined, least: number): boolean {
-  return share !== undefined && share.all >= least && share.touched >= share.all * NEARLY_ALL;
+  return share !== undefined && share.all >= least && share.touched >= share.all * MOST;
 }

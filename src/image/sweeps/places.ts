@@ -16,7 +16,6 @@ export const SHARED: readonly string[] = [
   'usr/lib64',
   'usr/share',
   'usr/share/doc',
-  'usr/share/info',
   'usr/share/man',
 ];
 

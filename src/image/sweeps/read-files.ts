@@ -9,17 +9,15 @@
  * for nearly every file that is only read.
  */
 import { parentOf } from '../resolve.ts';
-import { type Burst, isBrief, isWithin, meets } from './burst.ts';
+import { isWithin, meets, type Span } from './burst.ts';
+import type { Scene } from './scene.ts';
 import type { Doubt } from './sweep.ts';
 import { isAskedByV3, isChanged, isOnlyRead, type Touch } from './touch.ts';
 
-/** What is used once more after this time, and a microsecond a byte, somebody else uses. */
-const SECOND_MOMENT_US = 1_000_000;
-
 /** What was used at one moment of the burst, and whose later use would show if any would. */
 export function readIn(
-  burst: Burst,
-  { read, byName }: { read: readonly Touch[]; byName: ReadonlyMap<string, Touch> },
+  burst: Span,
+  { read, byName, timeline }: Pick<Scene, 'read' | 'byName' | 'timeline'>,
 ): Touch[] {
   const isChangedAbove = ({ names }: Touch): boolean =>
     names.some((name) => {
@@ -27,22 +25,21 @@ export function readIn(
       return directory !== undefined && isChanged(directory);
     });
   return read.filter(
-    (one) => isOnlyRead(one) && isBrief(one, burst) && isWithin(one, burst) && !isChangedAbove(one),
+    (one) =>
+      isOnlyRead(one) && timeline.isBrief(one) && isWithin(one, burst) && !isChangedAbove(one),
   );
 }
 
 /** @param listed directories that it listed */
 export function doubtOf(
-  burst: Burst,
-  { read, listed }: { read: readonly Touch[]; listed: readonly Touch[] },
+  burst: Span,
+  { read, listed, timeline }: Pick<Scene, 'read' | 'listed' | 'timeline'>,
 ): Doubt | null {
   const met = listed.filter((one) => meets(one, burst));
   // A GETATTR of NFSv4 is told as `access`.
   if (met.filter(isAskedByV3).length * 2 <= met.length) return 'unseen';
   // A file with several names is met again by each.
   const again = (one: Touch): boolean =>
-    one.names.length === 1 &&
-    isWithin(one, burst) &&
-    one.lastUs - one.firstUs > SECOND_MOMENT_US + one.size;
+    one.names.length === 1 && isWithin(one, burst) && !timeline.isBrief(one);
   return read.some(again) ? 'busy' : null;
 }

@@ -2,26 +2,30 @@
  * One directory of a root beside what a session touched in it: what a sweep of it is judged by.
  * Owns the condition that nearly all of its directories were listed, down to the last.
  */
+import { parentOf } from '../resolve.ts';
 import { type Leaf, walkBelow, type Walked } from './below.ts';
 import { NEARLY_ALL } from './burst.ts';
 import { isIn } from './places.ts';
+import type { Timeline } from './timeline.ts';
 import { isListed, isRead, type Touch } from './touch.ts';
 
 export interface Session {
   readonly touches: readonly Touch[];
   readonly byName: ReadonlyMap<string, Touch>;
+  readonly timeline: Timeline;
   readonly tree: Walked;
 }
 
-export interface Scene {
+export interface Scene extends Pick<Session, 'byName' | 'timeline'> {
   readonly top: string;
-  readonly byName: ReadonlyMap<string, Touch>;
   /** Everything that the root has there but directories. */
   readonly leaves: readonly Leaf[];
   /** Touched, and not also by a name elsewhere. */
   readonly inside: readonly Touch[];
   /** Those of them that were listed, that were read, and that are no directories. */
   readonly listed: readonly Touch[];
+  /** Listed, and no directory in them was. */
+  readonly leafListed: readonly Touch[];
   readonly read: readonly Touch[];
   readonly others: readonly Touch[];
 }
@@ -31,7 +35,7 @@ export const LEAST_DIRECTORIES = 100;
 export const LEAST_FILES = 100;
 
 /** Null where there was no sweep. */
-export function sceneOf(top: string, { touches, byName, tree }: Session): Scene | null {
+export function sceneOf(top: string, { touches, byName, timeline, tree }: Session): Scene | null {
   const isListedPath = (path: string): boolean => {
     const touch = byName.get(path);
     return touch !== undefined && isListed(touch);
@@ -44,6 +48,8 @@ export function sceneOf(top: string, { touches, byName, tree }: Session): Scene 
   const unlisted = Math.floor(listed.length * (1 / NEARLY_ALL - 1));
   const leaves = walkBelow(tree, top, { isListed: isListedPath, unlisted });
   if (leaves === null) return null;
+  const above = new Set(listed.flatMap(({ names }) => names.map(parentOf)));
+  const leafListed = listed.filter(({ names }) => !names.some((name) => above.has(name)));
   const others = inside.filter(({ type }) => type !== 'directory');
-  return { top, byName, leaves, inside, listed, read, others };
+  return { top, byName, timeline, leaves, inside, listed, leafListed, read, others };
 }
