@@ -40,7 +40,7 @@ export function unreadProblems({ unread }: Pick<PackagesFound, 'unread'>): reado
     {
       code: 'packages-not-read',
       message: `${unread.length} databases of packages were not read whole, the first is /${name}: ${first.why}`,
-      hint: 'files of theirs are told as those of no package; older ones of rpm are read after `rpmdb --rebuilddb` by rpm 4.16 or newer',
+      hint: "files of theirs are told as those of no package; older ones of rpm are read after `rpmdb --define '_db_backend sqlite' --rebuilddb` by rpm 4.16 or newer",
     },
   ];
 }

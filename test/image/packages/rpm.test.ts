@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import Sqlite from 'better-sqlite3';
 
+import { exportImage } from '../../../src/image/export.ts';
 import { findPackages, unreadProblems } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
 import { RpmHeader } from '../../../src/image/packages/rpm-header.ts';
 import { Resolver } from '../../../src/image/resolve.ts';
 import { lacks } from '../../capabilities.ts';
-import { openTree, put, run, temporaryFolder } from '../support.ts';
+import { openTree, planAll, put, run, temporaryFolder } from '../support.ts';
 
 const DATABASE = 'var/lib/rpm/rpmdb.sqlite';
 
@@ -117,7 +118,22 @@ describe('a root that rpm made', { skip: lacks('root', 'rpm') }, () => {
       'pkg:rpm/fedora/first@1.0~rc1-3?arch=noarch&distro=fedora-40&epoch=2',
     );
     assert.ok(before.equals(readFileSync(join(root, 'usr/lib/sysimage/rpm/rpmdb.sqlite'))));
+    const urls = (await billOfMaterials(t, root)).map(({ purl }) => purl).filter(Boolean);
+    assert.deepEqual(urls, [
+      'pkg:rpm/fedora/first@1.0~rc1-3?arch=noarch&distro=fedora-40&epoch=2',
+      'pkg:rpm/fedora/kernel@10-1?arch=noarch&distro=fedora-40',
+      'pkg:rpm/fedora/kernel@9-1?arch=noarch&distro=fedora-40',
+      'pkg:rpm/fedora/second@1-1?arch=noarch&distro=fedora-40',
+    ]);
   });
+
+  async function billOfMaterials(t: TestContext, root: string): Promise<{ purl?: string }[]> {
+    const tree = openTree(t, root);
+    const output = join(temporaryFolder(t), 'bom.json');
+    await exportImage({ plan: await planAll(root, tree), tree, output, format: 'cyclonedx' });
+    return (JSON.parse(readFileSync(output, 'utf8')) as { components: { purl?: string }[] })
+      .components;
+  }
 });
 
 type Value = string | readonly string[] | readonly number[];
