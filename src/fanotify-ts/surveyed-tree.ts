@@ -12,8 +12,9 @@ const HEAD_BYTES = 4;
 
 export interface SurveyedTreeOptions {
   readonly tree: NativeTree;
-  readonly paths: readonly Buffer[];
-  /** One for each path. */
+  /** Paths as byte strings: one character (0-255) for each byte. */
+  readonly names: readonly string[];
+  /** One for each. */
   readonly rows: Float64Array;
 }
 
@@ -21,18 +22,16 @@ export class SurveyedTree {
   readonly #tree: NativeTree;
   readonly #rows: Float64Array;
   readonly #inodes: BigUint64Array;
-  /** Where a path's row begins, by its byte string. */
+  /** Where a path's row begins. */
   readonly #places: ReadonlyMap<string, number>;
   /** Many files begin alike. */
   readonly #heads = new Map<number, Buffer>();
 
-  constructor({ tree, paths, rows }: SurveyedTreeOptions) {
+  constructor({ tree, names, rows }: SurveyedTreeOptions) {
     this.#tree = tree;
     this.#rows = rows;
     this.#inodes = new BigUint64Array(rows.buffer);
-    this.#places = new Map(
-      paths.map((path, index) => [path.toString('latin1'), index * SURVEY_FIELDS]),
-    );
+    this.#places = new Map(names.map((name, index) => [name, index * SURVEY_FIELDS]));
   }
 
   lstat(path: Buffer): TreeStat | null {

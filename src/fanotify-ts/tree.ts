@@ -81,8 +81,6 @@ const TYPES: ReadonlyMap<number, FileType> = new Map([
   [fs.S_IFSOCK, 'socket'],
 ] as const);
 
-const NUL = Buffer.alloc(1);
-
 /** What `stat` filled in from `at`; null for a type that there is not. */
 export function statOf(fields: Float64Array, at: number, ino = 0n): TreeStat | null {
   const field = (index: number) => fields[at + index] ?? 0;
@@ -174,17 +172,21 @@ export class NativeTree {
 
   /** The same tree, with much of what is usually asked of these paths known already. */
   async survey(paths: readonly Buffer[]): Promise<SurveyedTree> {
-    const sorted = paths.filter((path) => !path.includes(0)).sort(compareBytes);
-    const rows = new Float64Array(sorted.length * SURVEY_FIELDS);
+    // Byte strings: one join is quicker than thousands of small buffers. None can hold a NUL.
+    const names = paths
+      .map((path) => path.toString('latin1'))
+      .filter((name) => !name.includes('\0'));
+    names.sort();
+    const rows = new Float64Array(names.length * SURVEY_FIELDS);
     // On two threads: what waits for this can do nothing else meanwhile.
-    const middle = sorted.length >> 1;
+    const middle = names.length >> 1;
     await Promise.all(
-      [sorted.slice(0, middle), sorted.slice(middle)].map((part, half) => {
-        const flat = Buffer.concat(part.flatMap((path) => [path, NUL]));
+      [names.slice(0, middle), names.slice(middle)].map((part, half) => {
+        const flat = Buffer.from(part.map((name) => `${name}\0`).join(''), 'latin1');
         return this.handle.survey(flat, rows.subarray(half * middle * SURVEY_FIELDS));
       }),
     );
-    return new SurveyedTree({ tree: this, paths: sorted, rows });
+    return new SurveyedTree({ tree: this, names, rows });
   }
 
   /** The bytes that a symbolic link holds. */
