@@ -58,6 +58,8 @@ const SQL = {
     ON CONFLICT (root_id, mount, handle_type, handle) DO NOTHING`,
   sameFile:
     'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
+  firstName: `INSERT INTO name (file_id, path, since_batch) VALUES (?, ?, ?)
+    ON CONFLICT DO NOTHING`,
   addName: `INSERT INTO name (file_id, path, since_batch) SELECT @fileId, @path, @batch
     WHERE NOT EXISTS (SELECT 1 FROM name
       WHERE file_id = @fileId AND path = @path AND until_batch IS NULL)`,
@@ -252,10 +254,12 @@ export class Writer {
       file.mtimeNs,
       file.nlink,
     );
-    if (changes === 0) {
-      const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
-      this.#aliases.set(file.id, (first as { id: number }).id);
+    if (changes === 1) {
+      for (const path of file.names) this.#sql.firstName.run(file.id, path, batch);
+      return;
     }
+    const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
+    this.#aliases.set(file.id, (first as { id: number }).id);
     for (const path of file.names) this.#name({ fileId: file.id, path, change: 'added' }, batch);
   }
 

@@ -23,6 +23,11 @@ export interface LabServerOptions {
    */
   readonly live?: boolean;
   readonly memoryMb?: number;
+  /**
+   * One processor, and a clock that counts instructions, a nanosecond each: for measurements that
+   * must not depend on how busy the host is. It all takes longer. Default: false.
+   */
+  readonly instructionClock?: boolean;
   /** How many victims can be attached; each has its port on the server's bridge. */
   readonly ports?: number;
   /** Hears of long steps. Default: nobody. */
@@ -121,7 +126,8 @@ export class LabServer {
       initrd: artifacts.serverInitramfs,
       append: 'quiet init_on_alloc=0 mitigations=off',
       memoryMb: this.#options.memoryMb ?? 1536,
-      cpus: 2,
+      cpus: this.#options.instructionClock === true ? 1 : 2,
+      instructionClock: this.#options.instructionClock === true,
       devices: this.#devices(artifacts, repository),
     });
     this.#machine = machine;
