@@ -7,8 +7,28 @@ import type { Tree, TreeStat } from '../tree.ts';
 
 export type Walked = Pick<Tree, 'list' | 'lstat'>;
 
-/** What is no directory. */
-export type Leaf = Pick<TreeStat, 'type' | 'size'> & { readonly path: string };
+export type Entry = Pick<TreeStat, 'type' | 'size' | 'foreign'> & { readonly path: string };
+
+/** What is in a directory, in bytewise order. */
+export type Lister = (path: string) => readonly Entry[];
+
+/** Each directory is looked at once. */
+export function listerOf(tree: Walked): Lister {
+  const known = new Map<string, readonly Entry[]>();
+  return (path) => {
+    const entries = known.get(path) ?? entriesOf(tree, path);
+    known.set(path, entries);
+    return entries;
+  };
+}
+
+function entriesOf(tree: Walked, path: string): Entry[] {
+  return tree.list(toBytes(path)).flatMap((name) => {
+    const next = path === '' ? fromBytes(name) : `${path}/${fromBytes(name)}`;
+    const stat = tree.lstat(toBytes(next));
+    return stat === null ? [] : [{ ...stat, path: next }];
+  });
+}
 
 export interface WalkOptions {
   readonly isListed: (path: string) => boolean;
@@ -16,29 +36,20 @@ export interface WalkOptions {
   readonly unlisted: number;
 }
 
-/** Null if more directories than that were not listed. */
+/** All but directories; null if more directories than that were not listed. */
 export function walkBelow(
-  tree: Walked,
+  entries: Lister,
   top: string,
   { isListed, unlisted }: WalkOptions,
-): Leaf[] | null {
-  const leaves: Leaf[] = [];
+): Entry[] | null {
+  const leaves: Entry[] = [];
   let missing = 0;
   const waiting = [top];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (!isListed(path) && ++missing > unlisted) return null;
-    for (const { type, size, foreign, path: next } of entriesOf(tree, path))
-      if (type !== 'directory') leaves.push({ type, size, path: next });
-      else if (!foreign) waiting.push(next);
+    for (const entry of entries(path))
+      if (entry.type !== 'directory') leaves.push(entry);
+      else if (!entry.foreign) waiting.push(entry.path);
   }
   return leaves;
-}
-
-/** What is in a directory, in bytewise order. */
-export function entriesOf(tree: Walked, path: string): (TreeStat & { readonly path: string })[] {
-  return tree.list(toBytes(path)).flatMap((name) => {
-    const next = path === '' ? fromBytes(name) : `${path}/${fromBytes(name)}`;
-    const stat = tree.lstat(toBytes(next));
-    return stat === null ? [] : [{ ...stat, path: next }];
-  });
 }

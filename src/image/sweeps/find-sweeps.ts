@@ -7,7 +7,7 @@
  * A sweep goes through all of a directory that many programs share: its directories are listed to
  * the last one. The order of a listing says nothing, as it is another one on a copy of the root.
  */
-import type { Walked } from './below.ts';
+import { listerOf, type Walked } from './below.ts';
 import { burstOf, isWithin, meetsNearlyAll, NEARLY_ALL, type Span } from './burst.ts';
 import { findLibrarySweeps } from './library-sweeps.ts';
 import { lookedAtBy } from './looked-at.ts';
@@ -22,7 +22,9 @@ import { isOnlyListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
 export function findSweeps(touches: readonly Touch[], tree: Walked): Sweep[] {
   const byName = new Map(touches.flatMap((one) => one.names.map((name) => [name, one] as const)));
   const timeline = new Timeline(touches);
-  const session = { touches: touches.filter(({ created }) => !created), byName, timeline, tree };
+  const entries = listerOf(tree);
+  const others = touches.filter(({ created }) => !created);
+  const session = { touches: others, byName, timeline, entries };
   const scenes = SHARED.flatMap((top) => sceneOf(top, session) ?? []);
   const reading = outermost(scenes, readingOf);
   const read = reading.map(({ top }) => top);

@@ -2,7 +2,7 @@
  * `ldconfig`: all libraries of a directory, in one go. What programs in an image need of them comes
  * into it for that need. Owns what counts as such a sweep.
  */
-import { fromBytes, parentOf, toBytes } from '../resolve.ts';
+import { parentOf } from '../resolve.ts';
 import { burstOf, isWithin, meets, meetsNearlyAll, NEARLY_ALL } from './burst.ts';
 import { isLibraryDirectory, isLibraryName } from './places.ts';
 import { readIn } from './read-files.ts';
@@ -16,7 +16,7 @@ export function findLibrarySweeps(session: Session): Sweep[] {
   return session.touches.filter(isListed).flatMap((directory) => sweepOf(directory, session) ?? []);
 }
 
-function sweepOf(directory: Touch, { touches, byName, timeline, tree }: Session): Sweep | null {
+function sweepOf(directory: Touch, { touches, byName, timeline, entries }: Session): Sweep | null {
   const [top = ''] = directory.names;
   if (!isLibraryDirectory(top)) return null;
   const isLibrary = (path: string): boolean =>
@@ -24,11 +24,10 @@ function sweepOf(directory: Touch, { touches, byName, timeline, tree }: Session)
   const inside = touches.filter(({ names }) => names.every(isLibrary));
   const read = inside.filter((one) => isRead(one) && one.size > 0);
   if (read.length < LEAST_LIBRARIES) return null;
-  const libraries = tree
-    .list(toBytes(top))
-    .map((name) => `${top}/${fromBytes(name)}`)
-    .filter((path) => isLibrary(path) && tree.lstat(toBytes(path))?.type === 'file');
-  const known = libraries.filter((path) => {
+  const libraries = entries(top).filter(
+    ({ type, size, path }) => type === 'file' && size > 0 && isLibrary(path),
+  );
+  const known = libraries.filter(({ path }) => {
     const touch = byName.get(path);
     return touch !== undefined && isRead(touch);
   });

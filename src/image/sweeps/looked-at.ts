@@ -4,7 +4,7 @@
  * Owns that condition.
  */
 import { parentOf } from '../resolve.ts';
-import type { Leaf } from './below.ts';
+import type { Entry } from './below.ts';
 import { isWithin, type Span } from './burst.ts';
 import type { Scene } from './scene.ts';
 import { isOnlyLookedAt, type Touch } from './touch.ts';
@@ -43,7 +43,7 @@ interface Share {
 }
 
 /** `ls -l` looks at files, and asks links where they lead. */
-const kindOf = ({ type }: Pick<Leaf | Touch, 'type'>): string =>
+const kindOf = ({ type }: Pick<Entry | Touch, 'type'>): string =>
   type === 'symlink' ? 'link' : 'file';
 
 function count(shares: Map<string, Share>, key: string, touched: boolean): void {

@@ -3,7 +3,7 @@
  * Owns the condition that nearly all of its directories were listed, down to the last.
  */
 import { parentOf } from '../resolve.ts';
-import { type Leaf, walkBelow, type Walked } from './below.ts';
+import { type Entry, type Lister, walkBelow } from './below.ts';
 import { NEARLY_ALL } from './burst.ts';
 import { isIn } from './places.ts';
 import type { Timeline } from './timeline.ts';
@@ -13,13 +13,14 @@ export interface Session {
   readonly touches: readonly Touch[];
   readonly byName: ReadonlyMap<string, Touch>;
   readonly timeline: Timeline;
-  readonly tree: Walked;
+  /** Of the root, as it is now. */
+  readonly entries: Lister;
 }
 
 export interface Scene extends Pick<Session, 'byName' | 'timeline'> {
   readonly top: string;
   /** Everything that the root has there but directories. */
-  readonly leaves: readonly Leaf[];
+  readonly leaves: readonly Entry[];
   /** Touched, and not also by a name elsewhere. */
   readonly inside: readonly Touch[];
   /** Those of them that were listed, that were read, and that are no directories. */
@@ -35,7 +36,10 @@ export const LEAST_DIRECTORIES = 100;
 export const LEAST_FILES = 100;
 
 /** Null where there was no sweep. */
-export function sceneOf(top: string, { touches, byName, timeline, tree }: Session): Scene | null {
+export function sceneOf(
+  top: string,
+  { touches, byName, timeline, entries }: Session,
+): Scene | null {
   const isListedPath = (path: string): boolean => {
     const touch = byName.get(path);
     return touch !== undefined && isListed(touch);
@@ -46,7 +50,7 @@ export function sceneOf(top: string, { touches, byName, timeline, tree }: Sessio
   const read = inside.filter((one) => isRead(one) && one.size > 0);
   if (listed.length < LEAST_DIRECTORIES && read.length < LEAST_FILES) return null;
   const unlisted = Math.floor(listed.length * (1 / NEARLY_ALL - 1));
-  const leaves = walkBelow(tree, top, { isListed: isListedPath, unlisted });
+  const leaves = walkBelow(entries, top, { isListed: isListedPath, unlisted });
   if (leaves === null) return null;
   const above = new Set(listed.flatMap(({ names }) => names.map(parentOf)));
   const leafListed = listed.filter(({ names }) => !names.some((name) => above.has(name)));
