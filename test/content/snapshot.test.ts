@@ -365,9 +365,12 @@ describe('what is kept', () => {
     const folder = join(temporaryFolder(t), 'content');
     const root = join(temporaryFolder(t), 'root');
     put(join(root, 'big'), Buffer.alloc(40 << 20, 'big'));
-    const script = 'while :; do echo x >> "$0"; done';
+    const script = 'while :; do echo x >> "$0"; echo; done';
     const writer = spawn('sh', ['-c', script, join(root, 'big')]);
     try {
+      // It runs, which takes its time on a busy machine.
+      await once(writer.stdout, 'data');
+      writer.stdout.resume();
       await assert.rejects(keep({ root, folder }), { code: 'root-changing', exit: 'failed' });
     } finally {
       writer.kill('SIGKILL');
