@@ -54,7 +54,7 @@ interface Pass {
 }
 
 export async function benchNfs(runs: number): Promise<string> {
-  const server = new LabServer({ instructionClock: true });
+  const server = new LabServer({ cpus: 1, hardware: ['-icount', 'shift=0'] });
   await server.start();
   try {
     return await new NfsBench(server).run(runs);

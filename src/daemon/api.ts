@@ -64,10 +64,12 @@ const imageChoices = z.strictObject({
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
   rules: imageRules.optional(),
   skeleton: z.boolean().optional(),
+  keepSweeps: z.boolean().optional(),
   strict: z.boolean().optional(),
   onDrift: z.enum(DRIFT_POLICIES).optional(),
   since: markText.optional(),
   until: markText.optional(),
+  align: z.boolean().optional(),
   format: z.enum(IMAGE_FORMATS).optional(),
   compress: z
     .strictObject({ method: z.enum(COMPRESSION_METHODS), level: z.number().int().min(0).max(100) })

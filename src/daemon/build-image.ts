@@ -5,6 +5,7 @@
  */
 import { TraceError } from '../common/errors.ts';
 import type { ImageChoices } from '../image/choices.ts';
+import { exportIfChanged } from '../image/export-if-changed.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
 import type { PackagesFound } from '../image/packages/find-packages.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
@@ -17,6 +18,8 @@ import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
 import { type ImageSource, type SourceChoice, withSource } from './image-source.ts';
+import type { FileAccessRow } from '../store/types.ts';
+import { type SessionSweep, sweptFiles } from './swept-files.ts';
 
 export interface ImageRequest extends SourceChoice {
   readonly store: Store;
@@ -32,6 +35,7 @@ export interface PlannedImage {
   /** What the plan was made of. */
   readonly files: readonly SessionFile[];
   readonly plan: ImagePlan;
+  readonly sweeps: readonly SessionSweep[];
   readonly source: ImageSource;
 }
 
@@ -40,14 +44,22 @@ export async function withPlan<T>(
   request: ImageRequest,
   use: (planned: PlannedImage) => T | Promise<T>,
 ): Promise<T> {
-  const { choices } = request;
-  const set = evaluate(parseExpression(request.expression), request.store, choices);
+  const { choices, store } = request;
+  const known = new Map<number, FileAccessRow[]>();
+  const rowsOf = (id: number): FileAccessRow[] => {
+    const rows = known.get(id) ?? store.files(id);
+    known.set(id, rows);
+    return rows;
+  };
+  const rows = { session: (id: number) => store.session(id), files: rowsOf };
+  const set = evaluate(parseExpression(request.expression), rows, choices);
   if (!request.acceptLoss) refuseDoubt(set);
-  const { tree, recorded, store } = request;
+  const { tree, recorded } = request;
   return withSource(set, { tree, recorded, mounts: store.mounts(set.root) }, async (source) => {
-    const files = namedFiles(set.objects);
+    const { sweeps, sweepOf } = sweptFiles(set, rowsOf, source.planned);
+    const files = namedFiles(set.objects, sweepOf);
     const plan = await planImage({ ...choices, files, tree: source.planned });
-    return use({ set, files, plan, source });
+    return use({ set, files, plan, sweeps, source });
   });
 }
 
@@ -68,6 +80,8 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** Leave the file at `output` alone if it is this image already. */
+  readonly ifChanged?: boolean | undefined;
   /** What stands around the image. */
   readonly outer?: OuterParts | undefined;
   /** Say what the image is made of, too. */
@@ -75,9 +89,9 @@ export interface BuildRequest extends ImageRequest {
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache, outer } = request;
+  const { choices, output, version, frameCache, ifChanged = false, outer } = request;
   const { format, compress } = choices;
-  return withPlan(request, async ({ set, files, plan, source }) => {
+  return withPlan(request, async ({ set, files, plan, sweeps, source }) => {
     refusePlan(plan, choices);
     const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
@@ -86,7 +100,7 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
     const told = await describeImage(request, { files, plan, tree: planned });
     await stored?.check(plan.entries);
     const { packages } = told;
-    const result = await exportImage({
+    const result = await (ifChanged ? exportIfChanged : exportImage)({
       plan,
       tree,
       stored,
@@ -98,7 +112,7 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
       packages,
       outer,
     });
-    return { set, plan, choices, result, recordedUs: stored?.atUs ?? null, ...told };
+    return { set, plan, sweeps, choices, result, recordedUs: stored?.atUs ?? null, ...told };
   });
 }
 

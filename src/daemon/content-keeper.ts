@@ -25,6 +25,7 @@ import type {
   PrunedBody,
   SnapshotBody,
 } from './content-api.ts';
+import { sweptFiles } from './swept-files.ts';
 
 export interface ContentKeeperOptions {
   readonly store: Store;
@@ -168,7 +169,9 @@ export class ContentKeeper {
     const folder = ContentFolder.claim(this.path);
     const tree = NativeTree.open(root, { mounts: store.mounts(root) });
     try {
-      const files = namedFiles(objects);
+      // As an export does: what only a sweep touched may be the whole root.
+      const { sweepOf } = sweptFiles(set, (id) => store.files(id), tree);
+      const files = namedFiles(objects, sweepOf);
       const request = { folder, maxBytes, expression, files, rules, tree, version, signal };
       const kept = await keepContent(request);
       const detail = `${kept.head.files} files, ${kept.head.bytes} bytes`;

@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import { cwd } from 'node:process';
 import { TraceError } from '../common/errors.ts';
-import type { ArchiveContent } from '../fanotify-ts/archive-content.ts';
 import { ArchiveWindow } from '../fanotify-ts/archive-window.ts';
 import { writeArchive } from '../fanotify-ts/archive-writer.ts';
 import type { NativeTree } from '../fanotify-ts/tree.ts';
@@ -15,11 +14,13 @@ import type { Compression, CompressionMethod, ImageFormat } from './choices.ts';
 import { openCompressor } from './compress/compressor.ts';
 import { cutFrames } from './compress/cut-frames.ts';
 import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
+import { identifyFrames } from './compress/frame-identity.ts';
 import { usualThreads, writeFrames } from './compress/write-frames.ts';
 import { NEWC, NEWC_CRC } from './cpio.ts';
 import { formatCycloneDx } from './formats/cyclonedx.ts';
 import { formatGenInitCpio } from './formats/gen-init-cpio.ts';
 import { formatManifest, type ImageOrigin } from './formats/manifest.ts';
+import { FileIdentity } from './identity.ts';
 import { unpackerProblems } from './kernel-config.ts';
 import { formatList } from './list.ts';
 import type { PackagesFound } from './packages/find-packages.ts';
@@ -28,7 +29,7 @@ import type { OuterParts } from './parts/outer-parts.ts';
 import { checkParts, type ImagePart, offsetAfter, type PartKind } from './parts/part.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
-import { storedContent, type StoredFiles } from './stored-files.ts';
+import { contentOf, type StoredFiles } from './stored-files.ts';
 
 export interface ExportOptions {
   readonly plan: Pick<ImagePlan, 'entries' | 'microcode'>;
@@ -42,6 +43,8 @@ export interface ExportOptions {
   /** Frames that are compressed at once; no reason for other bytes. */
   readonly threads?: number | undefined;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** How long files must have been at rest to be known without being read; for tests. */
+  readonly settledSeconds?: number | undefined;
   /** What stands around the image; stays open. */
   readonly outer?: OuterParts | undefined;
   /** For a manifest and a bill of materials. */
@@ -51,6 +54,8 @@ export interface ExportOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the archive written so far, and of how many. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /** Called with the open file when all of an archive is in it, before it gets its name. */
+  readonly onWritten?: ((fd: number) => Promise<void>) | undefined;
 }
 
 export interface FrameCacheChoice {
@@ -65,6 +70,8 @@ export interface ExportResult {
   readonly parts: readonly ImagePart[];
   /** Only of compressed archives. */
   readonly frames?: FramesResult;
+  /** The image was there already, and nothing was written. */
+  readonly unchanged?: true;
 }
 
 type Written = Omit<ExportResult, 'parts'>;
@@ -123,6 +130,7 @@ async function withParts(
   add('image', image.bytes, compress?.method);
   const bytes = offsetAfter(inner);
   for await (const piece of outer?.after(bytes) ?? []) await put(options, fd, piece);
+  await options.onWritten?.(fd);
   return { ...image, ...(outer?.layOut(inner, bytes) ?? { parts: inner, bytes }) };
 }
 
@@ -144,11 +152,6 @@ async function encoded(
       addChecksums(archive, await window.sums()),
     );
   return archive;
-}
-
-/** What the addon is to read for an archive. */
-function contentOf({ plan, stored }: ExportOptions, archive: EncodedArchive): ArchiveContent {
-  return stored === undefined ? archive : storedContent(archive, plan.entries, stored);
 }
 
 async function withWindow<T>(
@@ -206,6 +209,7 @@ async function compressed(
   const compressor = await openCompressor(compress);
   const frames = cutFrames(plan.entries);
   const cache = frameCache === undefined ? null : await FrameCache.open(frameCache);
+  const identity = cache === null ? null : FileIdentity.now(tree, options.settledSeconds);
   try {
     return await withWindow(options, archive, (source) =>
       into(output, (fd) =>
@@ -214,6 +218,10 @@ async function compressed(
           await writeFrames({
             source,
             frames,
+            identities:
+              identity === null
+                ? []
+                : identifyFrames(frames, contentOf(options, archive), identity),
             compressor,
             cache,
             threads,

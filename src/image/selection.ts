@@ -8,6 +8,7 @@ import type { Drift, LeftOut, SeenFile, SessionFile } from './plan-types.ts';
 import type { TreeStat } from './tree.ts';
 import { fromBytes, parentOf, type Resolver, toBytes } from './resolve.ts';
 import type { Barrier } from './rules/barrier.ts';
+import type { SweptFile } from './sweeps/leave-out.ts';
 
 const LOOKUP = operationBit('lookup');
 const READDIR = operationBit('readdir');
@@ -30,6 +31,8 @@ export interface Found {
   readonly through: readonly string[];
   operations: number;
   created: boolean;
+  /** The sweep that alone touched it, by number. */
+  sweep: number | undefined;
   readonly seen: SessionFile['seen'];
 }
 
@@ -48,11 +51,12 @@ export function findFiles(
     }
     const known = found.get(path);
     const created = file.created === true;
-    if (known === undefined)
-      found.set(path, { path, through, operations: file.operations, created, seen: file.seen });
+    const { operations, sweep, seen } = file;
+    if (known === undefined) found.set(path, { path, through, operations, created, sweep, seen });
     else {
-      known.operations |= file.operations;
+      known.operations |= operations;
       known.created &&= created;
+      if (sweep === undefined) known.sweep = undefined;
     }
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -66,11 +70,15 @@ export interface Selection {
   readonly leftOut: LeftOut[];
   readonly barrier: Barrier;
   readonly mask: number;
+  readonly keepSweeps: boolean;
   /** Leave out files that are not as they were recorded. */
   readonly skipDrifted: boolean;
 }
 
-/** Puts the chosen files into the closure and says what became of the others. */
+/**
+ * Puts the chosen files into the closure and says what became of the others; but of those that only
+ * a sweep touched, which it gives back.
+ */
 export function select({
   found,
   resolver,
@@ -79,12 +87,14 @@ export function select({
   leftOut,
   barrier,
   mask,
+  keepSweeps,
   skipDrifted,
-}: Selection): void {
+}: Selection): SweptFile[] {
   const listed = new Set(
     found.filter((file) => (file.operations & READDIR) !== 0).map((file) => file.path),
   );
   const chosen: Found[] = [];
+  const swept: SweptFile[] = [];
   for (const file of found) {
     const path = toBytes(file.path);
     const stat = resolver.lstat(file.path);
@@ -103,6 +113,11 @@ export function select({
     }
     const kind = SESSION_REASONS.find(([, bits]) => (file.operations & bits) !== 0)?.[0] ?? 'stat';
     if (barrier.has(file.path, kind)) continue;
+    const { sweep } = file;
+    if (sweep !== undefined && !keepSweeps) {
+      swept.push({ path: file.path, sweep });
+      continue;
+    }
     if (stat === null) {
       if ((file.operations & REMOVE) !== 0) leave('removed');
       else
@@ -134,6 +149,7 @@ export function select({
   // After all of them, so that a link that was read says so first.
   for (const file of chosen)
     for (const link of file.through) closure.add(link, { kind: 'way-to', about: file.path });
+  return swept;
 }
 
 /** How a file differs from what the recorder saw; what the session itself wrote does not count. */

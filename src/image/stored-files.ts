@@ -4,7 +4,7 @@
  */
 import { ARCHIVE_FILE_FIELDS, type ArchiveContent } from '../fanotify-ts/archive-content.ts';
 import { type EncodedArchive, hasData } from './archive.ts';
-import type { PlanEntry } from './plan-types.ts';
+import type { ImagePlan } from './plan-types.ts';
 import type { Tree, TreeStat } from './tree.ts';
 
 export interface StoredFiles {
@@ -19,13 +19,17 @@ export interface StoredFile {
   readonly stat: TreeStat;
 }
 
-/** The archive's content with its files' data where it is stored. */
-export function storedContent(
-  { head, files }: EncodedArchive,
-  entries: readonly PlanEntry[],
-  stored: StoredFiles,
+/** What the addon is to read for an archive: its files' data where it is stored, if it is. */
+export function contentOf(
+  {
+    plan,
+    stored,
+  }: { readonly plan: Pick<ImagePlan, 'entries'>; readonly stored?: StoredFiles | undefined },
+  archive: EncodedArchive,
 ): ArchiveContent {
-  const places = entries.filter(hasData).map(({ path }) => stored.locate(path));
+  if (stored === undefined) return archive;
+  const { head, files } = archive;
+  const places = plan.entries.filter(hasData).map(({ path }) => stored.locate(path));
   const moved = Float64Array.from(files);
   let start = 0;
   for (const [index, { path, stat }] of places.entries()) {

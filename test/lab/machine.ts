@@ -24,8 +24,6 @@ export interface MachineOptions {
   readonly append: string;
   readonly memoryMb: number;
   readonly cpus: number;
-  /** Its clock counts instructions, a nanosecond each: times in it do not tell how busy the host is. */
-  readonly instructionClock?: boolean;
   /** Further QEMU arguments: disks, shares, networks. */
   readonly devices: readonly string[];
   /** Told each line of the serial console. */
@@ -85,7 +83,6 @@ export class Machine {
         ...['--pdeathsig', 'KILL', 'qemu-system-x86_64', '-nodefaults', '-no-user-config'],
         ...['-accel', 'tcg,thread=single', '-cpu', 'max', '-display', 'none'],
         ...['-m', String(options.memoryMb), '-smp', String(options.cpus)],
-        ...(options.instructionClock === true ? ['-icount', 'shift=0'] : []),
         ...['-kernel', options.kernel, '-initrd', options.initrd],
         // Emulated on a busy machine, the timer may fail the kernel's test of it, which would panic.
         ...['-append', `console=ttyS0 panic=0 no_timer_check ${options.append}`],

@@ -126,6 +126,22 @@ test('an object of two sessions unites what they did', () => {
   assert.deepEqual(merged.evidence, ['fanotify', 'nfsd']);
 });
 
+/** expression, sessions of its object 2 */
+const SHARES: readonly (readonly [string, readonly number[]])[] = [
+  ['1', [1]],
+  ['2+1', [2, 1]],
+  ['1&2', [1, 2]],
+  ['2-3', [2]],
+  ['1+(2-3)', [1, 2]],
+  ['1+3', [1]],
+];
+
+for (const [text, sessions] of SHARES)
+  test(`${text}: an object knows which sessions it comes from`, () => {
+    const { objects } = evaluate(parseExpression(text), THREE);
+    assert.deepEqual(objects.find(({ fileId }) => fileId === 2)?.sessions, sessions);
+  });
+
 test('objects without a name come last and are counted', () => {
   const rows = [row(5, { names: [] }), row(2), row(1, { names: [Buffer.from([0xff])] })];
   const set = evaluate(parseExpression('1'), source(SESSIONS, { 1: rows }));
@@ -222,6 +238,19 @@ test('one row a name for the image, in bytewise order', () => {
       bytesRead: 1,
     },
   ]);
+});
+
+test('a name of what only a sweep touched says which', () => {
+  const rows = [row(1, { names: [Buffer.from('a'), Buffer.from('b')] }), row(2)];
+  const named = namedFiles(rows, new Map([[1, 0]]));
+  assert.deepEqual(
+    named.map(({ path, sweep }) => [path.toString(), sweep]),
+    [
+      ['a', 0],
+      ['b', 0],
+      ['file-2', undefined],
+    ],
+  );
 });
 
 test('bytes of reads are known only where nothing else is among them', () => {

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { JsonPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
-import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
+import { imageReport, type ImageReport, type SweepReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import { RULES } from '../../image/needs/rule.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type ImageChoices,
   type ImageRule,
 } from '../../image/choices.ts';
+import type { Doubt } from '../../image/sweeps/sweep.ts';
 import { imageRulesOf, ruleArgument } from '../image-rules.ts';
 import { initKind } from '../init-kind.ts';
 import { bitsOf } from '../operations.ts';
@@ -41,6 +42,7 @@ interface ExportOptions extends OutputOptions, PartsOptions {
   readonly given: readonly ImageRule[];
   readonly rules?: string;
   readonly skeleton?: boolean;
+  readonly keepSweeps?: boolean;
   readonly strict?: boolean;
   readonly onDrift?: DriftPolicy;
   readonly since?: string;
@@ -63,6 +65,7 @@ export const registerExport: Register = (program, context) => {
     .option('--exclude <glob>', 'take out what is there (repeatable)', rule(false))
     .option('--rules <file>', "more such rules, one a line: '+ GLOB' or '- GLOB'")
     .option('--skeleton', 'add all directories and all links of the root')
+    .option('--keep-sweeps', 'also what only a sweep (find /, updatedb, tar of everything) touched')
     .option('--since <mark>', 'only what was last used at this mark or after it')
     .option('--until <mark>', 'only what was first used before this mark')
     .addOption(
@@ -85,6 +88,8 @@ export const registerExport: Register = (program, context) => {
     .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
+    .option('--align', 'begin large files at multiples of 4096, for file systems that share blocks')
+    .option('--if-changed', 'leave the file as it is if it is this image already')
     .option('--early <file>', 'a plain archive to put before all (repeatable)', collect)
     .option('--early-microcode', "put the root's own processor microcode there")
     .option(
@@ -126,14 +131,26 @@ export const registerExport: Register = (program, context) => {
           hint: 'run it as root, or leave --frame-cache out',
           exit: 'usage',
         });
+      if (asked && options.ifChanged === true)
+        throw new TraceError({
+          code: 'always-written',
+          message: 'the daemon builds this image, and does not see the one that is there',
+          hint: 'run it as root, or leave --if-changed out',
+          exit: 'usage',
+        });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
       warn(output, report);
       if (options.output === '-') return;
       output.value({ ...report, output: options.output });
       for (const { rule, files, bytes } of report.rules)
         output.line(`${rule}: ${files} paths, ${size(bytes)}`);
+      for (const sweep of report.sweeps)
+        if (sweep.left_out > 0)
+          output.line(
+            `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`,
+          );
       output.line(
-        `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
+        `${options.output}: ${report.unchanged ? 'unchanged, ' : ''}${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );
       if (report.attributes?.restored === true)
         output.line(
@@ -165,6 +182,7 @@ function directly(
         choices,
         version: version(),
         frameCache: cacheOf(chosen),
+        ifChanged: chosen.ifChanged,
         outer,
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
@@ -206,6 +224,7 @@ function choicesOf(
     given,
     rules: file,
     skeleton,
+    keepSweeps,
     strict,
     onDrift,
     since,
@@ -221,6 +240,7 @@ function choicesOf(
     ...(init !== undefined && { init: initKind(init) }),
     ...(rules.length > 0 && { rules }),
     skeleton,
+    keepSweeps,
     strict,
     onDrift,
     since,
@@ -242,6 +262,16 @@ function compressed({ compression }: ImageReport): string {
   return ` from ${size(archive_bytes)} by ${method}${anew}`;
 }
 
+/** `sweep of /usr/share in session-42`; the root's own path is `.` in JSON. */
+function sweepText({ path, session }: SweepReport): string {
+  return `sweep of /${path === '.' ? '' : path} in ${session}`;
+}
+
+const DOUBTS: Readonly<Record<Doubt, string>> = {
+  unseen: 'the client may have used some later without asking the server, as NFSv4 lets it',
+  busy: 'something else used new files meanwhile',
+};
+
 function warn(output: Output, report: ImageReport): void {
   for (const { message, hint } of report.problems) output.warn(message, hint);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
@@ -251,6 +281,12 @@ function warn(output: Output, report: ImageReport): void {
       output.warn(
         `the rule '${rule}' keeps ${kept.length} directories that something else needs, ` +
           first(kept),
+      );
+  for (const sweep of report.sweeps)
+    if (sweep.doubt !== null && sweep.kept > 0)
+      output.warn(
+        `the ${sweepText(sweep)} read ${sweep.kept} files that stay: ${DOUBTS[sweep.doubt]}`,
+        'record a boot without it, bound the image by marks, or --exclude what is not wanted',
       );
   const { failed = 0, damaged = 0 } = report.compression?.cache ?? {};
   if (failed > 0)
