@@ -101,6 +101,7 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       for (const more of [
         [],
         ['--compress', 'zstd'],
+        ['--align'],
         ['--format', 'manifest'],
         ['--init', 'exec'],
       ]) {
