@@ -5,6 +5,7 @@
 import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageRule } from '../image/choices.ts';
+import { FileIdentity, SETTLED_SECONDS } from '../image/identity.ts';
 import type { SessionFile } from '../image/plan.ts';
 import type { ContentFolder } from './content-folder.ts';
 import { type AddedBlobs, changing, Keeper } from './keeper.ts';
@@ -28,6 +29,8 @@ export interface KeepRequest {
   /** Of this program. */
   readonly version: string;
   readonly signal?: AbortSignal | undefined;
+  /** For tests, which cannot wait. */
+  readonly settledSeconds?: number | undefined;
 }
 
 export interface Kept {
@@ -60,15 +63,17 @@ export async function keepContent(request: KeepRequest): Promise<Kept> {
 
 async function keepOnce(request: KeepRequest): Promise<Kept> {
   const { folder, expression, tree, version, signal } = request;
+  const { settledSeconds = SETTLED_SECONDS } = request;
   const atUs = Date.now() * 1000;
   const record = await recordRoot(tree, signal);
   const snapshots = new Snapshots(folder);
-  const known = await KnownContent.of(snapshots, tree.path);
+  const place = FileIdentity.now(tree)?.place ?? null;
+  const known = await KnownContent.of(snapshots, { root: tree.path, place, settledSeconds });
   const keeper = await Keeper.open({ ...request, record, known });
   try {
     await keepWanted(request, record, keeper);
     await keeper.sync();
-    const head = headOf(record, { expression, root: tree.path, atUs, version });
+    const head = headOf(record, { expression, root: tree.path, atUs, place, version });
     await snapshots.write({ head, record });
     return { head, added: keeper.added() };
   } catch (error) {
@@ -124,7 +129,7 @@ function namesOfObjects(record: RootRecord, wanted: ReadonlySet<string>): string
 
 function headOf(
   record: RootRecord,
-  about: { expression: string; root: Buffer; atUs: number; version: string },
+  about: Pick<SnapshotHead, 'expression' | 'atUs' | 'place' | 'version'> & { root: Buffer },
 ): SnapshotHead {
   const kept = [...record.values()].filter(({ blob }) => blob !== null);
   const sizes = new Map(kept.map(({ blob, stat }) => [blob, stat.size]));

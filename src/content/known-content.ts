@@ -6,12 +6,6 @@ import type { TreeStat } from '../image/tree.ts';
 import { TraceError } from '../common/errors.ts';
 import type { Snapshots } from './snapshots.ts';
 
-/**
- * What was written this shortly before it was looked at may have been written to again without
- * another ctime: a kernel's clock for files ticks every 4 to 10 ms, some file systems' every 2 s.
- */
-const TICK_US = 2_000_000;
-
 export class KnownContent {
   readonly #hashes: ReadonlyMap<string, string>;
 
@@ -19,13 +13,26 @@ export class KnownContent {
     this.#hashes = hashes;
   }
 
-  /** By the newest sound snapshot of the root. */
-  static async of(snapshots: Snapshots, root: Buffer): Promise<KnownContent> {
+  /**
+   * By the newest sound snapshot of the root.
+   * @param options.place where its files are the same ones, if that can be told
+   * @param options.settledSeconds how old a change must have been then to show the next one
+   */
+  static async of(
+    snapshots: Snapshots,
+    options: {
+      readonly root: Buffer;
+      readonly place: string | null;
+      readonly settledSeconds: number;
+    },
+  ): Promise<KnownContent> {
+    const { root, place, settledSeconds } = options;
     const path = root.toString('base64');
-    for (const { expression, head } of await snapshots.list()) {
-      if (head?.root !== path) continue;
+    for (const { expression, head } of place === null ? [] : await snapshots.list()) {
+      if (head?.root !== path || head.place !== place) continue;
       try {
-        return new KnownContent(await hashesOf(snapshots.kept(expression), head.atUs));
+        const before = head.atUs / 1e6 - settledSeconds;
+        return new KnownContent(await hashesOf(snapshots.kept(expression), before));
       } catch (error) {
         if (!(error instanceof TraceError)) throw error;
       }
@@ -41,11 +48,11 @@ export class KnownContent {
 
 async function hashesOf(
   kept: ReturnType<Snapshots['kept']>,
-  atUs: number,
+  beforeSeconds: number,
 ): Promise<ReadonlyMap<string, string>> {
   const hashes = new Map<string, string>();
   for await (const { stat, blob } of kept)
-    if (stat.ctime * 1e6 < atUs - TICK_US) hashes.set(identityOf(stat), blob);
+    if (stat.ctime < beforeSeconds) hashes.set(identityOf(stat), blob);
   return hashes;
 }
 

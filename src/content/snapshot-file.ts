@@ -20,6 +20,8 @@ const head = z.strictObject({
   root: z.base64(),
   /** When its record began, wall-clock microseconds. */
   atUs: z.number().int(),
+  /** Of which boot and mounts its files are; null where the kernel does not tell. */
+  place: z.string().nullable(),
   /** Of the program that made it. */
   version: z.string(),
   /** Objects of the root. */

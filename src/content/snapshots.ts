@@ -81,13 +81,20 @@ export class Snapshots {
   /** All, the newest first; damaged ones at the end. */
   async list(): Promise<KeptSnapshot[]> {
     const kept: KeptSnapshot[] = [];
-    for (const expression of await this.names())
-      kept.push({ expression, head: await this.#head(expression) });
+    for (const expression of await this.names()) {
+      const head = await this.#head(expression);
+      if (head !== undefined) kept.push({ expression, head });
+    }
     return kept.sort((a, b) => (b.head?.atUs ?? 0) - (a.head?.atUs ?? 0));
   }
 
-  async #head(expression: string): Promise<SnapshotHead | null> {
-    const file = await open(this.#path(expression), 'r');
+  /** Null if it is damaged, undefined if it has gone meanwhile. */
+  async #head(expression: string): Promise<SnapshotHead | null | undefined> {
+    const file = await open(this.#path(expression), 'r').catch((cause: unknown) => {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw unusable(this.#folder.path, cause);
+    });
+    if (file === undefined) return undefined;
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
       return decodeHead(buffer.subarray(0, bytesRead), expression);

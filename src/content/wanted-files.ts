@@ -2,6 +2,7 @@
  * Which files' content images of a session may be asked for: planned as an export plans, with every
  * init, and read as an export reads. Owns that union. Must not keep anything.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { type ImageRule, INIT_KINDS } from '../image/choices.ts';
 import { unpackerProblems } from '../image/kernel-config.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
@@ -30,10 +31,13 @@ export async function wantedFiles(options: WantedOptions): Promise<ReadonlySet<s
     const earlyMicrocode = init === INIT_KINDS[0];
     const { entries } = await planImage({ tree, files, rules, init, earlyMicrocode });
     all.push(...entries);
+    // Each plan is one piece of work, and a recorder may wait behind it.
+    await turn();
   }
   for (const { type, stat, path } of all)
     if (type === 'file' && stat !== null) wanted.add(path.toString('latin1'));
   await packagesOf(all, tree);
+  await turn();
   unpackerProblems(tree, 'zstd');
   return wanted;
 }

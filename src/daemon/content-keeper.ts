@@ -70,19 +70,19 @@ export class ContentKeeper {
     });
   }
 
-  list(): Promise<ContentBody> {
-    return this.#turns.take(async () => {
-      const folder = ContentFolder.claim(this.path);
-      const kept = await new Snapshots(folder).list();
-      return {
-        folder: this.path,
-        max_bytes: this.#options.maxBytes,
-        ...(await new Blobs(folder).count()),
-        snapshots: kept.map(({ expression, head }) =>
-          head === null ? { snapshot: expression, damaged: true } : bodyOf(head),
-        ),
-      };
-    });
+  /** Waits for nobody's turn. */
+  async list(): Promise<ContentBody> {
+    const folder = ContentFolder.find(this.path);
+    const count = folder === null ? { blobs: 0, bytes: 0 } : await new Blobs(folder).count();
+    const kept = folder === null ? [] : await new Snapshots(folder).list();
+    return {
+      folder: this.path,
+      max_bytes: this.#options.maxBytes,
+      ...count,
+      snapshots: kept.map(({ expression, head }) =>
+        head === null ? { snapshot: expression, damaged: true } : bodyOf(head),
+      ),
+    };
   }
 
   /** Lets go of one snapshot, and of what only that one referred to. */

@@ -16,7 +16,7 @@ import type { NativeTree } from '../fanotify-ts/tree.ts';
  * same tick of the clock, or through a memory map, which changes a file's times only once before its
  * pages are written back (after 35 s at most, unless vm.dirty_expire_centisecs says otherwise).
  */
-const SETTLED_SECONDS = 60;
+export const SETTLED_SECONDS = 60;
 
 /** Where a change time is in {@link ARCHIVE_FILE_FIELDS}. */
 const CTIME = 8;

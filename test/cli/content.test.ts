@@ -70,6 +70,12 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       await sandbox.daemon();
     });
 
+    test('nothing is listed before anything is kept, and no folder made for it', async () => {
+      const { blobs, bytes, snapshots } = await list();
+      assert.deepEqual([blobs, bytes, snapshots], [0, 0, []]);
+      assert.ok(!existsSync(content()));
+    });
+
     test('the old image for ever, directly and through the daemon: the same bytes and report', async () => {
       chownSync(sandbox.socket, 0, NOBODY);
       const folder = sandbox.at('theirs');
@@ -95,6 +101,7 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       for (const more of [
         [],
         ['--compress', 'zstd'],
+        ['--align'],
         ['--format', 'manifest'],
         ['--init', 'exec'],
       ]) {
