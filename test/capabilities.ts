@@ -74,6 +74,8 @@ const probes = {
   bsdcpio: () => lackOfCommand('bsdcpio'),
   busybox: () => lackOfCommand('busybox'),
   python: () => lackOfCommand('python3'),
+  /** rpm and rpmbuild: a root that has rpm's database. */
+  rpm: () => lackOfCommand('rpm') ?? lackOfCommand('rpmbuild'),
   zsh: () => lackOfCommand('zsh'),
 } as const satisfies Record<string, () => Lack>;
 

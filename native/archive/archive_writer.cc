@@ -143,7 +143,7 @@ class Writer {
   }
 
   bool PutFile(const ArchiveFile& file) {
-    const std::string path(job_->head + file.name_start, file.name_length);
+    const std::string path(job_->names + file.name_start, file.name_length);
     const int fd = OpenPlanned(tree_, path, file, job_);
     if (fd < 0) return false;
     const bool good = PutData(fd, file, path);

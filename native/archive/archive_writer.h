@@ -16,6 +16,7 @@ class RootTree;
 struct ArchiveJob : ArchiveTrouble {
   const char* head = nullptr;
   size_t head_length = 0;
+  const char* names = nullptr;
   std::vector<ArchiveFile> files;
   int fd = -1;
 

@@ -19,6 +19,8 @@ export interface ImageChoices {
   readonly rules?: readonly ImageRule[] | undefined;
   /** All directories and all links of the root, too. */
   readonly skeleton?: boolean | undefined;
+  /** What only a sweep touched, too. */
+  readonly keepSweeps?: boolean | undefined;
   /** Anything that would be a warning about the image's content refuses it. */
   readonly strict?: boolean | undefined;
   /** What is not as it was recorded: refuse, take it as it is now (the default), leave it out. */

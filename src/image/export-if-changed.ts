@@ -11,13 +11,14 @@ import { FileIdentity } from './identity.ts';
 import { unpackerProblems } from './kernel-config.ts';
 import { LastExport } from './last-export.ts';
 import { hashSources } from './made-of.ts';
+import { contentOf } from './stored-files.ts';
 
 /**
  * As {@link exportImage}; or leaves the archive at `output` alone, its times too, if it is what the
  * last such export left there and everything that it was made from is as it was.
  */
 export async function exportIfChanged(options: ExportOptions): Promise<ExportResult> {
-  const { output, tree, compress } = options;
+  const { output, tree, stored, compress } = options;
   const made = typeof output === 'string' ? await hashOf(options) : null;
   if (made === null || typeof output !== 'string') return exportImage(options);
   const last = new LastExport({ output, made });
@@ -26,7 +27,7 @@ export async function exportIfChanged(options: ExportOptions): Promise<ExportRes
     const { frames, ...result } = JSON.parse(told) as ExportResult;
     if (compress === undefined || frames === undefined) return { ...result, unchanged: true };
     // The root's kernel is not in every image.
-    const problems = unpackerProblems(tree, compress.method);
+    const problems = unpackerProblems(stored?.planned ?? tree, compress.method);
     return { ...result, frames: { ...frames, cache: null, problems }, unchanged: true };
   }
   const result = await exportImage({ ...options, onWritten: (fd) => last.written(fd) });
@@ -40,7 +41,10 @@ async function hashOf(options: ExportOptions): Promise<string | null> {
   const identity = FileIdentity.now(tree, settledSeconds);
   if (identity === null || (format !== 'newc' && format !== 'newc-crc')) return null;
   return hashSources({
-    archive: encodeArchive(plan.entries, { magic: format === 'newc-crc' ? NEWC_CRC : NEWC }),
+    archive: contentOf(
+      options,
+      encodeArchive(plan.entries, { magic: format === 'newc-crc' ? NEWC_CRC : NEWC }),
+    ),
     identity,
     microcode: plan.microcode,
     outer,

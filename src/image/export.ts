@@ -29,11 +29,13 @@ import type { OuterParts } from './parts/outer-parts.ts';
 import { checkParts, type ImagePart, offsetAfter, type PartKind } from './parts/part.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
+import { contentOf, type StoredFiles } from './stored-files.ts';
 
 export interface ExportOptions {
   readonly plan: Pick<ImagePlan, 'entries' | 'microcode'>;
-  /** The tree that the plan was made from. */
+  /** What files are read through; the tree that the plan was made from, unless they are stored. */
   readonly tree: NativeTree;
+  readonly stored?: StoredFiles | undefined;
   /** A path, or a descriptor to stream to (1 = stdout). */
   readonly output: string | number;
   readonly format?: ImageFormat | undefined;
@@ -153,11 +155,11 @@ async function encoded(
 }
 
 async function withWindow<T>(
-  { tree }: Pick<ExportOptions, 'tree'>,
-  { head, files }: EncodedArchive,
+  options: ExportOptions,
+  archive: EncodedArchive,
   use: (window: ArchiveWindow) => Promise<T>,
 ): Promise<T> {
-  const window = new ArchiveWindow({ tree, head, files });
+  const window = new ArchiveWindow({ tree: options.tree, ...contentOf(options, archive) });
   try {
     return await use(window);
   } finally {
@@ -174,8 +176,7 @@ async function stream(
   const bytes = await writeArchive({
     tree,
     fd,
-    head: archive.head,
-    files: archive.files,
+    ...contentOf(options, archive),
     signal,
     onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
   });
@@ -203,7 +204,7 @@ async function compressed(
   archive: EncodedArchive,
   compress: Compression,
 ): Promise<ExportResult> {
-  const { plan, tree, output, frameCache, signal, onProgress } = options;
+  const { plan, tree, stored, output, frameCache, signal, onProgress } = options;
   const { threads = usualThreads() } = options;
   const compressor = await openCompressor(compress);
   const frames = cutFrames(plan.entries);
@@ -217,7 +218,10 @@ async function compressed(
           await writeFrames({
             source,
             frames,
-            identities: identity === null ? [] : identifyFrames(frames, archive, identity),
+            identities:
+              identity === null
+                ? []
+                : identifyFrames(frames, contentOf(options, archive), identity),
             compressor,
             cache,
             threads,
@@ -229,7 +233,7 @@ async function compressed(
           });
           const end = frames.at(-1)?.end ?? 0;
           if (end !== archive.bytes) throw wrongLength(end, archive.bytes);
-          const problems = unpackerProblems(tree, compress.method);
+          const problems = unpackerProblems(stored?.planned ?? tree, compress.method);
           const counts = cache?.counts ?? null;
           const { bytes: archiveBytes } = archive;
           return { bytes, frames: { archiveBytes, count: frames.length, cache: counts, problems } };
@@ -269,7 +273,7 @@ async function* text(
   options: ExportOptions,
   format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
 ): AsyncGenerator<Buffer> {
-  const { tree, plan, origin = null } = options;
+  const { tree, stored, plan, origin = null } = options;
   const { entries } = plan;
   switch (format) {
     case 'list':
@@ -280,11 +284,10 @@ async function* text(
       );
       return;
     case 'gen-init-cpio':
-      yield* formatGenInitCpio({ entries, root: absolute(tree.path) });
+      yield* formatGenInitCpio({ entries, root: absolute(tree.path), stored });
       return;
     case 'manifest': {
-      const archive = encodeArchive(entries);
-      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatManifest({ entries, window, origin });
       } finally {
@@ -293,9 +296,8 @@ async function* text(
       return;
     }
     case 'cyclonedx': {
-      const { packages = await packagesOf(entries, tree) } = options;
-      const archive = encodeArchive(entries);
-      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      const { packages = await packagesOf(entries, stored?.planned ?? tree) } = options;
+      const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatCycloneDx({ entries, window, origin, packages });
       } finally {

@@ -23,6 +23,7 @@ import { Rules } from './rules/rules.ts';
 import { addWholeSkeleton } from './rules/whole-skeleton.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
 import { addTable } from './skeleton.ts';
+import { tellSwept } from './sweeps/leave-out.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
 import type { Tree } from './tree.ts';
 
@@ -45,7 +46,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const rules = new Rules(options.rules ?? [], resolver);
   const barrier = new Barrier({ created, rules });
   const closure = new Closure(resolver, barrier);
-  select({
+  const swept = select({
     found,
     resolver,
     closure,
@@ -53,6 +54,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     leftOut,
     barrier,
     mask: options.operations ?? ALL_OPERATIONS,
+    keepSweeps: options.keepSweeps === true,
     skipDrifted: options.onDrift === 'skip',
   });
   includeByRules({ rules, tree, resolver, closure });
@@ -73,6 +75,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const microcode =
     options.earlyMicrocode === true ? microcodeArchive({ tree, resolver, problems }) : null;
   const effects = barrier.settle({ closure, resolver, leftOut, problems });
+  const sweptOut = tellSwept(swept, { closure, resolver, leftOut });
 
   const drafts = inArchiveOrder(closure.drafts.values());
   const { mtimeMax } = options;
@@ -105,6 +108,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     microcode,
     problems,
     rules: effects,
+    sweptOut,
     countsByReason,
     contentBytes,
     bytes: archiveLength(entries),
