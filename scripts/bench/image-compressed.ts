@@ -33,7 +33,7 @@ export async function benchCompressed(work: string, runs: number): Promise<strin
   const ways: Way[] = [
     { name: ours, run: () => write({ cached: false }) },
     {
-      name: `${ours}, one file of ${changingAt} changed, with kept frames`,
+      name: `${ours}, with kept frames, after ${changingAt} changed`,
       run: async () => {
         const { frames } = await write({ cached: true });
         counts.push([frames?.cache?.hits ?? 0, frames?.cache?.misses ?? 0]);
