@@ -198,14 +198,18 @@ describe('what is none', () => {
   it('programs that load nearly all libraries, but not in one go when they are listed', () => {
     const client = clientOf(3);
     const libraries = root.all(LIBRARIES, 'file');
-    for (const path of libraries.slice(0, 20)) {
-      client.read(path);
-      client.nowUs += SECOND;
-    }
-    client.nowUs += SECOND;
+    for (const path of libraries.slice(0, 20)) client.read(path);
+    client.nowUs += 10 * SECOND;
     client.list(LIBRARIES);
     for (const path of libraries.slice(20)) client.read(path);
     none(client);
+    const slow = clientOf(3);
+    slow.list(LIBRARIES);
+    for (const path of libraries) {
+      slow.read(path);
+      slow.nowUs += SECOND / 5;
+    }
+    none(slow);
     const other = clientOf(3);
     for (const path of libraries) other.read(path);
     none(other);
@@ -277,6 +281,25 @@ describe('what is not taken', () => {
       assert.equal(names(sweeps).has(other), false);
       assert.ok(what === 'read' || names(sweeps).size > 2000);
     }
+  });
+
+  it('what something else looks at while ls -lR goes by, or a library that it loads', () => {
+    const client = clientOf(3);
+    const other = 'usr/share/zoneinfo/Area1/Town1';
+    let count = 0;
+    client.through('', (path) => {
+      client.attributes(path);
+      if (++count === 200 || count === 1500) client.attributes(other);
+    });
+    assert.equal(names(sweepsOf(client)).has(other), false);
+    assert.ok(names(sweepsOf(client)).has('usr/share/zoneinfo/Area1/Town2'));
+    const loader = clientOf(3);
+    const library = `${LIBRARIES}/libx7.so.1.0`;
+    loader.ldconfig(LIBRARIES, (opened) => {
+      if (opened === 40 || opened === 80) loader.read(library);
+    });
+    assert.equal(names(sweepsOf(loader)).has(library), false);
+    assert.ok(names(sweepsOf(loader)).has(`${LIBRARIES}/libx8.so.1.0`));
   });
 
   it('a file that is read again past the cache', () => {
