@@ -12,21 +12,21 @@ import { parentOf } from '../resolve.ts';
 import { beganIn, isWithin, type Span } from './burst.ts';
 import type { Scene } from './scene.ts';
 import type { Sweep } from './sweep.ts';
-import { isAskedByV3, isChanged, isOnlyRead, type Touch } from './touch.ts';
+import { isAskedByV3, isChanged, isListed, isOnlyRead, type Touch } from './touch.ts';
 
 /** What was used at one moment of the burst, and whose later use would show if any would. */
 export function readIn(
   burst: Span,
   { read, byName, timeline }: Pick<Scene, 'read' | 'byName' | 'timeline'>,
 ): Touch[] {
-  const isChangedAbove = ({ names }: Touch): boolean =>
-    names.some((name) => {
+  /** By a listing it came to the file, and a later use of it is no LOOKUP in a changed directory. */
+  const isListedAbove = ({ names }: Touch): boolean =>
+    names.every((name) => {
       const directory = byName.get(parentOf(name));
-      return directory !== undefined && isChanged(directory);
+      return directory !== undefined && isListed(directory) && !isChanged(directory);
     });
   return read.filter(
-    (one) =>
-      isOnlyRead(one) && timeline.isBrief(one) && isWithin(one, burst) && !isChangedAbove(one),
+    (one) => isOnlyRead(one) && timeline.isBrief(one) && isWithin(one, burst) && isListedAbove(one),
   );
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { operationBit } from '../../../src/common/words.ts';
 import { findSweeps } from '../../../src/image/sweeps/find-sweeps.ts';
 import type { Sweep } from '../../../src/image/sweeps/sweep.ts';
 import { type Random, randomFrom } from '../../replay/variations.ts';
@@ -253,6 +254,21 @@ describe('what is not taken', () => {
     client.nowUs += 20 * SECOND;
     for (const path of root.all('', 'directory')) if (!program.includes(path)) client.list(path);
     assert.deepEqual(both(names(sweepsOf(client)), new Set(program)), []);
+    // Nor what it read itself there, right after.
+    const third = clientOf(3);
+    third.through('usr', (path) => {
+      if (!path.startsWith('usr/lib/systemd/unit3.d/')) third.read(path);
+    });
+    const units = root.inside('usr/lib/systemd/unit3.d');
+    for (const path of units) third.read(path);
+    const touches = third.touches.map((one) =>
+      one.names[0] === 'usr/lib/systemd/unit3.d'
+        ? { ...one, operations: operationBit('lookup') }
+        : one,
+    );
+    const swept = names(findSweeps(touches, root));
+    assert.ok(swept.size > 1300);
+    assert.deepEqual(both(units, swept), []);
     // A few, and the others are a sweep's all the same.
     const other = clientOf(3);
     other.list('tmp');
