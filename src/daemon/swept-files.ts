@@ -73,7 +73,7 @@ function sweepsOf(
   }));
 }
 
-function touchOf({ names, type, ...row }: FileAccessRow): Touch {
+export function touchOf({ names, type, ...row }: FileAccessRow): Touch {
   const { operations, bytes, size, firstUs, lastUs, created } = row;
   return {
     names: names.map(fromBytes),

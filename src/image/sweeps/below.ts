@@ -32,6 +32,8 @@ function entriesOf(tree: Walked, path: string): Entry[] {
 
 export interface WalkOptions {
   readonly isListed: (path: string) => boolean;
+  /** Where clients mount something, which hides what the root has there. */
+  readonly isHidden: (path: string) => boolean;
   /** So many directories may be there that were not listed. */
   readonly unlisted: number;
 }
@@ -40,7 +42,7 @@ export interface WalkOptions {
 export function walkBelow(
   entries: Lister,
   top: string,
-  { isListed, unlisted }: WalkOptions,
+  { isListed, isHidden, unlisted }: WalkOptions,
 ): Entry[] | null {
   const leaves: Entry[] = [];
   let missing = 0;
@@ -49,7 +51,7 @@ export function walkBelow(
     if (!isListed(path) && ++missing > unlisted) return null;
     for (const entry of entries(path))
       if (entry.type !== 'directory') leaves.push(entry);
-      else if (!entry.foreign) waiting.push(entry.path);
+      else if (!entry.foreign && !isHidden(entry.path)) waiting.push(entry.path);
   }
   return leaves;
 }

@@ -3,7 +3,6 @@
  * only. What was used before is met again by it, and what is used afterwards has been met: both have
  * two moments. Pure. Must not know what the things are.
  */
-import type { Timeline } from './timeline.ts';
 import type { Touch } from './touch.ts';
 
 /** Wall-clock microseconds, both ends within. */
@@ -26,16 +25,16 @@ export interface Passed {
   readonly things: readonly Touch[];
   /** What else it touches, maybe last. */
   readonly others: readonly Touch[];
-  readonly timeline: Timeline;
+  /** Whether a thing was used at one moment only. */
+  readonly isBrief: (thing: Touch) => boolean;
 }
 
 /** Null if there was none. Where there were several, the one that had most. */
-export function burstOf({ things, others, timeline }: Passed): Span | null {
-  const isBrief = (one: Touch): boolean => timeline.isBrief(one);
-  const runs = runsOf([...things, ...others].filter(isBrief));
-  const among = new Set(things);
-  const [run = []] = runs
-    .map((all) => all.filter((one) => among.has(one)))
+export function burstOf({ things, others, isBrief }: Passed): Span | null {
+  const all = [...new Set([...things, ...others])];
+  const brief = new Set(things.filter(isBrief));
+  const [run = []] = runsOf(all)
+    .map((touches) => touches.filter((one) => brief.has(one)))
     .sort((a, b) => b.length - a.length);
   const [first] = run;
   if (first === undefined) return null;
@@ -44,7 +43,7 @@ export function burstOf({ things, others, timeline }: Passed): Span | null {
   for (const { firstUs } of inOrder(others))
     if (firstUs > toUs && firstUs - toUs <= PAUSE_US) toUs = firstUs;
   const span = { fromUs, toUs };
-  const count = [...things, ...others].filter((one) => isWithin(one, span)).length;
+  const count = all.filter((one) => beganIn(one, span)).length;
   return toUs - fromUs <= SLOWEST_US * count ? span : null;
 }
 
@@ -72,6 +71,11 @@ export function meetsNearlyAll(things: readonly Touch[], span: Span): boolean {
 /** Whether it may have been touched then: what lies between first and last nobody knows. */
 export function meets({ firstUs, lastUs }: Touch, { fromUs, toUs }: Span): boolean {
   return firstUs <= toUs && lastUs >= fromUs;
+}
+
+/** New then. */
+export function beganIn({ firstUs }: Touch, { fromUs, toUs }: Span): boolean {
+  return firstUs >= fromUs && firstUs <= toUs;
 }
 
 /** Touched then and at no other time. */

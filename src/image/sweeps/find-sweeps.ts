@@ -8,11 +8,11 @@
  * the last one. The order of a listing says nothing, as it is another one on a copy of the root.
  */
 import { listerOf, type Walked } from './below.ts';
-import { burstOf, isWithin, meetsNearlyAll, NEARLY_ALL, type Span } from './burst.ts';
+import { beganIn, burstOf, isWithin, meetsNearlyAll, NEARLY_ALL, type Span } from './burst.ts';
 import { findLibrarySweeps } from './library-sweeps.ts';
 import { lookedAtBy } from './looked-at.ts';
 import { isIn, SHARED } from './places.ts';
-import { doubtOf, readIn } from './read-files.ts';
+import { isBusy, isSeen, readIn, unseen } from './read-files.ts';
 import { LEAST_DIRECTORIES, LEAST_FILES, type Scene, sceneOf } from './scene.ts';
 import type { Sweep } from './sweep.ts';
 import { Timeline } from './timeline.ts';
@@ -49,13 +49,14 @@ function outermost(scenes: readonly Scene[], find: (scene: Scene) => Sweep | nul
 function lookingOf(scene: Scene): Sweep | null {
   const { top, listed, leafListed, others, read, timeline } = scene;
   if (listed.length < LEAST_DIRECTORIES) return null;
+  const looked = others.filter(isOnlyLookedAt);
   const burst = burstOf({
     things: leafListed,
-    others: others.filter(isOnlyLookedAt),
-    timeline,
+    others: [...listed, ...looked],
+    isBrief: timeline.isBrief,
   });
   if (burst === null || !meetsNearlyAll(listed, burst)) return null;
-  const begun = read.filter(({ firstUs }) => firstUs >= burst.fromUs && firstUs <= burst.toUs);
+  const begun = read.filter((one) => beganIn(one, burst));
   const swept = lookedThrough(scene, burst);
   if (begun.length > swept.length / 2) return null;
   return { top, ...burst, swept, kept: [], doubt: null };
@@ -63,7 +64,7 @@ function lookingOf(scene: Scene): Sweep | null {
 
 /** One that reads lists and looks, too. */
 function readingOf(scene: Scene): Sweep | null {
-  const { top, read, leafListed, others, leaves, byName, timeline } = scene;
+  const { top, read, listed, others, leaves, byName, timeline } = scene;
   if (read.length < LEAST_FILES) return null;
   const whole = leaves.filter(({ type, size }) => type === 'file' && size > 0);
   const known = whole.filter(({ path }) => {
@@ -71,15 +72,21 @@ function readingOf(scene: Scene): Sweep | null {
     return touch !== undefined && isRead(touch);
   });
   if (known.length < whole.length * NEARLY_ALL) return null;
-  const burst = burstOf({ things: leafListed, others, timeline });
+  const seen = isSeen(listed);
+  const isBrief = seen ? timeline.isBrief : () => true;
+  const burst = burstOf({ things: read, others: [...listed, ...others], isBrief });
   if (burst === null) return null;
-  const doubt = doubtOf(burst, scene);
-  // That what was read before is opened again need not show either.
-  if (doubt !== 'unseen' && !meetsNearlyAll(read, burst)) return null;
+  if (!seen) return unseen(top, burst, read);
+  if (!meetsNearlyAll(read, burst)) return null;
   const files = readIn(burst, scene);
-  if (doubt !== null) return { top, ...burst, swept: [], kept: files, doubt };
-  const swept = [...lookedThrough(scene, burst), ...files];
-  return { top, ...burst, swept, kept: [], doubt };
+  if (isBusy(burst, scene)) return { top, ...burst, swept: [], kept: files, doubt: 'busy' };
+  return {
+    top,
+    ...burst,
+    swept: [...lookedThrough(scene, burst), ...files],
+    kept: [],
+    doubt: null,
+  };
 }
 
 /** Its directories, and what in them it looked at. */

@@ -5,10 +5,10 @@
 import { parentOf } from '../resolve.ts';
 import { burstOf, isWithin, meets, meetsNearlyAll, NEARLY_ALL } from './burst.ts';
 import { isLibraryDirectory, isLibraryName } from './places.ts';
-import { readIn } from './read-files.ts';
+import { isSeen, readIn, unseen } from './read-files.ts';
 import type { Session } from './scene.ts';
 import type { Sweep } from './sweep.ts';
-import { isAskedByV3, isListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
+import { isListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
 
 const LEAST_LIBRARIES = 50;
 
@@ -33,14 +33,15 @@ function sweepOf(directory: Touch, { touches, byName, timeline, entries }: Sessi
   });
   if (known.length < libraries.length * NEARLY_ALL) return null;
   const links = inside.filter(isOnlyLookedAt);
-  const burst = burstOf({ things: read, others: links, timeline });
+  const seen = isSeen([directory]);
+  const isBrief = seen ? timeline.isBrief : () => true;
+  const burst = burstOf({ things: read, others: links, isBrief });
   if (burst === null) return null;
   // The loader of a large program reads many, too; it lists no directory.
   if (!meets(directory, burst) && !timeline.isClose(directory.lastUs, burst.fromUs)) return null;
-  const doubt = isAskedByV3(directory) ? null : 'unseen';
-  if (doubt === null && !meetsNearlyAll(read, burst)) return null;
+  if (!seen) return unseen(top, burst, read);
+  if (!meetsNearlyAll(read, burst)) return null;
   const files = readIn(burst, { read, byName, timeline });
-  if (doubt !== null) return { top, ...burst, swept: [], kept: files, doubt };
   const swept = [...links.filter((one) => isWithin(one, burst)), ...files];
-  return { top, ...burst, swept, kept: [], doubt };
+  return { top, ...burst, swept, kept: [], doubt: null };
 }

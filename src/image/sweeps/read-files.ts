@@ -9,37 +9,43 @@
  * for nearly every file that is only read.
  */
 import { parentOf } from '../resolve.ts';
-import { isWithin, meets, type Span } from './burst.ts';
+import { beganIn, isWithin, type Span } from './burst.ts';
 import type { Scene } from './scene.ts';
-import type { Doubt } from './sweep.ts';
-import { isAskedByV3, isChanged, isOnlyRead, type Touch } from './touch.ts';
+import type { Sweep } from './sweep.ts';
+import { isAskedByV3, isChanged, isListed, isOnlyRead, type Touch } from './touch.ts';
 
 /** What was used at one moment of the burst, and whose later use would show if any would. */
 export function readIn(
   burst: Span,
   { read, byName, timeline }: Pick<Scene, 'read' | 'byName' | 'timeline'>,
 ): Touch[] {
-  const isChangedAbove = ({ names }: Touch): boolean =>
-    names.some((name) => {
+  /** By a listing it came to the file, and a later use of it is no LOOKUP in a changed directory. */
+  const isListedAbove = ({ names }: Touch): boolean =>
+    names.every((name) => {
       const directory = byName.get(parentOf(name));
-      return directory !== undefined && isChanged(directory);
+      return directory !== undefined && isListed(directory) && !isChanged(directory);
     });
   return read.filter(
-    (one) =>
-      isOnlyRead(one) && timeline.isBrief(one) && isWithin(one, burst) && !isChangedAbove(one),
+    (one) => isOnlyRead(one) && timeline.isBrief(one) && isWithin(one, burst) && isListedAbove(one),
   );
 }
 
-/** @param listed directories that it listed */
-export function doubtOf(
-  burst: Span,
-  { read, listed, timeline }: Pick<Scene, 'read' | 'listed' | 'timeline'>,
-): Doubt | null {
-  const met = listed.filter((one) => meets(one, burst));
+/** Whether later uses of files show: the directories were mostly asked for by NFSv3. */
+export function isSeen(listed: readonly Touch[]): boolean {
   // A GETATTR of NFSv4 is told as `access`.
-  if (met.filter(isAskedByV3).length * 2 <= met.length) return 'unseen';
+  return listed.filter(isAskedByV3).length * 2 > listed.length;
+}
+
+/** A sweep whose files may all be wanted: delegations that go back are moments of theirs, too. */
+export function unseen(top: string, burst: Span, read: readonly Touch[]): Sweep {
+  const kept = read.filter((one) => isOnlyRead(one) && beganIn(one, burst));
+  return { top, ...burst, swept: [], kept, doubt: 'unseen' };
+}
+
+/** Whether something else began, too: it has used a file before the sweep came to it, or after. */
+export function isBusy(burst: Span, { read, timeline }: Pick<Scene, 'read' | 'timeline'>): boolean {
   // A file with several names is met again by each.
-  const again = (one: Touch): boolean =>
-    one.names.length === 1 && isWithin(one, burst) && !timeline.isBrief(one);
-  return read.some(again) ? 'busy' : null;
+  return read.some(
+    (one) => one.names.length === 1 && isWithin(one, burst) && !timeline.isBrief(one),
+  );
 }

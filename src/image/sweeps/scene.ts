@@ -5,6 +5,7 @@
 import { parentOf } from '../resolve.ts';
 import { type Entry, type Lister, walkBelow } from './below.ts';
 import { NEARLY_ALL } from './burst.ts';
+import { MOUNT_POINTS } from '../tables.ts';
 import { isIn } from './places.ts';
 import type { Timeline } from './timeline.ts';
 import { isListed, isRead, type Touch } from './touch.ts';
@@ -31,6 +32,8 @@ export interface Scene extends Pick<Session, 'byName' | 'timeline'> {
   readonly others: readonly Touch[];
 }
 
+const MOUNTS = new Set(MOUNT_POINTS.map(({ path }) => path));
+
 /** Fewer cost an image next to nothing, and a small root is soon listed whole. */
 export const LEAST_DIRECTORIES = 100;
 export const LEAST_FILES = 100;
@@ -50,7 +53,11 @@ export function sceneOf(
   const read = inside.filter((one) => isRead(one) && one.size > 0);
   if (listed.length < LEAST_DIRECTORIES && read.length < LEAST_FILES) return null;
   const unlisted = Math.floor(listed.length * (1 / NEARLY_ALL - 1));
-  const leaves = walkBelow(entries, top, { isListed: isListedPath, unlisted });
+  const leaves = walkBelow(entries, top, {
+    isListed: isListedPath,
+    isHidden: (path) => MOUNTS.has(path),
+    unlisted,
+  });
   if (leaves === null) return null;
   const above = new Set(listed.flatMap(({ names }) => names.map(parentOf)));
   const leafListed = listed.filter(({ names }) => !names.some((name) => above.has(name)));

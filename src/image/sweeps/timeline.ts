@@ -17,9 +17,7 @@ export class Timeline {
   }
 
   /** Used at one moment only, as far as its times tell. */
-  isBrief({ firstUs, lastUs }: Touch): boolean {
-    return this.isClose(firstUs, lastUs);
-  }
+  readonly isBrief = ({ firstUs, lastUs }: Touch): boolean => this.isClose(firstUs, lastUs);
 
   /** Whether the one time comes before the other, and hardly anything happened between. */
   isClose(fromUs: number, toUs: number): boolean {

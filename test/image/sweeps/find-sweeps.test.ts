@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { operationBit } from '../../../src/common/words.ts';
 import { findSweeps } from '../../../src/image/sweeps/find-sweeps.ts';
 import type { Sweep } from '../../../src/image/sweeps/sweep.ts';
 import { type Random, randomFrom } from '../../replay/variations.ts';
@@ -198,14 +199,18 @@ describe('what is none', () => {
   it('programs that load nearly all libraries, but not in one go when they are listed', () => {
     const client = clientOf(3);
     const libraries = root.all(LIBRARIES, 'file');
-    for (const path of libraries.slice(0, 20)) {
-      client.read(path);
-      client.nowUs += SECOND;
-    }
-    client.nowUs += SECOND;
+    for (const path of libraries.slice(0, 20)) client.read(path);
+    client.nowUs += 10 * SECOND;
     client.list(LIBRARIES);
     for (const path of libraries.slice(20)) client.read(path);
     none(client);
+    const slow = clientOf(3);
+    slow.list(LIBRARIES);
+    for (const path of libraries) {
+      slow.read(path);
+      slow.nowUs += SECOND / 5;
+    }
+    none(slow);
     const other = clientOf(3);
     for (const path of libraries) other.read(path);
     none(other);
@@ -249,6 +254,21 @@ describe('what is not taken', () => {
     client.nowUs += 20 * SECOND;
     for (const path of root.all('', 'directory')) if (!program.includes(path)) client.list(path);
     assert.deepEqual(both(names(sweepsOf(client)), new Set(program)), []);
+    // Nor what it read itself there, right after.
+    const third = clientOf(3);
+    third.through('usr', (path) => {
+      if (!path.startsWith('usr/lib/systemd/unit3.d/')) third.read(path);
+    });
+    const units = root.inside('usr/lib/systemd/unit3.d');
+    for (const path of units) third.read(path);
+    const touches = third.touches.map((one) =>
+      one.names[0] === 'usr/lib/systemd/unit3.d'
+        ? { ...one, operations: operationBit('lookup') }
+        : one,
+    );
+    const swept = names(findSweeps(touches, root));
+    assert.ok(swept.size > 1300);
+    assert.deepEqual(both(units, swept), []);
     // A few, and the others are a sweep's all the same.
     const other = clientOf(3);
     other.list('tmp');
@@ -277,6 +297,25 @@ describe('what is not taken', () => {
       assert.equal(names(sweeps).has(other), false);
       assert.ok(what === 'read' || names(sweeps).size > 2000);
     }
+  });
+
+  it('what something else looks at while ls -lR goes by, or a library that it loads', () => {
+    const client = clientOf(3);
+    const other = 'usr/share/zoneinfo/Area1/Town1';
+    let count = 0;
+    client.through('', (path) => {
+      client.attributes(path);
+      if (++count === 200 || count === 1500) client.attributes(other);
+    });
+    assert.equal(names(sweepsOf(client)).has(other), false);
+    assert.ok(names(sweepsOf(client)).has('usr/share/zoneinfo/Area1/Town2'));
+    const loader = clientOf(3);
+    const library = `${LIBRARIES}/libx7.so.1.0`;
+    loader.ldconfig(LIBRARIES, (opened) => {
+      if (opened === 40 || opened === 80) loader.read(library);
+    });
+    assert.equal(names(sweepsOf(loader)).has(library), false);
+    assert.ok(names(sweepsOf(loader)).has(`${LIBRARIES}/libx8.so.1.0`));
   });
 
   it('a file that is read again past the cache', () => {

@@ -233,7 +233,7 @@ export class MadeUpClient {
   }
 
   /** It knows a file by its inode, and opens none twice. */
-  ldconfig(directory: string): void {
+  ldconfig(directory: string, meanwhile: (count: number) => void = () => undefined): void {
     const opened = new Set<string>();
     this.list(directory);
     for (const path of this.#shuffled(this.#root.inside(directory))) {
@@ -243,6 +243,7 @@ export class MadeUpClient {
       const file = isLink ? `${path}.0` : path;
       if (!opened.has(file)) this.read(file, 4096);
       opened.add(file);
+      meanwhile(opened.size);
     }
   }
 }
