@@ -10,12 +10,22 @@ const mayImport = {
   store: [],
   image: ['fanotify-ts'],
   publish: [],
+  content: ['fanotify-ts', 'image'],
   capture: ['fanotify-ts', 'attribution', 'store'],
   sessions: ['attribution', 'store', 'image'],
   recording: ['fanotify-ts', 'attribution', 'store', 'image', 'capture', 'sessions'],
   web: ['attribution', 'store', 'image', 'capture', 'sessions', 'recording'],
-  daemon: ['fanotify-ts', 'attribution', 'store', 'image', 'capture', 'sessions', 'recording'],
-  cli: ['fanotify-ts', 'store', 'image', 'sessions', 'daemon'],
+  daemon: [
+    'fanotify-ts',
+    'attribution',
+    'store',
+    'image',
+    'content',
+    'capture',
+    'sessions',
+    'recording',
+  ],
+  cli: ['fanotify-ts', 'store', 'image', 'content', 'sessions', 'daemon'],
 };
 
 const rooms = Object.keys(mayImport);

@@ -66,12 +66,16 @@ const probes = {
   tracefs: () => probeTracefs(),
   /** perf_event_open(2) of a tracepoint, on one CPU, for all processes. */
   perf: () => probeTracefs() ?? probeShell(`${PYTHON} '${PROBE_SCRIPT}' perf`),
+  /** Every mount has a number that no other one ever has. */
+  mounts: () => probeShell(`${PYTHON} '${PROBE_SCRIPT}' mounts`),
   /** A limited fanotify queue is small enough to be filled in a test. */
   smallQueue: () => probeQueue(),
   cpio: () => lackOfCommand('cpio'),
   bsdcpio: () => lackOfCommand('bsdcpio'),
   busybox: () => lackOfCommand('busybox'),
   python: () => lackOfCommand('python3'),
+  /** rpm and rpmbuild: a root that has rpm's database. */
+  rpm: () => lackOfCommand('rpm') ?? lackOfCommand('rpmbuild'),
   zsh: () => lackOfCommand('zsh'),
 } as const satisfies Record<string, () => Lack>;
 

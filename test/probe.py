@@ -1,4 +1,4 @@
-"""Tries one kernel interface the way a program would: `probe.py fanotify|handles DIR`, `probe.py perf`.
+"""Tries one kernel interface the way a program would: `probe.py fanotify|handles DIR`, `probe.py perf|mounts`.
 Ends with status 0 if it works, else with the reason on stderr. For test/capabilities.ts, in Python
 because it must share no code with the project."""
 
@@ -62,4 +62,12 @@ def perf():
     checked("perf_event_open", libc.syscall(number, attributes, -1, 0, -1, 0))
 
 
-{"fanotify": fanotify, "handles": handles, "perf": perf}[sys.argv[1]](*sys.argv[2:])
+def mounts():
+    unique = 0x4000  # STATX_MNT_ID_UNIQUE
+    found = ctypes.create_string_buffer(256)
+    checked("statx", libc.statx(AT_FDCWD, b"/", 0, unique, found))
+    if not struct.unpack_from("I", found)[0] & unique:
+        sys.exit("statx: no unique numbers of mounts (Linux 6.8)")
+
+
+{"fanotify": fanotify, "handles": handles, "mounts": mounts, "perf": perf}[sys.argv[1]](*sys.argv[2:])

@@ -1,6 +1,7 @@
 // Registers the archive room's classes. Owns nothing.
 #include "archive/archive_binding.h"
 
+#include "archive/copy_binding.h"
 #include "archive/tree_binding.h"
 #include "archive/window_binding.h"
 #include "archive/writer_binding.h"
@@ -9,4 +10,5 @@ void InitArchive(Napi::Env env, Napi::Object exports) {
   exports.Set("RootTree", TreeBinding::Define(env));
   exports.Set("ArchiveJob", DefineArchiveJob(env));
   exports.Set("ArchiveWindow", DefineArchiveWindow(env));
+  exports.Set("copyPlanned", DefineCopyPlanned(env));
 }

@@ -28,7 +28,7 @@ const char* FailureName(ArchiveFailure failure) {
 
 }  // namespace
 
-bool TakeRecords(const Napi::Float64Array& numbers, size_t head_length,
+bool TakeRecords(const Napi::Float64Array& numbers, ArchiveLengths lengths,
                  std::vector<ArchiveFile>* files) {
   files->reserve(numbers.ElementLength() / kFields);
   size_t before = 0;
@@ -44,8 +44,8 @@ bool TakeRecords(const Napi::Float64Array& numbers, size_t head_length,
                               n[7],
                               n[8],
                               n[9]};
-    if (file.after < before || file.after > head_length ||
-        file.name_start + file.name_length > head_length) {
+    if (file.after < before || file.after > lengths.head ||
+        file.name_start + file.name_length > lengths.names) {
       SystemError(numbers.Env(), EINVAL, "archive record").ThrowAsJavaScriptException();
       return false;
     }

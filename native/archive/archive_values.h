@@ -7,9 +7,14 @@
 
 #include "archive/planned_file.h"
 
+struct ArchiveLengths {
+  size_t head;
+  size_t names;
+};
+
 // Takes the records out of `numbers`; false with a JavaScript exception if one does not lie
-// within `head_length` bytes.
-bool TakeRecords(const Napi::Float64Array& numbers, size_t head_length,
+// within that many bytes.
+bool TakeRecords(const Napi::Float64Array& numbers, ArchiveLengths lengths,
                  std::vector<ArchiveFile>* files);
 
 // An Error with `failure` and `detail` besides what every failed system call has.

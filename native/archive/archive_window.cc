@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kSumBuffer = 256 * 1024;
 
 std::string PathOf(const ArchiveParts& parts, const ArchiveFile& file) {
-  return std::string(parts.head + file.name_start, file.name_length);
+  return std::string(parts.names + file.name_start, file.name_length);
 }
 
 uint64_t Padded(uint64_t size) { return (size + 3) / 4 * 4; }

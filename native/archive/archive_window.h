@@ -12,6 +12,7 @@
 struct ArchiveParts {
   const char* head = nullptr;
   size_t head_length = 0;
+  const char* names = nullptr;
   std::vector<ArchiveFile> files;
   std::vector<uint64_t> starts;  // where each file's data starts in the archive
 

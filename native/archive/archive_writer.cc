@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +26,10 @@ constexpr size_t kBuffer = 256 * 1024;
 // that a reader that stands still cannot keep an abort waiting.
 constexpr size_t kPipeChunk = 4096;
 constexpr int kPollMs = 100;
+// Where both files may be cut for sharing: XFS and btrfs have blocks of this size or smaller ones.
+constexpr uint64_t kBlock = 4096;
+// Less is copied sooner than it is shared.
+constexpr uint64_t kShareLeast = 64 * 1024;
 
 enum class Sink { kFile, kPipe, kSocket };
 
@@ -39,6 +45,9 @@ class Writer {
     if (fstat(job_->fd, &st) != 0) return Fail(ArchiveFailure::kWrite, errno, "fstat");
     if (S_ISFIFO(st.st_mode)) sink_ = Sink::kPipe;
     if (S_ISSOCK(st.st_mode)) sink_ = Sink::kSocket;
+    // What is appended goes to an end that others may move.
+    const bool append = (fcntl(job_->fd, F_GETFL) & O_APPEND) != 0;
+    if (S_ISREG(st.st_mode) && !append) place_ = lseek(job_->fd, 0, SEEK_CUR);
 
     size_t done = 0;
     for (const ArchiveFile& file : job_->files) {
@@ -93,14 +102,48 @@ class Writer {
         return false;
       }
       done += static_cast<size_t>(count);
-      job_->written.fetch_add(static_cast<uint64_t>(count), std::memory_order_relaxed);
+      Wrote(static_cast<uint64_t>(count));
     }
     fill_ = 0;
     return true;
   }
 
+  void Wrote(uint64_t count) {
+    if (place_ >= 0) place_ += static_cast<off_t>(count);
+    job_->written.fetch_add(count, std::memory_order_relaxed);
+  }
+
+  // Whether the file's data would begin at a block of the output, and is worth it.
+  bool MayShare(const ArchiveFile& file) const {
+    return place_ >= 0 && file.size >= kShareLeast && file.dev != unshared_ &&
+           (static_cast<uint64_t>(place_) + fill_) % kBlock == 0;
+  }
+
+  // Lets the output have the file's whole blocks without a copy. `shared` is how many bytes that
+  // were; none where the file systems cannot do it, and whatever the reason: copying then works,
+  // or says what is wrong. Nothing may wait in the buffer.
+  bool Share(int fd, const ArchiveFile& file, uint64_t* shared) {
+    struct file_clone_range range = {};
+    range.src_fd = fd;
+    range.src_length = file.size / kBlock * kBlock;
+    range.dest_offset = static_cast<uint64_t>(place_);
+    while (ioctl(job_->fd, FICLONERANGE, &range) != 0) {
+      if (errno == EINTR) continue;
+      // Of no file there; all else may be one file's own (EINVAL: its blocks are never shared).
+      if (errno == EXDEV || errno == EOPNOTSUPP || errno == ENOTTY) unshared_ = file.dev;
+      return true;
+    }
+    if (lseek(job_->fd, place_ + static_cast<off_t>(range.src_length), SEEK_SET) < 0) {
+      Fail(ArchiveFailure::kWrite, errno, "lseek");
+      return false;
+    }
+    Wrote(range.src_length);
+    *shared = range.src_length;
+    return true;
+  }
+
   bool PutFile(const ArchiveFile& file) {
-    const std::string path(job_->head + file.name_start, file.name_length);
+    const std::string path(job_->names + file.name_start, file.name_length);
     const int fd = OpenPlanned(tree_, path, file, job_);
     if (fd < 0) return false;
     const bool good = PutData(fd, file, path);
@@ -110,6 +153,11 @@ class Writer {
 
   bool PutData(int fd, const ArchiveFile& file, const std::string& path) {
     uint64_t left = file.size;
+    if (MayShare(file)) {
+      uint64_t shared = 0;
+      if (!Flush() || !Share(fd, file, &shared)) return false;
+      left -= shared;
+    }
     while (left > 0) {
       const size_t want = static_cast<size_t>(std::min<uint64_t>(left, kBuffer - fill_));
       if (!ReadPlanned(fd, path, buffer_ + fill_, want, file.size - left, job_)) return false;
@@ -125,6 +173,8 @@ class Writer {
   char* buffer_ = nullptr;
   size_t fill_ = 0;
   Sink sink_ = Sink::kFile;
+  off_t place_ = -1;      // of the buffer's first byte in the output; -1 where that means nothing
+  double unshared_ = -1;  // the last device that shares nothing with the output
 };
 
 }  // namespace

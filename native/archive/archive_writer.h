@@ -1,6 +1,8 @@
 // Streams an archive into a descriptor: bytes that are ready, and files of a root between them.
 // Owns the one output buffer. Must not know the archive's format: headers, names and paddings
-// arrive ready-made; only the zero padding to 4 bytes after a file's data is added here.
+// arrive ready-made; only the zero padding to 4 bytes after a file's data is added here. Large
+// files whose data begins at a block of the output share their blocks with it where the file system
+// can; the bytes are the same.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -14,6 +16,7 @@ class RootTree;
 struct ArchiveJob : ArchiveTrouble {
   const char* head = nullptr;
   size_t head_length = 0;
+  const char* names = nullptr;
   std::vector<ArchiveFile> files;
   int fd = -1;
 

@@ -10,7 +10,7 @@ class RootTree;
 // One regular file whose data goes into the archive, as it was when the archive was planned.
 struct ArchiveFile {
   size_t after;       // bytes of `head` that come before this file's data
-  size_t name_start;  // its path lies inside `head`
+  size_t name_start;  // its path lies inside `names`
   size_t name_length;
   uint64_t size;
   // Numbers of the planned file as doubles, so that they compare the way they came.

@@ -16,6 +16,9 @@ namespace {
 // that a hostile, very deep tree can make us hold.
 constexpr size_t kMaxLevels = 64;
 
+// STATX_MNT_ID_UNIQUE of Linux 6.8, for older headers.
+constexpr unsigned kUniqueMountId = 0x4000;
+
 int OpenBeneath(int directory, const char* path, int flags,
                 unsigned long long crossing = RESOLVE_NO_XDEV) {
   struct open_how how;
@@ -45,6 +48,10 @@ bool IsPlainPath(const std::string& path) {
     start = end + 1;
   }
   return path.find('\0') == std::string::npos;
+}
+
+std::string WayTo(int directory, const std::string& name) {
+  return "/proc/self/fd/" + std::to_string(directory) + "/" + (name.empty() ? "." : name);
 }
 
 int OpenQuietly(int directory, const char* name, int flags) {
@@ -89,6 +96,21 @@ bool RootTree::Enter(const std::string& path) {
 bool RootTree::IsEntered(const std::string& path) const {
   return std::any_of(entered_.begin(), entered_.end(),
                      [&path](const Entered& entered) { return entered.path == path; });
+}
+
+bool RootTree::MountIds(std::vector<uint64_t>* ids) const {
+  std::vector<int> fds = {root_};
+  for (const Entered& entered : entered_) fds.push_back(entered.fd);
+  for (const int fd : fds) {
+    struct statx st;
+    if (statx(fd, "", AT_EMPTY_PATH, kUniqueMountId, &st) != 0) return false;
+    if ((st.stx_mask & kUniqueMountId) == 0) {
+      errno = EOPNOTSUPP;
+      return false;
+    }
+    ids->push_back(st.stx_mnt_id);
+  }
+  return true;
 }
 
 bool RootTree::OpenSame(const RootTree& other) {

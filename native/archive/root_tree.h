@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ class RootTree {
 
   // Whether the path is one of those that were entered.
   bool IsEntered(const std::string& path) const;
+
+  // Numbers of the mounts that the tree is read through, its own first, that no other mount of this
+  // boot ever has. False, with errno, where the kernel has none (before Linux 6.8: EOPNOTSUPP).
+  bool MountIds(std::vector<uint64_t>* ids) const;
 
   // The open directory that holds the last component of `path`, and that component.
   // Returns a descriptor that stays ours, or -1 with errno (EINVAL: not a plain relative path).
@@ -64,6 +69,11 @@ class RootTree {
 // True for a relative path of plain components: no NUL, no empty, `.` or `..` component.
 // The empty path (the root) is plain too.
 bool IsPlainPath(const std::string& path);
+
+// A path for the calls on extended attributes of `name` in an open directory. They have no -at
+// variant before Linux 6.13 and the f- ones refuse O_PATH, so it goes through our own descriptor:
+// only the last component is looked up, and the l- ones do not follow it.
+std::string WayTo(int directory, const std::string& name);
 
 // Opens `name` in `directory` for reading; leaves the access time alone where the kernel lets us
 // (O_NOATIME wants the owner or CAP_FOWNER), never waits for a fifo's writer, never follows a link.

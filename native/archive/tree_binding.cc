@@ -4,23 +4,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "archive/survey.h"
 #include "archive/symlink_walk.h"
 #include "error.h"
 
 namespace {
-
-// Doubles that Stat fills; the last one's eight bytes hold the inode number as an integer,
-// which a double could round (overlayfs sets its high bits).
-constexpr size_t kStatFields = 15;
 
 std::string PathOf(const Napi::Value& value) {
   const auto buffer = value.As<Napi::Buffer<char>>();
@@ -58,6 +55,40 @@ class SymlinkWorker : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
+class SurveyWorker : public Napi::AsyncWorker {
+ public:
+  SurveyWorker(Napi::Env env, const RootTree& tree, std::vector<std::string> paths,
+               Napi::Float64Array rows)
+      : Napi::AsyncWorker(env, "nfsroot-trace:survey"),
+        paths_(std::move(paths)),
+        data_(rows.Data()),
+        rows_(Napi::Persistent(rows.As<Napi::Object>())),
+        deferred_(Napi::Promise::Deferred::New(env)) {
+    if (!tree_.OpenSame(tree)) err_ = errno;
+  }
+  Napi::Promise Promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    if (err_ == 0) Survey(&tree_, paths_, data_);
+    tree_.Close();
+  }
+  void OnOK() override {
+    if (err_ != 0)
+      deferred_.Reject(SystemError(Env(), err_, "fcntl").Value());
+    else
+      deferred_.Resolve(Env().Undefined());
+  }
+
+ private:
+  RootTree tree_;
+  const std::vector<std::string> paths_;
+  double* const data_;
+  Napi::ObjectReference rows_;  // keeps `data_` alive
+  Napi::Promise::Deferred deferred_;
+  int err_ = 0;
+};
+
 }  // namespace
 
 Napi::Function TreeBinding::Define(Napi::Env env) {
@@ -65,12 +96,14 @@ Napi::Function TreeBinding::Define(Napi::Env env) {
                      {
                          InstanceMethod("open", &TreeBinding::Open),
                          InstanceMethod("close", &TreeBinding::Close),
+                         InstanceMethod("mountIds", &TreeBinding::MountIds),
                          InstanceMethod("stat", &TreeBinding::Stat),
                          InstanceMethod("readLink", &TreeBinding::ReadLink),
                          InstanceMethod("list", &TreeBinding::List),
                          InstanceMethod("read", &TreeBinding::Read),
                          InstanceMethod("attributes", &TreeBinding::Attributes),
                          InstanceMethod("attribute", &TreeBinding::Attribute),
+                         InstanceMethod("survey", &TreeBinding::LookAt),
                          InstanceMethod("symlinks", &TreeBinding::Symlinks),
                      });
 }
@@ -95,6 +128,18 @@ Napi::Value TreeBinding::Close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// mountIds() -> a BigUint64Array, or undefined where the kernel has no such numbers.
+Napi::Value TreeBinding::MountIds(const Napi::CallbackInfo& info) {
+  std::vector<uint64_t> ids;
+  if (!tree_.MountIds(&ids)) {
+    if (errno == EOPNOTSUPP) return info.Env().Undefined();
+    return Throw(info.Env(), errno, "statx", "");
+  }
+  auto result = Napi::BigUint64Array::New(info.Env(), ids.size());
+  std::copy(ids.begin(), ids.end(), result.Data());
+  return result;
+}
+
 // stat(path, fields: Float64Array) fills the fields and returns 0, or returns the errno: paths
 // that are not there are usual while a plan is made, and an exception costs ten times the call.
 Napi::Value TreeBinding::Stat(const Napi::CallbackInfo& info) {
@@ -103,25 +148,7 @@ Napi::Value TreeBinding::Stat(const Napi::CallbackInfo& info) {
   if (fields.ElementLength() < kStatFields) return Throw(info.Env(), EINVAL, "statx", path);
   struct statx st;
   if (!tree_.Stat(path, &st)) return Napi::Number::New(info.Env(), errno);
-  double* const out = fields.Data();
-  out[0] = st.stx_mode & S_IFMT;
-  out[1] = st.stx_mode & 07777;
-  out[2] = st.stx_uid;
-  out[3] = st.stx_gid;
-  out[4] = static_cast<double>(st.stx_size);
-  out[5] = static_cast<double>(st.stx_mtime.tv_sec);
-  out[6] = st.stx_mtime.tv_nsec;
-  out[7] = static_cast<double>(st.stx_ctime.tv_sec);
-  out[8] = st.stx_ctime.tv_nsec;
-  out[9] = st.stx_nlink;
-  out[10] = static_cast<double>(makedev(st.stx_dev_major, st.stx_dev_minor));
-  out[11] = st.stx_rdev_major;
-  out[12] = st.stx_rdev_minor;
-  // Another file system is mounted here, over what the root itself has at this path.
-  const bool mounted = !path.empty() && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-  out[13] = mounted && !tree_.IsEntered(path) ? 1 : 0;
-  const uint64_t inode = st.stx_ino;
-  memcpy(out + 14, &inode, sizeof inode);
+  FillStat(st, IsForeign(tree_, path, st), fields.Data());
   return Napi::Number::New(info.Env(), 0);
 }
 
@@ -184,21 +211,18 @@ Napi::Value TreeBinding::Read(const Napi::CallbackInfo& info) {
   return Napi::Buffer<char>::Copy(info.Env(), data.get(), done);
 }
 
-// A path for the calls on extended attributes; empty, with errno, if there is none.
-// They have no -at variant before Linux 6.13 and the f- ones refuse O_PATH: go through our own
-// descriptor of the parent; only the last component is looked up, and the l- ones do not follow it.
-std::string TreeBinding::WayTo(const std::string& path) {
+// Empty, with errno, if there is none.
+std::string TreeBinding::AttributesOf(const std::string& path) {
   std::string name;
   const int parent = tree_.Parent(path, &name);
-  if (parent < 0) return {};
-  return "/proc/self/fd/" + std::to_string(parent) + "/" + (name.empty() ? "." : name);
+  return parent < 0 ? "" : WayTo(parent, name);
 }
 
 // attributes(path) -> the names of its extended attributes, each ended by a NUL, or undefined for
 // none: nearly every file, and a Buffer costs as much as the system call.
 Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
-  const std::string way = WayTo(path);
+  const std::string way = AttributesOf(path);
   if (way.empty()) return Throw(info.Env(), errno, "openat2", path);
   char names[4096];
   ssize_t length = llistxattr(way.c_str(), names, sizeof names);
@@ -216,7 +240,7 @@ Napi::Value TreeBinding::Attributes(const Napi::CallbackInfo& info) {
 Napi::Value TreeBinding::Attribute(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
   const std::string name = PathOf(info[1]);
-  const std::string way = WayTo(path);
+  const std::string way = AttributesOf(path);
   if (way.empty()) return Throw(info.Env(), errno, "openat2", path);
   const std::unique_ptr<char[]> value(new char[XATTR_SIZE_MAX]);
   const ssize_t length = lgetxattr(way.c_str(), name.c_str(), value.get(), XATTR_SIZE_MAX);
@@ -227,6 +251,25 @@ Napi::Value TreeBinding::Attribute(const Napi::CallbackInfo& info) {
 
 Napi::Value TreeBinding::Symlinks(const Napi::CallbackInfo& info) {
   auto* const worker = new SymlinkWorker(info.Env(), tree_);
+  const Napi::Promise promise = worker->Promise();
+  worker->Queue();
+  return promise;
+}
+
+// survey(paths, rows: Float64Array) -> Promise: fills a row of survey.h for each path, which each
+// end by a NUL.
+Napi::Value TreeBinding::LookAt(const Napi::CallbackInfo& info) {
+  const std::string flat = PathOf(info[0]);
+  auto rows = info[1].As<Napi::Float64Array>();
+  std::vector<std::string> paths;
+  for (size_t at = 0; at < flat.size();) {
+    const size_t end = std::min(flat.find('\0', at), flat.size());
+    paths.push_back(flat.substr(at, end - at));
+    at = end + 1;
+  }
+  if (rows.ElementLength() < paths.size() * kSurveyFields)
+    return Throw(info.Env(), EINVAL, "survey", "");
+  auto* const worker = new SurveyWorker(info.Env(), tree_, std::move(paths), rows);
   const Napi::Promise promise = worker->Promise();
   worker->Queue();
   return promise;

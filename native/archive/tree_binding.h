@@ -17,6 +17,7 @@ class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value MountIds(const Napi::CallbackInfo& info);
   Napi::Value Stat(const Napi::CallbackInfo& info);
   Napi::Value ReadLink(const Napi::CallbackInfo& info);
   Napi::Value List(const Napi::CallbackInfo& info);
@@ -24,8 +25,9 @@ class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
   Napi::Value Attributes(const Napi::CallbackInfo& info);
   Napi::Value Attribute(const Napi::CallbackInfo& info);
   Napi::Value Symlinks(const Napi::CallbackInfo& info);
+  Napi::Value LookAt(const Napi::CallbackInfo& info);
 
-  std::string WayTo(const std::string& path);
+  std::string AttributesOf(const std::string& path);
 
   RootTree tree_;
 };

@@ -52,7 +52,7 @@ class Worker : public Napi::AsyncWorker {
   RootTree tree_;
   ArchiveTrouble trouble_;
   Napi::Promise::Deferred deferred_;
-  Napi::ObjectReference self_;  // keeps `head` alive
+  Napi::ObjectReference self_;  // keeps `head` and `names` alive
 };
 
 class ReadWorker : public Worker {
@@ -98,20 +98,25 @@ class SumWorker : public Worker {
 
 class WindowBinding : public Napi::ObjectWrap<WindowBinding> {
  public:
-  // new ArchiveWindow(tree, head, files: Float64Array)
+  // new ArchiveWindow(tree, head, files: Float64Array, names)
   explicit WindowBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<WindowBinding>(info) {
     const TreeBinding* const tree = TreeBinding::Unwrap(info[0].As<Napi::Object>());
     auto head = info[1].As<Napi::Buffer<char>>();
+    auto names = info[3].As<Napi::Buffer<char>>();
     ArchiveParts& parts = state_->parts;
     parts.head = head.Data();
     parts.head_length = head.Length();
+    parts.names = names.Data();
     if (!state_->tree.OpenSame(tree->tree())) {
       SystemError(info.Env(), errno, "fcntl").ThrowAsJavaScriptException();
       return;
     }
-    if (!TakeRecords(info[2].As<Napi::Float64Array>(), head.Length(), &parts.files)) return;
+    if (!TakeRecords(info[2].As<Napi::Float64Array>(), {head.Length(), names.Length()},
+                     &parts.files))
+      return;
     state_->length = parts.Place();
     head_ = Napi::Persistent(head);
+    names_ = Napi::Persistent(names);
   }
 
   static Napi::Function Define(Napi::Env env) {
@@ -155,6 +160,7 @@ class WindowBinding : public Napi::ObjectWrap<WindowBinding> {
 
   std::shared_ptr<State> state_ = std::make_shared<State>();
   Napi::Reference<Napi::Buffer<char>> head_;
+  Napi::Reference<Napi::Buffer<char>> names_;
 };
 
 }  // namespace

@@ -18,6 +18,7 @@ struct State {
   RootTree tree;
   ArchiveJob job;
   Napi::Reference<Napi::Buffer<char>> head;
+  Napi::Reference<Napi::Buffer<char>> names;
 };
 
 class Worker : public Napi::AsyncWorker {
@@ -34,6 +35,7 @@ class Worker : public Napi::AsyncWorker {
   void OnOK() override {
     const ArchiveJob& job = state_->job;
     state_->head.Reset();
+    state_->names.Reset();
     // So that the root can be unmounted now, and not when the job is collected.
     state_->tree.Close();
     if (job.failure == ArchiveFailure::kNone) {
@@ -50,10 +52,11 @@ class Worker : public Napi::AsyncWorker {
 
 class JobBinding : public Napi::ObjectWrap<JobBinding> {
  public:
-  // new ArchiveJob(tree, fd, head, files: Float64Array)
+  // new ArchiveJob(tree, fd, head, files: Float64Array, names)
   explicit JobBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JobBinding>(info) {
     const TreeBinding* const tree = TreeBinding::Unwrap(info[0].As<Napi::Object>());
     auto head = info[2].As<Napi::Buffer<char>>();
+    auto names = info[4].As<Napi::Buffer<char>>();
     if (!state_->tree.OpenSame(tree->tree())) {
       SystemError(info.Env(), errno, "fcntl").ThrowAsJavaScriptException();
       return;
@@ -62,8 +65,11 @@ class JobBinding : public Napi::ObjectWrap<JobBinding> {
     job.fd = info[1].As<Napi::Number>().Int32Value();
     job.head = head.Data();
     job.head_length = head.Length();
-    if (!TakeRecords(info[3].As<Napi::Float64Array>(), head.Length(), &job.files)) return;
+    job.names = names.Data();
+    if (!TakeRecords(info[3].As<Napi::Float64Array>(), {head.Length(), names.Length()}, &job.files))
+      return;
     state_->head = Napi::Persistent(head);
+    state_->names = Napi::Persistent(names);
   }
 
   static Napi::Function Define(Napi::Env env) {

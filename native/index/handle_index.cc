@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <climits>
+
 #include "index/beneath.h"
 
 namespace {
@@ -187,11 +189,17 @@ int HandleIndex::OpenVerified(uint32_t id, int flags) {
   return -1;
 }
 
-bool HandleIndex::Stat(uint32_t id, struct statx* status) {
+bool HandleIndex::Stat(uint32_t id, struct statx* status, std::string* target) {
   int fd = OpenVerified(id, O_PATH | O_NOFOLLOW);
   if (fd < 0) return false;
   bool ok = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, status) == 0 &&
             status->stx_nlink != 0;
+  if (ok && target != nullptr && S_ISLNK(status->stx_mode)) {
+    char bytes[PATH_MAX];
+    const ssize_t length = readlinkat(fd, "", bytes, sizeof bytes);
+    ok = length >= 0;
+    if (ok) target->assign(bytes, static_cast<size_t>(length));
+  }
   close(fd);
   if (ok) tree_.SetKind(id, S_ISDIR(status->stx_mode) ? Kind::kDirectory : Kind::kOther);
   return ok;

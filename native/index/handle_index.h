@@ -79,8 +79,9 @@ class HandleIndex {
   // See NameTree::Prune.
   std::vector<uint32_t> Prune();
 
-  // lstat of a live name that still leads to this very object. False: there is none.
-  bool Stat(uint32_t id, struct statx* status);
+  // lstat of a live name that still leads to this very object, and of a link where it leads, if
+  // that is asked for. False: there is none.
+  bool Stat(uint32_t id, struct statx* status, std::string* target = nullptr);
 
   size_t Bytes() const { return tree_.Bytes() + hashes_.Bytes(); }
 

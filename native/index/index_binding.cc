@@ -222,8 +222,9 @@ Napi::Value IndexBinding::IsDirectory(const Napi::CallbackInfo& info) {
 Napi::Value IndexBinding::StatOf(const Napi::CallbackInfo& info) {
   uint32_t id;
   struct statx status;
+  std::string target;
   if (!Id(info, &id)) return info.Env().Undefined();
-  if (!index_->Stat(id, &status)) return info.Env().Null();
+  if (!index_->Stat(id, &status, &target)) return info.Env().Null();
   Napi::Env env = info.Env();
   Napi::Object object = Napi::Object::New(env);
   auto set = [&](const char* name, double value) {
@@ -242,6 +243,8 @@ Napi::Value IndexBinding::StatOf(const Napi::CallbackInfo& info) {
   bool has_birth = (status.stx_mask & STATX_BTIME) != 0;
   object.Set("birthNs", Napi::BigInt::New(env, has_birth ? Nanoseconds(status.stx_btime) : 0));
   set("rdev", static_cast<double>(makedev(status.stx_rdev_major, status.stx_rdev_minor)));
+  if (S_ISLNK(status.stx_mode))
+    object.Set("target", Napi::Buffer<char>::Copy(env, target.data(), target.size()));
   return object;
 }
 

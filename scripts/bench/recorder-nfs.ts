@@ -1,26 +1,32 @@
 /**
  * What recording costs the NFS server: clients in network namespaces of the lab's server read the
  * same files over and over (O_DIRECT, so each time from the server), with recording and without,
- * interleaved. The server is emulated and its clients are in it: what it does for each second of
- * the host's CPU time is the steadier measure. Two loads: over links that leave the processors
- * time, as real networks do, and without a limit, where nothing but calls is measured. Also what
- * the daemon costs while nothing happens.
+ * interleaved. Server, clients and daemon share an emulated machine of one processor whose clock
+ * counts instructions, so no figure depends on what else the host does. Two loads: over links that
+ * leave the processor time, as real networks do, and without a limit, where nothing but calls is
+ * measured. Also what the daemon costs while nothing happens.
  */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LabClient } from '../../test/lab/lab-client.ts';
 import { LabServer, GUEST_SHARE, VICTIM_ROOT } from '../../test/lab/server.ts';
-import { machine, markdownTable, median } from './figures.ts';
+import { markdownTable, median } from './figures.ts';
 
 const [DIRECTORIES, FILES] = [50, 100];
 const VERSIONS = ['4.2', '4.2', '3'] as const;
 const IDLE_SECONDS = 60;
 const TIMEOUT_MS = 600_000;
 const SUM = `awk '{ sum += $1 } END { printf "%.0f", sum }'`;
-const NFSD_NS = `for p in $(pgrep -x nfsd); do cat /proc/$p/schedstat; done | ${SUM}`;
+/** Nanoseconds, a line each: the clock, the server's threads, the daemon's; of the machine, ticks. */
+const SPENT = [
+  'date +%s%N',
+  `for p in $(pgrep -x nfsd); do cat /proc/$p/schedstat; done | ${SUM}; echo`,
+  `cat /proc/$DAEMON/task/*/schedstat | ${SUM}; echo`,
+  `awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 }' /proc/stat`,
+].join('; ');
+const TICK_MS = 10;
 
 interface Load {
   /** Of the folder that its files are in. */
@@ -37,17 +43,18 @@ const LOADS: readonly Load[] = [
   { name: 'bench', bytes: 4096, share: null },
 ];
 
+/** Milliseconds of the machine's own clock: a million instructions each. */
 interface Pass {
   readonly wallMs: number;
-  /** Of the whole virtual machine, on the host. */
-  readonly hostMs: number;
-  /** In the guest: of the server's threads, and of the daemon. */
+  /** Not idle. */
+  readonly busyMs: number;
+  /** Of the server's threads, and of the daemon. */
   readonly nfsdMs: number;
   readonly daemonMs: number;
 }
 
 export async function benchNfs(runs: number): Promise<string> {
-  const server = new LabServer();
+  const server = new LabServer({ cpus: 1, hardware: ['-icount', 'shift=0'] });
   await server.start();
   try {
     return await new NfsBench(server).run(runs);
@@ -134,24 +141,17 @@ class NfsBench {
     );
     if (done.some((count) => Number(count) !== DIRECTORIES * FILES))
       throw new Error(`the clients read ${done.join(', ')} files`);
-    const after = await this.#spent();
-    return {
-      wallMs: after.wallMs - before.wallMs,
-      hostMs: after.hostMs - before.hostMs,
-      nfsdMs: after.nfsdMs - before.nfsdMs,
-      daemonMs: after.daemonMs - before.daemonMs,
-    };
+    return since(before, await this.#spent());
   }
 
   async #spent(): Promise<Pass> {
-    const [nfsd, daemon] = (
-      await this.#must(`${NFSD_NS}; echo; cat /proc/${this.#daemon}/task/*/schedstat | ${SUM}`)
-    ).split('\n');
+    const said = await this.#must(`DAEMON=${this.#daemon}; ${SPENT}`);
+    const [clock = NaN, nfsd = NaN, daemon = NaN, busy = NaN] = said.trim().split('\n').map(Number);
     return {
-      wallMs: performance.now(),
-      hostMs: qemuCpuMs(),
-      nfsdMs: Number(nfsd) / 1e6,
-      daemonMs: this.#daemon === 0 ? 0 : Number(daemon) / 1e6,
+      wallMs: clock / 1e6,
+      busyMs: busy * TICK_MS,
+      nfsdMs: nfsd / 1e6,
+      daemonMs: this.#daemon === 0 ? 0 : daemon / 1e6,
     };
   }
 
@@ -171,20 +171,12 @@ class NfsBench {
     await sleep(5000);
     const before = await this.#spent();
     await sleep(IDLE_SECONDS * 1000);
-    const after = await this.#spent();
-    const share = (after.daemonMs - before.daemonMs) / (after.wallMs - before.wallMs);
-    const slower = (await this.#spinMs()) / spinHere();
+    const { wallMs, daemonMs } = since(before, await this.#spent());
     const { nfsd } = JSON.parse(await this.#must('trace status --json')) as Status;
     return (
-      `Idle for ${IDLE_SECONDS} s after that (NFS server's trace: ${nfsd.state}): the daemon takes ` +
-      `${(share * 100).toFixed(2)} % of an emulated core. A loop in JavaScript takes ` +
-      `${slower.toFixed(1)} times as long there as on the host: about ${((share * 100) / slower).toFixed(2)} % ` +
-      `of a real one.\n`
+      `Idle after that (NFS server's trace: ${nfsd.state}): the daemon takes ` +
+      `${((daemonMs * 1000) / wallMs).toFixed(1)} million instructions a second.\n`
     );
-  }
-
-  async #spinMs(): Promise<number> {
-    return Number(await this.#must(`node -e '${SPIN}'`));
   }
 
   #must(shell: string): Promise<string> {
@@ -197,29 +189,13 @@ interface Status {
   readonly fanotify: { readonly lost: number };
 }
 
-const SPIN =
-  'let x = 0; const t = process.cpuUsage(); for (let i = 0; i < 2e7; i++) x = (x * 31 + i) | 0; ' +
-  'const c = process.cpuUsage(t); console.log((c.user + c.system) / 1000)';
-
-function spinHere(): number {
-  return Number(execFileSync(process.execPath, ['-e', SPIN], { encoding: 'utf8' }));
-}
-
-/** CPU time of the virtual machine, a child of this process, threads that ended included. */
-function qemuCpuMs(): number {
-  for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    let stat = '';
-    try {
-      stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
-    } catch {
-      continue;
-    }
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (!stat.includes('(qemu') || Number(fields[1]) !== process.pid) continue;
-    // In ticks of a hundredth second, whatever the kernel's own.
-    return (Number(fields[11]) + Number(fields[12])) * 10;
-  }
-  throw new Error('no virtual machine runs');
+function since(before: Pass, after: Pass): Pass {
+  return {
+    wallMs: after.wallMs - before.wallMs,
+    busyMs: after.busyMs - before.busyMs,
+    nfsdMs: after.nfsdMs - before.nfsdMs,
+    daemonMs: after.daemonMs - before.daemonMs,
+  };
 }
 
 function describe(measured: {
@@ -244,13 +220,13 @@ function describe(measured: {
     (kbits === null
       ? ', as fast as they can'
       : `, over links of ${(kbits / 1000).toFixed(1)} Mbit/s, half of what they read without a limit`) +
-    `; server and clients share an emulated machine of 2 processors. Medians of ${without.length} interleaved runs. ${machine()}.\n\n` +
+    `; they, the server and the daemon share an emulated processor whose clock counts instructions, a nanosecond each. Medians of ${without.length} interleaved runs.\n\n` +
     markdownTable([
       ['', 'not recorded', 'recorded', ''],
-      row('files read a second, wall time', rate, ({ wallMs }) => wallMs),
-      row('files read a second of CPU time of the whole machine', rate, ({ hostMs }) => hostMs),
-      row("CPU of the server's threads, µs a file (emulated)", each, ({ nfsdMs }) => nfsdMs),
-      row('CPU of the daemon, µs a file (emulated)', each, ({ daemonMs }) => daemonMs),
+      row('files read a second', rate, ({ wallMs }) => wallMs),
+      row('thousand instructions a file, all', each, ({ busyMs }) => busyMs),
+      row("of the server's threads", each, ({ nfsdMs }) => nfsdMs),
+      row('of the daemon', each, ({ daemonMs }) => daemonMs),
     ])
   );
 }

@@ -20,6 +20,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
     files: async () => (await import('./commands/files.ts')).registerFiles,
     list: async () => (await import('./commands/list.ts')).registerList,
     export: async () => (await import('./commands/export.ts')).registerExport,
+    snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,
+    content: async () => (await import('./commands/content.ts')).registerContent,
     image: async () => (await import('./commands/image.ts')).registerImage,
     mark: async () => (await import('./commands/mark.ts')).registerMark,
     session: async () => (await import('./commands/session.ts')).registerSession,

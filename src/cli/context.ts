@@ -10,6 +10,7 @@ import {
   SOCKET_VARIABLE,
   STATE_DIR_VARIABLE,
   type Places,
+  usualContentDir,
 } from '../daemon/places.ts';
 import { ControlClient } from '../daemon/control-client.ts';
 import { Output } from './output.ts';
@@ -54,10 +55,16 @@ function placesOf(options: GlobalOptions): Places {
   const stateDir = options.stateDir ?? process.env[STATE_DIR_VARIABLE];
   const socket = options.socket ?? process.env[SOCKET_VARIABLE];
   if (stateDir !== undefined && socket !== undefined)
-    return { stateDir: resolve(stateDir), socket: resolve(socket) };
+    return {
+      stateDir: resolve(stateDir),
+      socket: resolve(socket),
+      contentDir: usualContentDir({ stateDir: resolve(stateDir) }),
+    };
   const usual = configuredPlaces();
   return {
     stateDir: resolve(stateDir ?? usual.stateDir),
     socket: resolve(socket ?? usual.socket),
+    contentDir:
+      stateDir === undefined ? usual.contentDir : usualContentDir({ stateDir: resolve(stateDir) }),
   };
 }

@@ -23,24 +23,35 @@ export interface OutputOptions {
   readonly owner?: readonly string[];
   readonly group?: readonly string[];
   readonly allRoot?: boolean;
+  readonly align?: boolean;
+  readonly ifChanged?: boolean;
 }
 
 /** Throws what is wrong with an option before anything is read. */
 export function outputChoices(options: OutputOptions, output: string): ImageChoices {
-  const { format, owner, group, allRoot } = options;
+  const { format, owner, group, allRoot, align, ifChanged } = options;
   const compress = compressionOf(options, output);
   if (allRoot === true && (owner ?? group) !== undefined)
     throw wrong('--all-root leaves nothing for --owner and --group', 'give either');
   cacheOf(options);
   if (options.frameCache !== undefined && compress === undefined)
     throw wrong('--frame-cache is for compressed images', 'add --compress zstd');
+  if (align === true && (compress !== undefined || !isArchive(format)))
+    throw wrong('--align is for plain archives', 'leave it out, or add --compress none');
+  if (ifChanged === true && (output === '-' || !isArchive(format)))
+    throw wrong('--if-changed is for archives in a file', 'leave it out, or name a file with -o');
   return {
+    ...(align === true && { align }),
     ...(format !== undefined && { format: formatOf(format) }),
     ...(compress !== undefined && { compress }),
     ...(owner !== undefined && { owners: changesOf('--owner', owner) }),
     ...(group !== undefined && { groups: changesOf('--group', group) }),
     ...(allRoot === true && { allRoot }),
   };
+}
+
+function isArchive(format = 'newc'): boolean {
+  return format === 'newc' || format === 'newc-crc';
 }
 
 function formatOf(text: string): ImageFormat {

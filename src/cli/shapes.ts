@@ -7,14 +7,15 @@ import { operationsOf } from '../common/words.ts';
 import type { ClientRow, FileAccessRow, LossRow, MissingPath, SessionRow } from '../store/store.ts';
 import { time } from './output.ts';
 
-/** `complete`, or why not. */
+/** `complete`, or why not; and whether its content should have been kept, and was not. */
 export function stateOf(session: SessionRow): string {
   const flags = [
     ...(session.closedUs === null ? ['open'] : []),
     ...(session.partial ? ['partial'] : []),
     ...(session.loss > 0 ? ['lossy'] : []),
   ];
-  return flags.length === 0 ? 'complete' : flags.join(',');
+  const kept = session.notes.some(({ kind }) => kind === 'content-failed') ? ['not-kept'] : [];
+  return [...(flags.length === 0 ? ['complete'] : flags), ...kept].join(',');
 }
 
 /** `rack1-07 (10.0.0.7)`: label or name, and the address. */

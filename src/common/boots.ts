@@ -74,14 +74,21 @@ export interface PendingBoot {
  * - `shared-address`: several NFSv4 clients are behind the address; the session has what all did.
  * - `identity-collision`: another address uses the same NFSv4 owner name.
  * - `boots-merged`: boot evidence that came too often to open a session each time.
+ * - `content-kept`, `content-failed`: what came of keeping the content that its image needs.
  */
-export const SESSION_NOTES = ['shared-address', 'identity-collision', 'boots-merged'] as const;
+export const SESSION_NOTES = [
+  'shared-address',
+  'identity-collision',
+  'boots-merged',
+  'content-kept',
+  'content-failed',
+] as const;
 
 export interface SessionNote {
   readonly sessionId: number;
   readonly kind: (typeof SESSION_NOTES)[number];
   readonly atUs: number;
-  /** Clients behind the address, addresses with the name, boots; only goes up. */
+  /** Clients behind the address, addresses with the name, boots, files kept; only goes up. */
   readonly count: number;
   /** For a person; quotes names as clients sent them. */
   readonly detail: string;

@@ -13,6 +13,7 @@ import {
 } from '../image/choices.ts';
 import { MAX_GLOB } from '../image/rules/glob.ts';
 import { MAX_RULES } from '../image/rules/parse-rules.ts';
+import type { KeepingBody } from './content-api.ts';
 
 const path = z
   .base64()
@@ -24,6 +25,7 @@ export const startRequest = z.strictObject({
   label: z.string().max(200).nullable(),
   clients: z.array(z.string().max(100)).max(1000),
   onLoss: z.enum(['warn', 'fail']).default('warn'),
+  keepContent: z.boolean().default(false),
 });
 
 export const stopRequest = z.strictObject({ root: path.nullable() });
@@ -49,6 +51,7 @@ const imageRule = z.strictObject({
     .max(MAX_GLOB)
     .regex(/^[\x01-\xff]+$/),
 });
+export const imageRules = z.array(imageRule).max(MAX_RULES).readonly();
 const id = z.number().int().min(0).max(0xfffffffe);
 const idChanges = z
   .array(z.strictObject({ from: id, to: id }))
@@ -59,12 +62,14 @@ const idChanges = z
 const imageChoices = z.strictObject({
   operations: z.number().int().min(1).max(0xffffffff).optional(),
   without: z.array(z.enum(RULES)).max(100).readonly().optional(),
-  rules: z.array(imageRule).max(MAX_RULES).readonly().optional(),
+  rules: imageRules.optional(),
   skeleton: z.boolean().optional(),
+  keepSweeps: z.boolean().optional(),
   strict: z.boolean().optional(),
   onDrift: z.enum(DRIFT_POLICIES).optional(),
   since: markText.optional(),
   until: markText.optional(),
+  align: z.boolean().optional(),
   format: z.enum(IMAGE_FORMATS).optional(),
   compress: z
     .strictObject({ method: z.enum(COMPRESSION_METHODS), level: z.number().int().min(0).max(100) })
@@ -80,6 +85,8 @@ export const imageRequest = z.strictObject({
   expression: z.string().min(1).max(10_000),
   acceptLoss: z.boolean(),
   choices: imageChoices,
+  /** Of the root as it was kept, not as it is. */
+  asRecorded: z.boolean().optional(),
   /** Say what the image is made of, too. */
   weigh: z.boolean().optional(),
 });
@@ -150,6 +157,8 @@ export interface StatusBody {
   readonly recordings: readonly RecordingBody[];
   /** What the listings of the roots could not take in. */
   readonly warnings: WarningBodies;
+  /** Of sessions that are kept by themselves. */
+  readonly content: KeepingBody;
   readonly sessions_open: number;
   /** Clients with an open session, by address; the first thousand. */
   readonly clients: readonly {

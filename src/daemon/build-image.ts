@@ -4,8 +4,8 @@
  * Owns the refusal of doubtful sessions. Must not know HTTP or options' spelling.
  */
 import { TraceError } from '../common/errors.ts';
-import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageChoices } from '../image/choices.ts';
+import { exportIfChanged } from '../image/export-if-changed.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
 import type { PackagesFound } from '../image/packages/find-packages.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
@@ -13,19 +13,21 @@ import type { OuterParts } from '../image/parts/outer-parts.ts';
 import { planImage, type ImagePlan, type SessionFile } from '../image/plan.ts';
 import { refusePlan } from '../image/refusal.ts';
 import { type ImageSizes, weighImage } from '../image/sizes/weigh.ts';
+import type { Tree } from '../image/tree.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
+import { type ImageSource, type SourceChoice, withSource } from './image-source.ts';
+import type { FileAccessRow } from '../store/types.ts';
+import { type SessionSweep, sweptFiles } from './swept-files.ts';
 
-export interface ImageRequest {
+export interface ImageRequest extends SourceChoice {
   readonly store: Store;
   /** `session-42`, `session-41+session-42`, ... */
   readonly expression: string;
   /** Build also from sessions with loss, and from partial ones. */
   readonly acceptLoss: boolean;
   readonly choices: ImageChoices;
-  /** Read the tree here instead of where it was recorded. */
-  readonly tree?: Buffer | undefined;
 }
 
 export interface PlannedImage {
@@ -33,7 +35,8 @@ export interface PlannedImage {
   /** What the plan was made of. */
   readonly files: readonly SessionFile[];
   readonly plan: ImagePlan;
-  readonly tree: NativeTree;
+  readonly sweeps: readonly SessionSweep[];
+  readonly source: ImageSource;
 }
 
 /** Runs `use` with the plan of an expression and the tree that it was made from. */
@@ -41,23 +44,30 @@ export async function withPlan<T>(
   request: ImageRequest,
   use: (planned: PlannedImage) => T | Promise<T>,
 ): Promise<T> {
-  const { choices } = request;
-  const set = evaluate(parseExpression(request.expression), request.store, choices);
+  const { choices, store } = request;
+  const known = new Map<number, FileAccessRow[]>();
+  const rowsOf = (id: number): FileAccessRow[] => {
+    const rows = known.get(id) ?? store.files(id);
+    known.set(id, rows);
+    return rows;
+  };
+  const rows = { session: (id: number) => store.session(id), files: rowsOf };
+  const set = evaluate(parseExpression(request.expression), rows, choices);
   if (!request.acceptLoss) refuseDoubt(set);
-  const mounts = request.store.mounts(set.root);
-  const tree = NativeTree.open(request.tree ?? set.root, { mounts });
-  try {
-    const files = namedFiles(set.objects);
-    const plan = await planImage({ ...choices, files, tree });
-    return await use({ set, files, plan, tree });
-  } finally {
-    tree.close();
-  }
+  const { tree, recorded } = request;
+  return withSource(set, { tree, recorded, mounts: store.mounts(set.root) }, async (source) => {
+    const { sweeps, sweepOf } = sweptFiles(set, rowsOf, source.planned);
+    const files = namedFiles(set.objects, sweepOf);
+    const plan = await planImage({ ...choices, files, tree: source.planned });
+    return use({ set, files, plan, sweeps, source });
+  });
 }
 
-export type BuiltImage = Omit<PlannedImage, 'tree' | 'files'> & {
+export type BuiltImage = Omit<PlannedImage, 'source' | 'files'> & {
   readonly choices: ImageChoices;
   readonly result: ExportResult;
+  /** When the snapshot was made that it is of, wall-clock microseconds; null if it is of none. */
+  readonly recordedUs: number | null;
   /** Only when something that was asked for tells of them. */
   readonly packages?: PackagesFound | undefined;
   /** Only when it was to be weighed. */
@@ -70,6 +80,8 @@ export interface BuildRequest extends ImageRequest {
   /** Of this program, for a manifest. */
   readonly version: string;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** Leave the file at `output` alone if it is this image already. */
+  readonly ifChanged?: boolean | undefined;
   /** What stands around the image. */
   readonly outer?: OuterParts | undefined;
   /** Say what the image is made of, too. */
@@ -77,18 +89,21 @@ export interface BuildRequest extends ImageRequest {
 }
 
 export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache, outer } = request;
+  const { choices, output, version, frameCache, ifChanged = false, outer } = request;
   const { format, compress } = choices;
-  return withPlan(request, async ({ set, files, plan, tree }) => {
+  return withPlan(request, async ({ set, files, plan, sweeps, source }) => {
     refusePlan(plan, choices);
+    const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
     const origin = { expression: set.expression, sessions, version };
     // First, so that what cannot be read leaves the old image as it is.
-    const told = await describeImage(request, { files, plan, tree });
+    const told = await describeImage(request, { files, plan, tree: planned });
+    await stored?.check(plan.entries);
     const { packages } = told;
-    const result = await exportImage({
+    const result = await (ifChanged ? exportIfChanged : exportImage)({
       plan,
       tree,
+      stored,
       output,
       format,
       compress,
@@ -97,14 +112,14 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
       packages,
       outer,
     });
-    return { set, plan, choices, result, ...told };
+    return { set, plan, sweeps, choices, result, recordedUs: stored?.atUs ?? null, ...told };
   });
 }
 
 /** What else than the image itself was asked for. */
 async function describeImage(
   { choices, weigh = false }: BuildRequest,
-  planned: Pick<PlannedImage, 'files' | 'plan' | 'tree'>,
+  planned: Pick<PlannedImage, 'files' | 'plan'> & { readonly tree: Tree },
 ): Promise<Pick<BuiltImage, 'packages' | 'sizes'>> {
   if (!weigh && choices.format !== 'cyclonedx') return {};
   const packages = await packagesOf(planned.plan.entries, planned.tree);

@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { TraceError } from '../common/errors.ts';
-import { DEFAULT_PLACES, type Places } from './places.ts';
+import { DEFAULT_PLACES, type Places, usualContentDir } from './places.ts';
 
 /** The configuration of a daemon that is given none, if it is there. */
 const DEFAULT_CONFIG = '/etc/nfsroot-trace.json';
@@ -48,8 +48,8 @@ export function readConfigFile(path: string): Record<string, unknown> {
  */
 export function configuredPlaces(path = usualConfig()): Places {
   const values = path === undefined ? {} : readConfigFile(path);
-  const place = (key: keyof Places): string => {
-    const value = values[key] ?? DEFAULT_PLACES[key];
+  const place = (key: keyof Places, usual: string): string => {
+    const value = values[key] ?? usual;
     if (typeof value === 'string' && value.startsWith('/')) return value;
     throw new TraceError({
       code: 'bad-config',
@@ -58,5 +58,10 @@ export function configuredPlaces(path = usualConfig()): Places {
       exit: 'config',
     });
   };
-  return { stateDir: place('stateDir'), socket: place('socket') };
+  const stateDir = place('stateDir', DEFAULT_PLACES.stateDir);
+  return {
+    stateDir,
+    socket: place('socket', DEFAULT_PLACES.socket),
+    contentDir: place('contentDir', usualContentDir({ stateDir })),
+  };
 }

@@ -35,6 +35,10 @@ const schema = z.strictObject({
   fileQueue: z.enum(['unlimited', 'limited']).default('unlimited'),
   /** Memory for what the database does not take, MiB; what is over is counted as loss. */
   pendingMb: z.number().int().min(1).max(65_536).default(64),
+  /** Folder of kept content; `content` in the state folder by default. */
+  contentDir: z.string().startsWith('/').optional(),
+  /** Kept content is never more than this, MiB. */
+  contentMaxMb: z.number().int().min(1).max(1_000_000_000).default(10_240),
   /** Names (`comm`) of NFS servers of user space. */
   serverNames: z.array(z.string().min(1).max(15)).default(['ganesha.nfsd', 'unfsd']),
   /** TCP ports of NFS servers of user space, to see which clients are connected. */

@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
 import type { ImageSizes } from '../image/sizes/weigh.ts';
 import { request } from './http.ts';
+import type { ImageRule } from '../image/choices.ts';
+import type { CheckedBody, ContentBody, KeptBody, PrunedBody } from './content-api.ts';
 import type { ImageReport } from './image-report.ts';
 import { type SizesBody, sizesOf } from './sizes-body.ts';
 import type {
@@ -53,6 +55,7 @@ export class ControlClient {
     readonly label: string | null;
     readonly clients: readonly string[];
     readonly onLoss?: string;
+    readonly keepContent?: boolean;
   }): Promise<StartBody> {
     return this.#json('POST', '/v1/start', { ...body, root: body.root.toString('base64') });
   }
@@ -71,6 +74,26 @@ export class ControlClient {
 
   label(client: string, label: string | null): Promise<LabelBody> {
     return this.#json('POST', '/v1/clients/label', { client, label });
+  }
+
+  content(): Promise<ContentBody> {
+    return this.#json('GET', '/v1/content');
+  }
+
+  keepContent(expression: string, rules: readonly ImageRule[]): Promise<KeptBody> {
+    return this.#json('POST', '/v1/content/keep', { expression, rules });
+  }
+
+  removeContent(expression: string): Promise<PrunedBody> {
+    return this.#json('POST', '/v1/content/remove', { expression });
+  }
+
+  pruneContent(): Promise<PrunedBody> {
+    return this.#json('POST', '/v1/content/prune', {});
+  }
+
+  checkContent(): Promise<CheckedBody> {
+    return this.#json('POST', '/v1/content/check', {});
   }
 
   /** Ends the daemon after a last commit. */

@@ -11,6 +11,15 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import type { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import { makeFolders } from '../common/make-folders.ts';
+import type { ImageRule } from '../image/choices.ts';
+import {
+  type CheckedBody,
+  type ContentBody,
+  keepRequest,
+  type KeptBody,
+  type PrunedBody,
+  removeRequest,
+} from './content-api.ts';
 import { createServer } from './http.ts';
 import {
   imageRequest,
@@ -28,6 +37,15 @@ import {
   type StopBody,
   type WatchBody,
 } from './api.ts';
+
+/** What the routes about kept content call. */
+export interface ContentService {
+  list(): Promise<ContentBody>;
+  keep(expression: string, rules: readonly ImageRule[]): Promise<KeptBody>;
+  remove(expression: string): Promise<PrunedBody>;
+  prune(): Promise<PrunedBody>;
+  check(): Promise<CheckedBody>;
+}
 
 /** How long a stopping daemon waits for answers under way, such as an image. */
 const GRACE_MS = 2000;
@@ -48,6 +66,7 @@ export interface ControlService {
   label(client: string, label: string | null): LabelBody;
   image(request: z.infer<typeof imageRequest>, output: Response): Promise<void>;
   shutdown(): void;
+  readonly content: ContentService;
 }
 
 export class ControlServer {
@@ -198,6 +217,22 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
   });
   app.post('/v1/image', async (request, response) => {
     await service.image(read(imageRequest, request), response);
+  });
+  app.get('/v1/content', async (_, response) => {
+    response.json(await service.content.list());
+  });
+  app.post('/v1/content/keep', async (request, response) => {
+    const { expression, rules } = read(keepRequest, request);
+    response.json(await service.content.keep(expression, rules));
+  });
+  app.post('/v1/content/remove', async (request, response) => {
+    response.json(await service.content.remove(read(removeRequest, request).expression));
+  });
+  app.post('/v1/content/prune', async (_, response) => {
+    response.json(await service.content.prune());
+  });
+  app.post('/v1/content/check', async (_, response) => {
+    response.json(await service.content.check());
   });
   app.post('/v1/shutdown', (_, response) => {
     response.json({});

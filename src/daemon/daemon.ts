@@ -11,10 +11,11 @@ import { Recorder } from '../recording/recorder.ts';
 import { lockDatabase } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
 import type { Config } from './config.ts';
+import { ContentKeeper } from './content-keeper.ts';
 import { ControlServer } from './control-server.ts';
 import { LogDestination } from './log-destination.ts';
 import { whyNoNames } from './name-lookup.ts';
-import { databasePath } from './places.ts';
+import { databasePath, usualContentDir } from './places.ts';
 import { describeReload, reload } from './reload.ts';
 import { ServiceManager } from './service-manager.ts';
 import { Service } from './service.ts';
@@ -71,6 +72,7 @@ interface Parts extends DaemonOptions {
 class Life {
   readonly #parts: Parts;
   readonly #recorder: Recorder;
+  readonly #content: ContentKeeper;
   readonly #manager: ServiceManager;
   #config: Config;
   /** The outcome of the last reload, for the status line, if it was an error. */
@@ -78,7 +80,7 @@ class Life {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { config, store, log, recordBatches } = parts;
+    const { config, store, log, version, stopping, recordBatches } = parts;
     this.#config = config;
     this.#manager = new ServiceManager({ log });
     this.#recorder = new Recorder({
@@ -93,6 +95,14 @@ class Life {
       pendingBytes: config.pendingMb * 1024 * 1024,
       tap: recordBatches === undefined ? undefined : new BatchTap(recordBatches),
       onNotice: ({ level, text }) => log[level](text),
+    });
+    this.#content = new ContentKeeper({
+      store,
+      path: config.contentDir ?? usualContentDir(config),
+      maxBytes: config.contentMaxMb * 1024 * 1024,
+      version,
+      log,
+      signal: stopping.signal,
     });
   }
 
@@ -112,9 +122,8 @@ class Life {
     await this.#recorder.start();
     const watchdog = this.#watchdog();
     try {
-      await server.start(
-        new Service({ recorder: this.#recorder, store, stateDir, version, shutdown }),
-      );
+      const [recorder, content] = [this.#recorder, this.#content];
+      await server.start(new Service({ recorder, content, store, stateDir, version, shutdown }));
       log.info({ pid: process.pid, version, socket }, 'recording');
       if (this.#config.reverseLookup) void this.#warnOfNames();
       watchdog?.start();
@@ -122,6 +131,7 @@ class Life {
       this.#manager.stopping();
     } finally {
       watchdog?.stop();
+      await this.#content.stop();
       await this.#recorder.stop({ withinMs: DRAIN_MS });
     }
   }
@@ -144,6 +154,7 @@ class Life {
       await pause(this.#config.flushMs, signal);
       try {
         await this.#recorder.flush();
+        this.#content.look();
         if (failing !== null) log.info('flushes work again; what waited is committed');
         failing = null;
       } catch (error) {

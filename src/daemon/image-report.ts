@@ -5,10 +5,13 @@
 import { jsonPath, type JsonPath } from '../common/bytes.ts';
 import { unreadProblems } from '../image/packages/find-packages.ts';
 import type { ImagePart } from '../image/parts/part.ts';
+import type { Doubt } from '../image/sweeps/sweep.ts';
 import type { BuiltImage } from './build-image.ts';
 
 export interface ImageReport {
   readonly expression: string;
+  /** When the snapshot was made that it is of; null for the root as it is. */
+  readonly as_recorded: string | null;
   /** The marks that bound it. */
   readonly since: string | null;
   readonly until: string | null;
@@ -17,6 +20,8 @@ export interface ImageReport {
   readonly format: string;
   /** Null for what is not compressed. */
   readonly compression: CompressionReport | null;
+  /** It was there already, and nothing was written. */
+  readonly unchanged: boolean;
   /** What follows what in it; none of what is no archive. */
   readonly parts: readonly ImagePart[];
   readonly entries: number;
@@ -42,6 +47,8 @@ export interface ImageReport {
   readonly left_out: readonly (JsonPath & { readonly why: string })[];
   /** What each rule did. */
   readonly rules: readonly RuleReport[];
+  /** Those that left their traces in the sessions. */
+  readonly sweeps: readonly SweepReport[];
   readonly problems: readonly {
     readonly code: string;
     readonly message: string;
@@ -55,6 +62,20 @@ export interface RuleReport {
   readonly files: number;
   readonly bytes: number;
   readonly kept: readonly JsonPath[];
+}
+
+export interface SweepReport extends JsonPath {
+  readonly session: string;
+  readonly from: string;
+  readonly to: string;
+  /** What it alone touched. */
+  readonly objects: number;
+  /** Paths that are not in the image because of that, and the sizes of files among them. */
+  readonly left_out: number;
+  readonly bytes: number;
+  /** What it read and stays, since later use of it may not have shown, and why. */
+  readonly kept: number;
+  readonly doubt: Doubt | null;
 }
 
 export interface CompressionReport {
@@ -72,14 +93,17 @@ export interface CompressionReport {
   } | null;
 }
 
-export function imageReport({ set, plan, choices, result, packages }: BuiltImage): ImageReport {
+export function imageReport(built: BuiltImage): ImageReport {
+  const { set, plan, choices, result, packages, recordedUs } = built;
   return {
     expression: set.expression,
+    as_recorded: recordedUs === null ? null : new Date(recordedUs / 1000).toISOString(),
     since: set.since,
     until: set.until,
     bytes: result.bytes,
     format: choices.format ?? 'newc',
     compression: compressionReport(choices, result),
+    unchanged: result.unchanged === true,
     parts: result.parts,
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
@@ -101,12 +125,36 @@ export function imageReport({ set, plan, choices, result, packages }: BuiltImage
       bytes,
       kept: kept.map(jsonPath),
     })),
+    sweeps: sweepReports(built),
     problems: [
       ...plan.problems,
       ...(result.frames?.problems ?? []),
       ...(packages === undefined ? [] : unreadProblems(packages)),
     ].map(({ code, message, hint }) => ({ code, message, hint })),
   };
+}
+
+/** Without those whose files are all told with another one. */
+export function sweepReports({
+  sweeps,
+  plan,
+}: Pick<BuiltImage, 'sweeps' | 'plan'>): readonly SweepReport[] {
+  return sweeps
+    .map(({ session, top, fromUs, toUs, objects, kept, doubt }, number) => {
+      const out = plan.sweptOut.get(number);
+      return {
+        session: nameOf(session),
+        ...jsonPath(top),
+        from: new Date(fromUs / 1000).toISOString(),
+        to: new Date(toUs / 1000).toISOString(),
+        objects,
+        left_out: out?.paths ?? 0,
+        bytes: out?.bytes ?? 0,
+        kept,
+        doubt,
+      };
+    })
+    .filter(({ objects, kept }) => objects > 0 || kept > 0);
 }
 
 function compressionReport(

@@ -27,6 +27,7 @@ import type {
 } from './api.ts';
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
+import type { ContentKeeper } from './content-keeper.ts';
 import { imageReport } from './image-report.ts';
 import { sizesBody } from './sizes-body.ts';
 import { WatchFeed } from './watch-feed.ts';
@@ -34,17 +35,20 @@ import { WatchFeed } from './watch-feed.ts';
 export interface ServiceOptions {
   readonly recorder: Recorder;
   readonly store: Store;
+  readonly content: ContentKeeper;
   readonly stateDir: string;
   readonly version: string;
   readonly shutdown: () => void;
 }
 
 export class Service implements ControlService {
+  readonly content: ContentKeeper;
   readonly #options: ServiceOptions;
   readonly #feed: WatchFeed;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.content = options.content;
     this.#feed = new WatchFeed({ store: options.store });
   }
 
@@ -73,6 +77,7 @@ export class Service implements ControlService {
       unresolved,
       recordings: recordings.map(bodyOf),
       warnings: recordings.flatMap(walkWarnings),
+      content: this.content.status(),
       sessions_open: rest.open.length,
       dropped: rest.drops,
       last_commit: rfc3339(rest.lastCommitUs),
@@ -90,11 +95,12 @@ export class Service implements ControlService {
     readonly label: string | null;
     readonly clients: readonly string[];
     readonly onLoss: 'warn' | 'fail';
+    readonly keepContent: boolean;
   }): Promise<StartBody> {
     const { recorder } = this.#options;
-    const { label, clients, onLoss } = request;
+    const { label, clients, onLoss, keepContent } = request;
     const path = checkStart(request);
-    const recording = await recorder.startRoot({ path, label, clients, onLoss });
+    const recording = await recorder.startRoot({ path, label, clients, onLoss, keepContent });
     return {
       recording: bodyOf(recording),
       tier: recorder.status().tier,
@@ -157,14 +163,18 @@ export class Service implements ControlService {
    * A line of JSON, the report, and then the image. Builds into a nameless file first, so that a
    * failure is an answer and not half an image.
    */
-  async image(request: ImageRequestBody, output: Writable): Promise<void> {
+  async image(
+    { asRecorded = false, ...request }: ImageRequestBody,
+    output: Writable,
+  ): Promise<void> {
     const { recorder, store, stateDir, version } = this.#options;
     await recorder.flush();
     const path = `${stateDir}/.image-${randomUUID()}`;
     const file = await open(path, 'wx+', 0o600);
     try {
       await rm(path);
-      const built = await buildImage({ ...request, store, version, output: file.fd });
+      const recorded = asRecorded ? this.content.path : undefined;
+      const built = await buildImage({ ...request, recorded, store, version, output: file.fd });
       const sizes = built.sizes && { sizes: sizesBody(built.sizes) };
       output.write(`${JSON.stringify({ ...imageReport(built), ...sizes })}\n`);
       await pipeline(file.createReadStream({ start: 0, autoClose: false }), output);

@@ -11,8 +11,10 @@ export interface ArchiveContent {
   readonly head: Buffer;
   /**
    * For each regular file with data, in order: bytes of `head` before its data, start and length
-   * of its path within `head`, size, device, inode, mtime s, mtime ns, ctime s, ctime ns.
+   * of its path within `names`, size, device, inode, mtime s, mtime ns, ctime s, ctime ns.
    * Data is padded with zeros to a multiple of 4.
    */
   readonly files: Float64Array;
+  /** Paths of the files in the tree; `head` itself, where they are the same as in the archive. */
+  readonly names?: Buffer | undefined;
 }

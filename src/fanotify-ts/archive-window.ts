@@ -18,6 +18,7 @@ const Handle = addon['ArchiveWindow'] as new (
   tree: RootTreeHandle,
   head: Buffer,
   files: Float64Array,
+  names: Buffer,
 ) => ArchiveWindowHandle;
 
 /**
@@ -27,8 +28,8 @@ const Handle = addon['ArchiveWindow'] as new (
 export class ArchiveWindow {
   readonly #handle: ArchiveWindowHandle;
 
-  constructor({ tree, head, files }: ArchiveContent & { readonly tree: NativeTree }) {
-    this.#handle = new Handle(tree.handle, head, files);
+  constructor({ tree, head, files, names = head }: ArchiveContent & { readonly tree: NativeTree }) {
+    this.#handle = new Handle(tree.handle, head, files, names);
   }
 
   /** `length` bytes of the archive from `from`. */

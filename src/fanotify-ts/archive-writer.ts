@@ -30,6 +30,7 @@ const ArchiveJob = addon['ArchiveJob'] as new (
   fd: number,
   head: Buffer,
   files: Float64Array,
+  names: Buffer,
 ) => ArchiveJobHandle;
 
 interface ArchiveFailure extends SystemError {
@@ -46,9 +47,9 @@ const PROGRESS_MS = 100;
  * signal's reason.
  */
 export async function writeArchive(options: WriteArchiveOptions): Promise<number> {
-  const { tree, fd, head, files, signal, onProgress } = options;
+  const { tree, fd, head, files, names = head, signal, onProgress } = options;
   signal?.throwIfAborted();
-  const job = new ArchiveJob(tree.handle, fd, head, files);
+  const job = new ArchiveJob(tree.handle, fd, head, files, names);
   const abort = () => job.abort();
   signal?.addEventListener('abort', abort);
   const timer = onProgress && setInterval(() => onProgress(job.written()), PROGRESS_MS);

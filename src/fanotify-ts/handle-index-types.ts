@@ -51,6 +51,8 @@ export interface ObjectStat {
   readonly rdev: number;
   /** When it was made; 0 where the file system does not keep that. */
   readonly birthNs: bigint;
+  /** Where a symbolic link leads; absent for all else. */
+  readonly target?: Buffer;
 }
 
 /** A name that appeared: FAN_CREATE, FAN_MOVED_TO, the new half of FAN_RENAME. */

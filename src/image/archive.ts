@@ -96,7 +96,12 @@ export function archiveLength(entries: readonly PlanEntry[]): number {
 /** Bytes of an entry's record, whatever comes before it. */
 export function recordLength(entry: PlanEntry): number {
   const size = bodyLength(entry);
-  return headerLength(nameOf(entry).length) + size + paddingOf(size);
+  return headerLength(nameLength(entry) + (entry.namePadding ?? 0)) + size + paddingOf(size);
+}
+
+/** Bytes of its name in the archive, without the NULs. */
+export function nameLength(entry: PlanEntry): number {
+  return nameOf(entry).length;
 }
 
 function nameOf(entry: PlanEntry): Buffer {
@@ -144,6 +149,7 @@ function header(
       rdevMajor: entry.rdevMajor,
       rdevMinor: entry.rdevMinor,
       name,
+      namePadding: entry.namePadding ?? 0,
     };
     return writeHeader(head, at, fields, magic);
   } catch (cause) {

@@ -19,6 +19,8 @@ export interface ImageChoices {
   readonly rules?: readonly ImageRule[] | undefined;
   /** All directories and all links of the root, too. */
   readonly skeleton?: boolean | undefined;
+  /** What only a sweep touched, too. */
+  readonly keepSweeps?: boolean | undefined;
   /** Anything that would be a warning about the image's content refuses it. */
   readonly strict?: boolean | undefined;
   /** What is not as it was recorded: refuse, take it as it is now (the default), leave it out. */
@@ -26,6 +28,8 @@ export interface ImageChoices {
   /** Texts of marks: only what was used between them. Whoever evaluates sessions minds these. */
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  /** Data of large files begins at multiples of a file system's block; of plain archives only. */
+  readonly align?: boolean | undefined;
   /** What is written of the plan; newc by default. */
   readonly format?: ImageFormat | undefined;
   /** Of archives only; none by default. */

@@ -37,6 +37,8 @@ export interface CpioHeader {
   readonly rdevMajor: number;
   readonly rdevMinor: number;
   readonly name: Buffer;
+  /** NULs behind the name's own, a multiple of 4: every reader takes the name up to the first. */
+  readonly namePadding?: number;
 }
 
 /** A value that the format has no room for. */
@@ -81,7 +83,7 @@ const DIGITS = Buffer.from('0123456789ABCDEF');
 /**
  * Writes header, name and padding to `target` from `at`; returns the offset after them.
  * Throws {@link CpioFieldError} for a number that is negative, not whole or over 32 bits (a file
- * of 4 GiB), a name over 4095 bytes, or a symbolic link over 4096.
+ * of 4 GiB), a name over 4095 bytes with its padding, or a symbolic link over 4096.
  */
 export function writeHeader(
   target: Buffer,
@@ -89,9 +91,10 @@ export function writeHeader(
   header: CpioHeader,
   magic: string = NEWC,
 ): number {
-  const { name } = header;
-  if (name.length === 0 || name.length >= MAX_NAME_BYTES)
-    throw new CpioFieldError('name length', name.length, name);
+  const { name, namePadding = 0 } = header;
+  const nameLength = name.length + namePadding;
+  if (name.length === 0 || nameLength >= MAX_NAME_BYTES)
+    throw new CpioFieldError('name length', nameLength, name);
   if ((header.mode & 0o170000) === 0o120000 && header.size > MAX_LINK_BYTES)
     throw new CpioFieldError('link length', header.size, name);
   target.write(magic, at, 'latin1');
@@ -112,10 +115,10 @@ export function writeHeader(
   put('device', 0);
   put('rdev major', header.rdevMajor);
   put('rdev minor', header.rdevMinor);
-  put('name length', name.length + 1);
+  put('name length', nameLength + 1);
   put('checksum', 0);
   name.copy(target, to);
-  const end = at + headerLength(name.length);
+  const end = at + headerLength(nameLength);
   target.fill(0, to + name.length, end);
   return end;
 }

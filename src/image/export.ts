@@ -14,11 +14,13 @@ import type { Compression, CompressionMethod, ImageFormat } from './choices.ts';
 import { openCompressor } from './compress/compressor.ts';
 import { cutFrames } from './compress/cut-frames.ts';
 import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
+import { identifyFrames } from './compress/frame-identity.ts';
 import { usualThreads, writeFrames } from './compress/write-frames.ts';
 import { NEWC, NEWC_CRC } from './cpio.ts';
 import { formatCycloneDx } from './formats/cyclonedx.ts';
 import { formatGenInitCpio } from './formats/gen-init-cpio.ts';
 import { formatManifest, type ImageOrigin } from './formats/manifest.ts';
+import { FileIdentity } from './identity.ts';
 import { unpackerProblems } from './kernel-config.ts';
 import { formatList } from './list.ts';
 import type { PackagesFound } from './packages/find-packages.ts';
@@ -27,11 +29,13 @@ import type { OuterParts } from './parts/outer-parts.ts';
 import { checkParts, type ImagePart, offsetAfter, type PartKind } from './parts/part.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
 import { replaceFile } from './replace-file.ts';
+import { contentOf, type StoredFiles } from './stored-files.ts';
 
 export interface ExportOptions {
   readonly plan: Pick<ImagePlan, 'entries' | 'microcode'>;
-  /** The tree that the plan was made from. */
+  /** What files are read through; the tree that the plan was made from, unless they are stored. */
   readonly tree: NativeTree;
+  readonly stored?: StoredFiles | undefined;
   /** A path, or a descriptor to stream to (1 = stdout). */
   readonly output: string | number;
   readonly format?: ImageFormat | undefined;
@@ -39,6 +43,8 @@ export interface ExportOptions {
   /** Frames that are compressed at once; no reason for other bytes. */
   readonly threads?: number | undefined;
   readonly frameCache?: FrameCacheChoice | undefined;
+  /** How long files must have been at rest to be known without being read; for tests. */
+  readonly settledSeconds?: number | undefined;
   /** What stands around the image; stays open. */
   readonly outer?: OuterParts | undefined;
   /** For a manifest and a bill of materials. */
@@ -48,6 +54,8 @@ export interface ExportOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the archive written so far, and of how many. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+  /** Called with the open file when all of an archive is in it, before it gets its name. */
+  readonly onWritten?: ((fd: number) => Promise<void>) | undefined;
 }
 
 export interface FrameCacheChoice {
@@ -62,6 +70,8 @@ export interface ExportResult {
   readonly parts: readonly ImagePart[];
   /** Only of compressed archives. */
   readonly frames?: FramesResult;
+  /** The image was there already, and nothing was written. */
+  readonly unchanged?: true;
 }
 
 type Written = Omit<ExportResult, 'parts'>;
@@ -120,6 +130,7 @@ async function withParts(
   add('image', image.bytes, compress?.method);
   const bytes = offsetAfter(inner);
   for await (const piece of outer?.after(bytes) ?? []) await put(options, fd, piece);
+  await options.onWritten?.(fd);
   return { ...image, ...(outer?.layOut(inner, bytes) ?? { parts: inner, bytes }) };
 }
 
@@ -144,11 +155,11 @@ async function encoded(
 }
 
 async function withWindow<T>(
-  { tree }: Pick<ExportOptions, 'tree'>,
-  { head, files }: EncodedArchive,
+  options: ExportOptions,
+  archive: EncodedArchive,
   use: (window: ArchiveWindow) => Promise<T>,
 ): Promise<T> {
-  const window = new ArchiveWindow({ tree, head, files });
+  const window = new ArchiveWindow({ tree: options.tree, ...contentOf(options, archive) });
   try {
     return await use(window);
   } finally {
@@ -165,8 +176,7 @@ async function stream(
   const bytes = await writeArchive({
     tree,
     fd,
-    head: archive.head,
-    files: archive.files,
+    ...contentOf(options, archive),
     signal,
     onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
   });
@@ -194,11 +204,12 @@ async function compressed(
   archive: EncodedArchive,
   compress: Compression,
 ): Promise<ExportResult> {
-  const { plan, tree, output, frameCache, signal, onProgress } = options;
+  const { plan, tree, stored, output, frameCache, signal, onProgress } = options;
   const { threads = usualThreads() } = options;
   const compressor = await openCompressor(compress);
   const frames = cutFrames(plan.entries);
   const cache = frameCache === undefined ? null : await FrameCache.open(frameCache);
+  const identity = cache === null ? null : FileIdentity.now(tree, options.settledSeconds);
   try {
     return await withWindow(options, archive, (source) =>
       into(output, (fd) =>
@@ -207,6 +218,10 @@ async function compressed(
           await writeFrames({
             source,
             frames,
+            identities:
+              identity === null
+                ? []
+                : identifyFrames(frames, contentOf(options, archive), identity),
             compressor,
             cache,
             threads,
@@ -218,7 +233,7 @@ async function compressed(
           });
           const end = frames.at(-1)?.end ?? 0;
           if (end !== archive.bytes) throw wrongLength(end, archive.bytes);
-          const problems = unpackerProblems(tree, compress.method);
+          const problems = unpackerProblems(stored?.planned ?? tree, compress.method);
           const counts = cache?.counts ?? null;
           const { bytes: archiveBytes } = archive;
           return { bytes, frames: { archiveBytes, count: frames.length, cache: counts, problems } };
@@ -258,7 +273,7 @@ async function* text(
   options: ExportOptions,
   format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
 ): AsyncGenerator<Buffer> {
-  const { tree, plan, origin = null } = options;
+  const { tree, stored, plan, origin = null } = options;
   const { entries } = plan;
   switch (format) {
     case 'list':
@@ -269,11 +284,10 @@ async function* text(
       );
       return;
     case 'gen-init-cpio':
-      yield* formatGenInitCpio({ entries, root: absolute(tree.path) });
+      yield* formatGenInitCpio({ entries, root: absolute(tree.path), stored });
       return;
     case 'manifest': {
-      const archive = encodeArchive(entries);
-      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatManifest({ entries, window, origin });
       } finally {
@@ -282,9 +296,8 @@ async function* text(
       return;
     }
     case 'cyclonedx': {
-      const { packages = await packagesOf(entries, tree) } = options;
-      const archive = encodeArchive(entries);
-      const window = new ArchiveWindow({ tree, head: archive.head, files: archive.files });
+      const { packages = await packagesOf(entries, stored?.planned ?? tree) } = options;
+      const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatCycloneDx({ entries, window, origin, packages });
       } finally {

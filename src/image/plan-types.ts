@@ -18,6 +18,8 @@ export interface SessionFile {
   readonly seen?: SeenFile;
   /** What reads moved, again what is read again; absent where nobody knows. No matter of plans. */
   readonly bytesRead?: number;
+  /** Nothing but this sweep touched it, by whatever numbers the caller gives them. */
+  readonly sweep?: number;
 }
 
 export interface SeenFile {
@@ -29,6 +31,10 @@ export interface SeenFile {
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
+  /** Which object it was, when it last changed in any way, where a link led; likewise. */
+  readonly inode?: bigint;
+  readonly ctimeNs?: bigint;
+  readonly target?: Buffer;
 }
 
 export interface PlanOptions extends ImageChoices {
@@ -65,6 +71,8 @@ export interface PlanEntry {
   readonly carriesData: boolean;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
+  /** NULs behind the name, so that the data begins at a block; none by default. */
+  readonly namePadding?: number;
   readonly target: Buffer | null;
   /** Content of a file that is in no tree; null for all others. */
   readonly content: Buffer | null;
@@ -76,7 +84,19 @@ export interface PlanEntry {
 
 export interface Drift {
   readonly path: Buffer;
-  readonly what: 'vanished' | 'mounted-over' | 'changed' | 'changed-type' | 'changed-mode';
+  /**
+   * `changed`: a file with other content, by size or time, `replaced`: likewise, and it is another
+   * object. `touched`: content, links or attributes may have changed, as nothing but ctime shows.
+   */
+  readonly what:
+    | 'vanished'
+    | 'mounted-over'
+    | 'changed'
+    | 'replaced'
+    | 'touched'
+    | 'changed-target'
+    | 'changed-type'
+    | 'changed-mode';
 }
 
 export interface LeftOut {
@@ -84,9 +104,9 @@ export interface LeftOut {
   /**
    * `created`, `removed`: by the session itself. `listing`: only looked up in a directory that was
    * listed. `operations`: not selected by the operations asked for. `rule`: a rule takes it out.
-   * `drift`: not as it was recorded, and such files are not wanted.
+   * `drift`: not as it was recorded, and such files are not wanted. `sweep`: only a sweep touched it.
    */
-  readonly why: 'created' | 'removed' | 'listing' | 'operations' | 'rule' | 'drift';
+  readonly why: 'created' | 'removed' | 'listing' | 'operations' | 'rule' | 'drift' | 'sweep';
 }
 
 /** What one rule did. */
@@ -101,6 +121,13 @@ export interface RuleEffect {
   readonly bytes: number;
   /** Directories that it would take out and that something in the image needs. */
   readonly kept: readonly Buffer[];
+}
+
+/** What is not in an image because only a sweep touched it. */
+export interface SweptOut {
+  readonly paths: number;
+  /** Sizes of the regular files among them. */
+  readonly bytes: number;
 }
 
 export interface NotCarried {
@@ -142,6 +169,8 @@ export interface ImagePlan {
   readonly problems: readonly Problem[];
   /** In the order given. */
   readonly rules: readonly RuleEffect[];
+  /** By the numbers of {@link SessionFile.sweep}. */
+  readonly sweptOut: ReadonlyMap<number, SweptOut>;
   /** Entries by their first reason. */
   readonly countsByReason: Readonly<Partial<Record<ReasonKind, number>>>;
   /** Bytes of file content in the image. */

@@ -4,6 +4,7 @@
  * know NFS, SQL, sessions, the caller's identity, the clock, or the archive's bytes.
  */
 import { compareBytes } from '../common/bytes.ts';
+import { alignEntries } from './align.ts';
 import { archiveLength } from './archive.ts';
 import { AttributeReader } from './attributes.ts';
 import { addRestorer, carryAttributes } from './carried-attributes.ts';
@@ -15,14 +16,16 @@ import { ownerChange, setIdProblems } from './owners.ts';
 import { microcodeArchive } from './parts/microcode.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
 import { addSentinel, inArchiveOrder } from './records.ts';
-import { Resolver, toBytes } from './resolve.ts';
+import { fromBytes, parentOf, Resolver, toBytes } from './resolve.ts';
 import { Barrier } from './rules/barrier.ts';
 import { includeByRules } from './rules/include.ts';
 import { Rules } from './rules/rules.ts';
 import { addWholeSkeleton } from './rules/whole-skeleton.ts';
 import { ALL_OPERATIONS, findFiles, select } from './selection.ts';
 import { addTable } from './skeleton.ts';
+import { tellSwept } from './sweeps/leave-out.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from './tables.ts';
+import type { Tree } from './tree.ts';
 
 export type * from './plan-types.ts';
 
@@ -31,8 +34,9 @@ export type * from './plan-types.ts';
  * `bad-glob` for a rule.
  */
 export async function planImage(options: PlanOptions): Promise<ImagePlan> {
-  const { tree, mountPoints = MOUNT_POINTS, devices = DEVICE_NODES } = options;
-  const resolver = new Resolver(tree, await tree.symlinks());
+  const { mountPoints = MOUNT_POINTS, devices = DEVICE_NODES } = options;
+  const [tree, links] = await Promise.all([surveyed(options), options.tree.symlinks()]);
+  const resolver = new Resolver(tree, links);
   const drift: Drift[] = [];
   const leftOut: LeftOut[] = [];
   const problems: Problem[] = [];
@@ -42,7 +46,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const rules = new Rules(options.rules ?? [], resolver);
   const barrier = new Barrier({ created, rules });
   const closure = new Closure(resolver, barrier);
-  select({
+  const swept = select({
     found,
     resolver,
     closure,
@@ -50,6 +54,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     leftOut,
     barrier,
     mask: options.operations ?? ALL_OPERATIONS,
+    keepSweeps: options.keepSweeps === true,
     skipDrifted: options.onDrift === 'skip',
   });
   includeByRules({ rules, tree, resolver, closure });
@@ -70,11 +75,14 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const microcode =
     options.earlyMicrocode === true ? microcodeArchive({ tree, resolver, problems }) : null;
   const effects = barrier.settle({ closure, resolver, leftOut, problems });
+  const sweptOut = tellSwept(swept, { closure, resolver, leftOut });
 
   const drafts = inArchiveOrder(closure.drafts.values());
   const { mtimeMax } = options;
   const owner = ownerChange(options);
-  const entries = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
+  const unaligned = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
+  const entries =
+    options.align === true ? alignEntries(unaligned, microcode?.length ?? 0) : unaligned;
   problems.push(...setIdProblems(entries));
   for (const path of resolver.mounted())
     problems.push({
@@ -100,8 +108,18 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
     microcode,
     problems,
     rules: effects,
+    sweptOut,
     countsByReason,
     contentBytes,
     bytes: archiveLength(entries),
   };
+}
+
+/** The tree, ready for what every plan asks it: of what was recorded and of the directories above. */
+async function surveyed({ tree, files }: PlanOptions): Promise<Tree> {
+  if (tree.survey === undefined) return tree;
+  const paths = new Set<string>();
+  for (const { path } of files)
+    for (let at = fromBytes(path); !paths.has(at); at = parentOf(at)) paths.add(at);
+  return tree.survey([...paths].map(toBytes));
 }

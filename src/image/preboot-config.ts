@@ -3,12 +3,15 @@
  * /config is read here, which is as the script reads it in the image (inits/preboot.sh).
  */
 import type { Closure, DraftReason } from './closure.ts';
+import { ModuleTree } from './needs/module-tree.ts';
+import { RootFiles } from './needs/root-files.ts';
 import type { Problem } from './plan-types.ts';
 import type { Resolver } from './resolve.ts';
 import { toBytes } from './resolve.ts';
 import type { Tree } from './tree.ts';
 
 const CONFIG = 'config';
+const MODULES = 'lib/modules';
 /** The script reads it line by line; nobody writes more. */
 const MAX_CONFIG_BYTES = 64 * 1024;
 const ARRAY_CONFIGS = ['etc/mdadm.conf', 'etc/mdadm/mdadm.conf'];
@@ -33,23 +36,49 @@ export function prebootPrograms(options: PrebootOptions): string[] {
     });
   else {
     const text = tree.read(toBytes(config), 0, MAX_CONFIG_BYTES).toString('latin1');
-    if (isSet('MODULES', text)) programs.push('modprobe');
-    if (isSet('AOE_IFACES', text)) programs.push('ip');
+    const modules = wordsOf('MODULES', text);
+    if (modules.length > 0) programs.push('modprobe');
+    addModules(modules, options);
+    if (wordsOf('AOE_IFACES', text).length > 0) programs.push('ip');
   }
   const arrays = ARRAY_CONFIGS.filter((path) => addFile(path, options) !== null);
   return arrays.length > 0 ? [...programs, 'mdadm'] : programs;
 }
 
-function isSet(name: string, text: string): boolean {
+function wordsOf(name: string, text: string): string[] {
   const values = text
     .split('\n')
     .filter((line) => line.startsWith(`${name}=`))
     .map((line) => line.slice(name.length + 1).replace(/^(["'])(.*)\1$/, '$2'));
-  return (values.at(-1) ?? '').trim() !== '';
+  return (values.at(-1) ?? '').split(/[ \t]+/).filter((word) => word !== '');
+}
+
+/** Of every kernel that the root has modules for; what they need follows from them. */
+function addModules(
+  names: readonly string[],
+  { tree, resolver, closure, problems }: PrebootOptions,
+) {
+  const files = new RootFiles(resolver, tree);
+  const kernels = files
+    .list(MODULES)
+    .map((version) => new ModuleTree(`${MODULES}/${version}`, files));
+  for (const name of names) {
+    const found = kernels.flatMap((kernel) => kernel.find(name));
+    for (const module of found) addFile(module, { resolver, closure });
+    if (found.length === 0 && !kernels.some((kernel) => kernel.isBuiltIn(name)))
+      problems.push({
+        code: 'init-module-missing',
+        message: `the generated /init loads the module ${name}, which no kernel of the root has`,
+        hint: "put it into the root's /lib/modules; if the kernel that boots has it built in, take it out of MODULES=",
+      });
+  }
 }
 
 /** Adds a regular file of the root and the links to it; returns where it is. */
-function addFile(name: string, { resolver, closure }: PrebootOptions): string | null {
+function addFile(
+  name: string,
+  { resolver, closure }: Pick<PrebootOptions, 'resolver' | 'closure'>,
+): string | null {
   const { path, through } = resolver.resolve('', name, true);
   if (path === null || resolver.lstat(path)?.type !== 'file') return null;
   const reason: DraftReason = { kind: 'init', about: null };

@@ -4,10 +4,11 @@
  */
 import { operationBit } from '../common/words.ts';
 import type { Closure, ReasonKind } from './closure.ts';
-import type { Drift, LeftOut, SessionFile } from './plan-types.ts';
+import type { Drift, LeftOut, SeenFile, SessionFile } from './plan-types.ts';
 import type { TreeStat } from './tree.ts';
 import { fromBytes, parentOf, type Resolver, toBytes } from './resolve.ts';
 import type { Barrier } from './rules/barrier.ts';
+import type { SweptFile } from './sweeps/leave-out.ts';
 
 const LOOKUP = operationBit('lookup');
 const READDIR = operationBit('readdir');
@@ -30,6 +31,8 @@ export interface Found {
   readonly through: readonly string[];
   operations: number;
   created: boolean;
+  /** The sweep that alone touched it, by number. */
+  sweep: number | undefined;
   readonly seen: SessionFile['seen'];
 }
 
@@ -48,11 +51,12 @@ export function findFiles(
     }
     const known = found.get(path);
     const created = file.created === true;
-    if (known === undefined)
-      found.set(path, { path, through, operations: file.operations, created, seen: file.seen });
+    const { operations, sweep, seen } = file;
+    if (known === undefined) found.set(path, { path, through, operations, created, sweep, seen });
     else {
-      known.operations |= file.operations;
+      known.operations |= operations;
       known.created &&= created;
+      if (sweep === undefined) known.sweep = undefined;
     }
   }
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -66,11 +70,15 @@ export interface Selection {
   readonly leftOut: LeftOut[];
   readonly barrier: Barrier;
   readonly mask: number;
+  readonly keepSweeps: boolean;
   /** Leave out files that are not as they were recorded. */
   readonly skipDrifted: boolean;
 }
 
-/** Puts the chosen files into the closure and says what became of the others. */
+/**
+ * Puts the chosen files into the closure and says what became of the others; but of those that only
+ * a sweep touched, which it gives back.
+ */
 export function select({
   found,
   resolver,
@@ -79,12 +87,14 @@ export function select({
   leftOut,
   barrier,
   mask,
+  keepSweeps,
   skipDrifted,
-}: Selection): void {
+}: Selection): SweptFile[] {
   const listed = new Set(
     found.filter((file) => (file.operations & READDIR) !== 0).map((file) => file.path),
   );
   const chosen: Found[] = [];
+  const swept: SweptFile[] = [];
   for (const file of found) {
     const path = toBytes(file.path);
     const stat = resolver.lstat(file.path);
@@ -103,6 +113,11 @@ export function select({
     }
     const kind = SESSION_REASONS.find(([, bits]) => (file.operations & bits) !== 0)?.[0] ?? 'stat';
     if (barrier.has(file.path, kind)) continue;
+    const { sweep } = file;
+    if (sweep !== undefined && !keepSweeps) {
+      swept.push({ path: file.path, sweep });
+      continue;
+    }
     if (stat === null) {
       if ((file.operations & REMOVE) !== 0) leave('removed');
       else
@@ -119,10 +134,12 @@ export function select({
       leave('listing');
       continue;
     }
-    const changes = changesOf(file, stat);
+    const changes = changesOf(file, stat, resolver);
     for (const what of changes) drift.push({ path, what });
-    // A directory stays, since what is in it may have to.
-    if (skipDrifted && changes.length > 0 && stat.type !== 'directory') {
+    // A directory stays, since what is in it may have to; what was only touched is what it was, as
+    // far as anyone can tell: a backup made of hard links touches every file.
+    const other = changes.some((what) => what !== 'touched');
+    if (skipDrifted && other && stat.type !== 'directory') {
       barrier.skip(file.path);
       continue;
     }
@@ -132,21 +149,44 @@ export function select({
   // After all of them, so that a link that was read says so first.
   for (const file of chosen)
     for (const link of file.through) closure.add(link, { kind: 'way-to', about: file.path });
+  return swept;
 }
 
 /** How a file differs from what the recorder saw; what the session itself wrote does not count. */
-function changesOf({ seen, operations }: Found, stat: TreeStat): Drift['what'][] {
+function changesOf(
+  { path, seen, operations }: Found,
+  stat: TreeStat,
+  resolver: Resolver,
+): Drift['what'][] {
   // What is mounted there now says nothing of the root's own.
   if (seen === undefined || stat.foreign) return [];
   if (seen.type !== stat.type) return ['changed-type'];
   if ((operations & WRITTEN) !== 0) return [];
   const changes: Drift['what'][] = [];
-  const same = seen.size === stat.size && seen.mtime === keptSeconds(stat.mtime);
-  // A link cannot be written to: one that leads elsewhere is a new one, with a time of its own.
-  if (!same && (stat.type === 'file' || stat.type === 'symlink')) changes.push('changed');
+  const content = contentChange(seen, stat, resolver.target(path));
+  if (content !== null) changes.push(content);
   const { mode = stat.mode, uid = stat.uid, gid = stat.gid } = seen;
   if (mode !== stat.mode || uid !== stat.uid || gid !== stat.gid) changes.push('changed-mode');
+  if (changes.length === 0 && wasTouched(seen, stat)) changes.push('touched');
   return changes;
+}
+
+function contentChange(
+  seen: SeenFile,
+  stat: TreeStat,
+  target: string | undefined,
+): Drift['what'] | null {
+  if (stat.type !== 'file' && stat.type !== 'symlink') return null;
+  if (seen.target !== undefined && target !== undefined)
+    return fromBytes(seen.target) === target ? null : 'changed-target';
+  if (seen.size === stat.size && seen.mtime === keptSeconds(stat.mtime)) return null;
+  return (seen.inode ?? stat.ino) === stat.ino ? 'changed' : 'replaced';
+}
+
+/** Another object's ctime says nothing: a copy of the root has others too. */
+function wasTouched({ inode, ctimeNs }: SeenFile, stat: TreeStat): boolean {
+  if (stat.type !== 'file' || inode !== stat.ino || ctimeNs === undefined) return false;
+  return ctimeNs !== BigInt(stat.ctime) * 1_000_000_000n + BigInt(stat.ctimeNsec);
 }
 
 /** The recorder keeps nanoseconds in 64 bits; a time before 1677 or after 2262 is the nearest. */

@@ -18,9 +18,11 @@ export interface Tree {
   /** Up to `length` bytes of a regular file from `offset`. */
   read(path: Buffer, offset: number, length: number): Buffer;
   /** Names of extended attributes. */
-  attributes(path: Buffer): string[];
+  attributes(path: Buffer): readonly string[];
   /** The value of one of them; null if it is there no more. */
   attribute(path: Buffer, name: string): Buffer | null;
   /** Every symbolic link of the root, in bytewise order of the paths. */
   symlinks(): Promise<readonly TreeLink[]>;
+  /** The same tree, quick to ask about these paths; where that makes a difference. */
+  survey?(paths: readonly Buffer[]): Promise<Tree>;
 }

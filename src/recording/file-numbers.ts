@@ -135,6 +135,8 @@ export class FileNumbers {
       size: stat?.size ?? 0,
       mtimeNs: stat?.mtimeNs ?? 0n,
       nlink: stat?.nlink ?? 0,
+      ctimeNs: stat?.ctimeNs ?? null,
+      target: stat?.target ?? null,
       names,
     };
     files.push(file);

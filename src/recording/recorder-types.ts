@@ -31,6 +31,8 @@ export interface StartRequest {
   readonly label: string | null;
   readonly clients: readonly string[];
   readonly onLoss?: OnLoss | undefined;
+  /** The content of its sessions is to be kept; by whoever sees to that. */
+  readonly keepContent?: boolean | undefined;
 }
 
 /** What became of a recording that ended. */

@@ -143,7 +143,7 @@ export class Recorder {
 
   #begin(request: StartRequest): RootRecording {
     const { store } = this.#options;
-    const { onLoss = 'warn' } = request;
+    const { onLoss = 'warn', keepContent = false } = request;
     if (this.rootIdOf(request.path) !== undefined)
       throw new TraceError({
         code: 'already-recorded',
@@ -166,6 +166,7 @@ export class Recorder {
         clients: [...request.clients],
         tier: this.#sensors.tier,
         onLoss,
+        keepContent,
         atUs: this.#pipe.wall.toWall(startedUs),
       });
       const { label } = request;

@@ -28,7 +28,7 @@ export interface SessionSet {
   /** The worst tier of its sessions. */
   readonly tier: Tier;
   /** Objects by their first name in bytewise order, those without a name last. */
-  readonly objects: readonly FileAccessRow[];
+  readonly objects: readonly EvaluatedRow[];
   /** Objects that no name is known of: they cannot be listed. */
   readonly unnamed: number;
   /** Sum of its sessions' losses. */
@@ -38,6 +38,12 @@ export interface SessionSet {
   /** Sessions that are still open. */
   readonly open: readonly number[];
 }
+
+/** A row of one session, or of several in one. */
+export type EvaluatedRow = FileAccessRow & {
+  /** Which: those that have a share in it, by number. */
+  readonly sessions: readonly number[];
+};
 
 /**
  * Union, intersection and difference go by object (a file with several names is one). A row that
@@ -88,6 +94,8 @@ export interface NamedFile {
   readonly seen?: Seen;
   /** What READs moved, again what is read again; absent where that is not known by itself. */
   readonly bytesRead?: number;
+  /** Nothing but this sweep touched it. */
+  readonly sweep?: number;
 }
 
 export interface Seen {
@@ -98,17 +106,33 @@ export interface Seen {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+  readonly inode: bigint;
+  /** Absent where it is not known. */
+  readonly ctimeNs?: bigint;
+  /** Of a link; absent where it is not known. */
+  readonly target?: Buffer;
 }
 
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
 
-/** One row a name, in bytewise order. Objects without a name are not there: see `unnamed`. */
-export function namedFiles(objects: readonly FileAccessRow[]): NamedFile[] {
+/**
+ * One row a name, in bytewise order. Objects without a name are not there: see `unnamed`.
+ * @param swept file → the sweep that alone touched it, by number
+ */
+export function namedFiles(
+  objects: readonly FileAccessRow[],
+  swept: ReadonlyMap<number, number> = new Map(),
+): NamedFile[] {
   const rows: NamedFile[] = [];
   for (const { names, operations, created, ...row } of objects) {
     const seen = seenOf(row);
     const bytesRead = bytesReadOf(operations, row.bytes);
-    const known = { ...(seen && { seen }), ...(bytesRead !== undefined && { bytesRead }) };
+    const sweep = swept.get(row.fileId);
+    const known = {
+      ...(seen && { seen }),
+      ...(bytesRead !== undefined && { bytesRead }),
+      ...(sweep !== undefined && { sweep }),
+    };
     for (const path of names) rows.push({ path, operations, created, ...known });
   }
   return rows.sort((a, b) => compareBytes(a.path, b.path));
@@ -129,10 +153,26 @@ function seenOf({
   mode,
   uid,
   gid,
-}: Pick<FileAccessRow, 'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid'>): Seen | undefined {
+  inode,
+  ctimeNs,
+  target,
+}: Pick<
+  FileAccessRow,
+  'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid' | 'inode' | 'ctimeNs' | 'target'
+>): Seen | undefined {
   const seenType = SEEN_TYPES.get(type);
   if (seenType === undefined) return undefined;
-  return { type: seenType, size, mtime: secondsOf(mtimeNs), mode: mode & 0o7777, uid, gid };
+  return {
+    type: seenType,
+    size,
+    mtime: secondsOf(mtimeNs),
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    inode,
+    ...(ctimeNs !== null && { ctimeNs }),
+    ...(target !== null && { target }),
+  };
 }
 
 /** Objects by operation: how many saw it at all. */
@@ -197,14 +237,17 @@ function doubtOf(expression: SessionExpression, rows: ReadonlyMap<number, Sessio
   return { added, partial };
 }
 
-type Rows = Map<number, FileAccessRow>;
+type Rows = Map<number, EvaluatedRow>;
 
 function objectsOf(
   expression: SessionExpression,
   files: ReadonlyMap<number, readonly FileAccessRow[]>,
 ): Rows {
-  if (expression.kind === 'session')
-    return new Map((files.get(expression.id) ?? []).map((row) => [row.fileId, row]));
+  if (expression.kind === 'session') {
+    const sessions = [expression.id];
+    const rows = files.get(expression.id) ?? [];
+    return new Map(rows.map((row) => [row.fileId, { ...row, sessions }]));
+  }
   const left = objectsOf(expression.left, files);
   const right = objectsOf(expression.right, files);
   const result: Rows = new Map();
@@ -221,10 +264,11 @@ function objectsOf(
 }
 
 /** Metadata is as first seen, so it is the same in both. */
-function merged(a: FileAccessRow, b: FileAccessRow): FileAccessRow {
+function merged(a: EvaluatedRow, b: EvaluatedRow): EvaluatedRow {
   const names = [...a.names, ...b.names].sort(compareBytes);
   return {
     ...a,
+    sessions: [...new Set([...a.sessions, ...b.sessions])],
     operations: a.operations | b.operations,
     count: a.count + b.count,
     bytes: a.bytes + b.bytes,

@@ -17,6 +17,8 @@ const SQL = {
     VALUES (?, ?, ?, ?, ?, ?, ?)`,
   note: `INSERT INTO session_note (session_id, kind, at_us, count, detail) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET count = max(count, excluded.count), detail = excluded.detail`,
+  forgetContent: `DELETE FROM session_note
+    WHERE session_id = ? AND kind IN ('content-kept', 'content-failed')`,
   client: 'INSERT INTO client (address) VALUES (?) ON CONFLICT DO NOTHING',
   label: 'UPDATE client SET label = ? WHERE address = ?',
   // A client that has neither a session nor a label any more says nothing.
@@ -80,6 +82,12 @@ export class ClientWriter {
 
   note({ sessionId, kind, atUs, count, detail }: SessionNote): void {
     this.#sql.note.run(sessionId, kind, atUs, count, detail);
+  }
+
+  /** Takes the place of what was said of the session's content before. */
+  noteContent(note: SessionNote): void {
+    this.#sql.forgetContent.run(note.sessionId);
+    this.note(note);
   }
 
   name({ address, name }: ClientName): void {

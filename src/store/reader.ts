@@ -59,6 +59,11 @@ const SQL = {
       s.evidence, s.detail, s.partial, s.opened_us AS openedUs, s.last_us AS lastUs
     FROM session s JOIN recording r ON r.id = s.recording_id JOIN client c ON c.id = s.client_id
     WHERE s.closed_us IS NULL ORDER BY s.id`,
+  toKeep: `SELECT s.id, s.closed_us IS NULL AS open
+    FROM session s JOIN recording r ON r.id = s.recording_id
+    WHERE s.id >= ? AND r.keep_content = 1 AND NOT EXISTS (SELECT 1 FROM session_note
+      WHERE session_id = s.id AND kind IN ('content-kept', 'content-failed'))
+    ORDER BY s.id`,
   mounts: `SELECT m.path FROM mount m JOIN root r ON r.id = m.root_id WHERE r.path = ?
     ORDER BY m.path`,
   known: `SELECT f.id, f.mount, f.handle_type AS type, f.handle AS bytes, n.path
@@ -66,7 +71,8 @@ const SQL = {
     WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
   fileOf: 'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
   files: `SELECT f.id AS fileId, f.mode, f.uid, f.gid, f.size, f.nlink, f.dev,
-      CAST(f.mtime_ns AS TEXT) AS mtimeNs, CAST(f.inode AS TEXT) AS inode,
+      CAST(f.mtime_ns AS TEXT) AS mtimeNs, CAST(f.ctime_ns AS TEXT) AS ctimeNs, f.target,
+      CAST(f.inode AS TEXT) AS inode,
       f.handle_type AS handleType, f.handle, a.operations, a.count, a.bytes,
       a.first_us AS firstUs, a.last_us AS lastUs, a.first_order AS firstOrder, a.evidence,
       a.created
@@ -115,6 +121,8 @@ interface FileColumns {
   readonly nlink: number;
   readonly dev: number;
   readonly mtimeNs: string;
+  readonly ctimeNs: string | null;
+  readonly target: Buffer | null;
   readonly inode: string;
   readonly handleType: number | null;
   readonly handle: Buffer | null;
@@ -186,6 +194,11 @@ export class Reader {
       evidence: soundEvidence(row.evidence, detail),
       partial: row.partial !== 0,
     }));
+  }
+
+  sessionsToKeep(fromId: number): { id: number; open: boolean }[] {
+    const rows = this.#sql.toKeep.all(fromId) as { id: number; open: number }[];
+    return rows.map(({ id, open }) => ({ id, open: open !== 0 }));
   }
 
   mounts(root: Buffer): Buffer[] {
@@ -330,6 +343,7 @@ function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {
     ...same,
     type: row.mode & S_IFMT,
     mtimeNs: BigInt(row.mtimeNs),
+    ctimeNs: row.ctimeNs === null ? null : BigInt(row.ctimeNs),
     inode: BigInt.asUintN(64, BigInt(row.inode)),
     handle: handle === null || handleType === null ? null : { type: handleType, bytes: handle },
     order: firstOrder,

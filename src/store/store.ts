@@ -3,7 +3,7 @@
  * its failures into the one error type. Must not know the daemon, the command line or images.
  */
 import type { FileHandle } from '../common/batches.ts';
-import type { ClientIdentity, OpenSession, PendingBoot } from '../common/boots.ts';
+import type { ClientIdentity, OpenSession, PendingBoot, SessionNote } from '../common/boots.ts';
 import { TraceError } from '../common/errors.ts';
 import type { Tier } from '../common/words.ts';
 import { storeError } from './errors.ts';
@@ -97,6 +97,7 @@ export class Store {
     readonly clients: readonly string[];
     readonly tier: Tier;
     readonly onLoss?: OnLoss;
+    readonly keepContent?: boolean;
     readonly atUs: number;
   }): number {
     return this.#write((writer) => writer.startRecording(recording));
@@ -150,6 +151,16 @@ export class Store {
 
   called(address: string): Pick<ClientRow, 'label' | 'name'> {
     return this.#try(() => this.#reader.called(address));
+  }
+
+  /** Sessions whose content is to be kept, open ones too, and nothing has come of it; by number. */
+  sessionsToKeep(fromId: number): { readonly id: number; readonly open: boolean }[] {
+    return this.#try(() => this.#reader.sessionsToKeep(fromId));
+  }
+
+  /** What came of keeping a session's content; replaces what was said before. */
+  noteContent(note: SessionNote): void {
+    this.#write((writer) => writer.noteContent(note));
   }
 
   /**

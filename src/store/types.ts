@@ -31,6 +31,10 @@ export interface NewFile {
   readonly size: number;
   readonly mtimeNs: bigint;
   readonly nlink: number;
+  /** null, or absent, when it had gone before it could be looked at. */
+  readonly ctimeNs?: bigint | null;
+  /** Where a symbolic link leads. */
+  readonly target?: Buffer | null;
   readonly names: readonly Buffer[];
 }
 
@@ -298,6 +302,10 @@ export interface FileAccessRow {
   readonly size: number;
   readonly mtimeNs: bigint;
   readonly nlink: number;
+  /** null when it is not known. */
+  readonly ctimeNs: bigint | null;
+  /** Of a symbolic link; null when it is not known. */
+  readonly target: Buffer | null;
   readonly dev: number;
   readonly inode: bigint;
   readonly handle: FileHandle | null;

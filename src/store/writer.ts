@@ -3,6 +3,7 @@
  * open files or know who calls.
  */
 import type { Database, Statement } from 'better-sqlite3';
+import type { SessionNote } from '../common/boots.ts';
 import type { Tier } from '../common/words.ts';
 import { ClientWriter } from './clients.ts';
 import { ClockShift } from './clock-shift.ts';
@@ -33,8 +34,8 @@ const SQL = {
   lastIds: 'UPDATE state SET last_session = max(last_session, ?), last_file = max(last_file, ?)',
   root: 'INSERT INTO root (path) VALUES (?) ON CONFLICT DO NOTHING',
   rootId: 'SELECT id FROM root WHERE path = ?',
-  recording: `INSERT INTO recording (root_id, label, clients, tier, on_loss, started_us)
-    VALUES (@rootId, @label, @clients, @tier, @onLoss, @atUs) RETURNING id`,
+  recording: `INSERT INTO recording (root_id, label, clients, tier, on_loss, keep_content, started_us)
+    VALUES (@rootId, @label, @clients, @tier, @onLoss, @keepContent, @atUs) RETURNING id`,
   stopRecording: 'UPDATE recording SET stopped_us = ? WHERE id = ? AND stopped_us IS NULL',
   tier: 'UPDATE recording SET tier = ? WHERE id = ?',
   client: 'INSERT INTO client (address) VALUES (?) ON CONFLICT DO NOTHING',
@@ -53,11 +54,13 @@ const SQL = {
   lastAccess: 'UPDATE session SET last_us = ? WHERE id = ? AND last_us < ?',
   mount: 'INSERT INTO mount (root_id, path) VALUES (?, ?) ON CONFLICT DO NOTHING',
   file: `INSERT INTO file (id, root_id, mount, handle_type, handle, dev, inode, generation, mode,
-      uid, gid, size, mtime_ns, nlink)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      uid, gid, size, mtime_ns, nlink, ctime_ns, target)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (root_id, mount, handle_type, handle) DO NOTHING`,
   sameFile:
     'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
+  firstName: `INSERT INTO name (file_id, path, since_batch) VALUES (?, ?, ?)
+    ON CONFLICT DO NOTHING`,
   addName: `INSERT INTO name (file_id, path, since_batch) SELECT @fileId, @path, @batch
     WHERE NOT EXISTS (SELECT 1 FROM name
       WHERE file_id = @fileId AND path = @path AND until_batch IS NULL)`,
@@ -137,9 +140,15 @@ export class Writer {
     readonly clients: readonly string[];
     readonly tier: Tier;
     readonly onLoss?: OnLoss;
+    readonly keepContent?: boolean;
     readonly atUs: number;
   }): number {
-    const row = { onLoss: 'warn', ...recording, clients: JSON.stringify(recording.clients) };
+    const row = {
+      onLoss: 'warn',
+      ...recording,
+      clients: JSON.stringify(recording.clients),
+      keepContent: Number(recording.keepContent ?? false),
+    };
     return (this.#sql.recording.get(row) as { id: number }).id;
   }
 
@@ -164,6 +173,10 @@ export class Writer {
         return [...sessions];
       })
       .immediate();
+  }
+
+  noteContent(note: SessionNote): void {
+    this.#db.transaction(() => this.#clients.noteContent(note)).immediate();
   }
 
   setLabel(address: string, label: string | null): { takenBy: string | null } {
@@ -251,11 +264,15 @@ export class Writer {
       integer(file.size),
       file.mtimeNs,
       file.nlink,
+      file.ctimeNs ?? null,
+      file.target ?? null,
     );
-    if (changes === 0) {
-      const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
-      this.#aliases.set(file.id, (first as { id: number }).id);
+    if (changes === 1) {
+      for (const path of file.names) this.#sql.firstName.run(file.id, path, batch);
+      return;
     }
+    const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
+    this.#aliases.set(file.id, (first as { id: number }).id);
     for (const path of file.names) this.#name({ fileId: file.id, path, change: 'added' }, batch);
   }
 

@@ -64,6 +64,10 @@ describe('usage', () => {
     ['an owner twice', [...EXPORT, '--owner', '1:0', '--owner', '1:2'], /names 1 twice/, /leave/],
     ['two owners', [...EXPORT, '--all-root', '--owner', '1:0'], /--all-root leaves/, /either/],
     ['frames of nothing', [...EXPORT, '--frame-cache', 'c'], /compressed images/, /--compress/],
+    ['blocks of a stream', [...EXPORT, '--align', '--compress', 'gzip'], /plain arch/, /none/],
+    ['blocks of a list', [...EXPORT, '--align', '--format', 'list'], /plain archives/, /none/],
+    ['what is no file', ['export', '1', '-o', '-', '--if-changed'], /in a file/, /-o/],
+    ['a list if changed', [...EXPORT, '--if-changed', '--format', 'list'], /archives/, /leave/],
     ['a size of no cache', [...EXPORT, '--frame-cache-size', '1G'], /without/, /--frame-cache DIR/],
     [
       'not a size',

@@ -169,6 +169,21 @@ describe('json.md', () => {
     }
   });
 
+  test('what is kept by the daemon', { skip: lacks('root', 'fanotify') }, async () => {
+    const { sandbox } = recordedPlace();
+    try {
+      await sandbox.daemon();
+      same('kept', await sandbox.json(['snapshot', SESSIONS.whole]));
+      same('content', await sandbox.json(['content', 'list']));
+      same('checked', await sandbox.json(['content', 'check']));
+      same('export', await sandbox.json(['export', '1', '--as-recorded', '-o', 'x']));
+      same('pruned', await sandbox.json(['content', 'prune']));
+      same('pruned', await sandbox.json(['content', 'remove', SESSIONS.whole]));
+    } finally {
+      await sandbox.remove();
+    }
+  });
+
   test('what asks the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, async () => {
     const disk = makeFileSystem('ext4');
     const sandbox = new TraceSandbox();

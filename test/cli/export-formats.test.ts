@@ -51,6 +51,15 @@ describe('trace export', { skip: lacks('root') }, () => {
     assert.ok(readFileSync(sandbox.at('c.gz')).equals(plain));
   });
 
+  test('begins large files at blocks', async () => {
+    const { bytes } = await report('-o', sandbox.at('aligned'), '--align');
+    const image = readFileSync(sandbox.at('aligned'));
+    assert.equal(bytes, image.length);
+    assert.ok(image.subarray(8192).includes('tool'.repeat(1000)));
+    assert.equal(image.indexOf('tool'.repeat(1000)) % 4096, 0);
+    assert.notEqual(plain.indexOf('tool'.repeat(1000)) % 4096, 0);
+  });
+
   test('keeps frames, and says how many were new', async () => {
     const cache = ['-o', sandbox.at('d.zst'), '--frame-cache', sandbox.at('frames')];
     assert.deepEqual((await report(...cache)).compression?.cache, {

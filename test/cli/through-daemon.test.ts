@@ -141,6 +141,7 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
   test('the same in every format, compressed too', async () => {
     for (const more of [
       ['--compress', 'zstd:1'],
+      ['--align'],
       ['--compress', 'lz4', '--format', 'newc-crc'],
       ['--format', 'manifest', '--owner', '0:5', '--group', '0:6'],
       ['--format', 'list0', '--all-root'],
@@ -152,6 +153,11 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
     }
     await sandbox.fails(
       ['export', SESSIONS.whole, '-o', `${folder}/x.gz`, '--frame-cache', folder],
+      { code: 64, message: /the daemon builds this image/, hint: /as root/ },
+      nobody,
+    );
+    await sandbox.fails(
+      ['export', SESSIONS.whole, '-o', `${folder}/x`, '--if-changed'],
       { code: 64, message: /the daemon builds this image/, hint: /as root/ },
       nobody,
     );

@@ -12,6 +12,10 @@ const READ = operationBit('read');
 const SEEN = { type: 'file', size: 2, mtime: 5, mode: 0o644, uid: 0, gid: 0 } as const;
 const NOW: Node = { size: 2, mtime: 5 };
 const LINK: SeenFile = { ...SEEN, type: 'symlink', mode: 0o777 };
+/** What tells one object from another. */
+const HERE = { ino: 77n, ctime: 8, ctimeNsec: 9 };
+const IT: SeenFile = { ...SEEN, inode: 77n, ctimeNs: 8_000_000_009n };
+const TO_SAME: SeenFile = { ...LINK, target: Buffer.from('same') };
 
 const NODES: Readonly<Record<string, Node>> = {
   init: { type: 'file', mode: 0o755, size: 3 },
@@ -28,6 +32,14 @@ const NODES: Readonly<Record<string, Node>> = {
   'l/same': { type: 'symlink', size: 2, mtime: 5, mode: 0o777 },
   'l/new': { type: 'symlink', size: 2, mtime: 9, mode: 0o777 },
   'l/leads': { to: '../d/content' },
+  'n/again': { to: 'same' },
+  'n/elsewhere': { to: 'changed' },
+  'n/changed': { ...NOW, ...HERE, size: 3, ctime: 9 },
+  'n/replaced': { ...NOW, ...HERE, ino: 78n, mtime: 6, mode: 0o600 },
+  'n/same': { ...NOW, ...HERE },
+  'n/copied': { ...NOW, ...HERE, ino: 78n, ctime: 9 },
+  'n/touched': { ...NOW, ...HERE, ctimeNsec: 10 },
+  'n/mode': { ...NOW, ...HERE, mode: 0o600, ctime: 9 },
 };
 
 const FILES: PlanOptions['files'] = (
@@ -46,6 +58,14 @@ const FILES: PlanOptions['files'] = (
     ['l/same', LINK],
     ['l/new', LINK],
     ['l/leads', undefined],
+    ['n/again', TO_SAME],
+    ['n/elsewhere', TO_SAME],
+    ['n/changed', IT],
+    ['n/replaced', IT],
+    ['n/same', IT],
+    ['n/copied', IT],
+    ['n/touched', IT],
+    ['n/mode', IT],
   ] as const
 ).map(([path, seen, operations = READ]) => ({
   path: Buffer.from(path),
@@ -68,12 +88,18 @@ const DRIFT = [
   'd/owner changed-mode',
   'd/type changed-type',
   'l/new changed',
+  'n/changed changed',
+  'n/elsewhere changed-target',
+  'n/mode changed-mode',
+  'n/replaced replaced',
+  'n/replaced changed-mode',
+  'n/touched touched',
 ];
 const told = ({ drift }: ImagePlan): string[] =>
   drift.map(({ path, what }) => `${path.toString()} ${what}`);
 
 describe('drift', () => {
-  it('is told with what it is: content, mode and owner, type, a new link', async () => {
+  it('is told with what it is: content, mode and owner, type, a link, another object', async () => {
     assert.deepEqual(told(await plan()), DRIFT);
   });
 
@@ -89,7 +115,17 @@ describe('drift', () => {
     assert.deepEqual(told(made), DRIFT);
     assert.deepEqual(
       made.leftOut.map(({ path, why }) => `${path.toString()} ${why}`),
-      ['d/content drift', 'd/group drift', 'd/mode drift', 'd/owner drift', 'l/new drift'],
+      [
+        'd/content drift',
+        'd/group drift',
+        'd/mode drift',
+        'd/owner drift',
+        'l/new drift',
+        'n/changed drift',
+        'n/elsewhere drift',
+        'n/mode drift',
+        'n/replaced drift',
+      ],
     );
     assert.deepEqual(paths(made), [
       '',
@@ -104,6 +140,11 @@ describe('drift', () => {
       'l',
       'l/leads',
       'l/same',
+      'n',
+      'n/again',
+      'n/copied',
+      'n/same',
+      'n/touched',
     ]);
   });
 
@@ -112,7 +153,7 @@ describe('drift', () => {
     const expected = {
       code: 'drift',
       exit: 'failed',
-      message: '9 objects are not as they were recorded, the first is d/content: changed',
+      message: '15 objects are not as they were recorded, the first is d/content: changed',
     };
     assert.throws(() => refusePlan(made, { onDrift: 'fail' }), expected);
     for (const onDrift of ['warn', 'skip', undefined] as const) refusePlan(made, { onDrift });

@@ -170,12 +170,39 @@ describe('preboot', () => {
     assert.match(told(await plan(root(), 'preboot'))[0] ?? '', /^no-config/);
   });
 
+  it('brings the modules of /config for every kernel, and says which there are not', async () => {
+    const nodes = root({
+      config: config('MODULES=ignored\nMODULES="e1000 aoe\tloop crypto-sum nvme"\n'),
+      'usr/lib/modules/6.1/modules.dep': config('kernel/e1000.ko: kernel/mii.ko\nkernel/mii.ko:\n'),
+      'usr/lib/modules/6.1/modules.builtin': config('kernel/drivers/loop.ko\n'),
+      'usr/lib/modules/6.1/kernel/e1000.ko': 'x',
+      'usr/lib/modules/6.1/kernel/mii.ko': 'x',
+      'usr/lib/modules/5.10/modules.dep': config('extra/aoe.ko:\nsum_1.ko:\nunused.ko:\n'),
+      'usr/lib/modules/5.10/modules.alias': config('alias crypto-sum sum-1\n'),
+      'usr/lib/modules/5.10/extra/aoe.ko': 'x',
+      'usr/lib/modules/5.10/sum_1.ko': 'x',
+      'usr/lib/modules/5.10/unused.ko': 'x',
+      lib: { to: 'usr/lib' },
+    });
+    const made = await plan(nodes, 'preboot');
+    const problems = told(made).filter((one) => !one.startsWith('not-looked-into'));
+    assert.deepEqual(problems, [
+      'init-module-missing: the generated /init loads the module nvme, which no kernel of the root has',
+    ]);
+    assert.deepEqual(
+      paths(made).filter((path) => path.endsWith('.ko')),
+      ['5.10/extra/aoe.ko', '5.10/sum_1.ko', '6.1/kernel/e1000.ko', '6.1/kernel/mii.ko'].map(
+        (path) => `usr/lib/modules/${path}`,
+      ),
+    );
+  });
+
   it('brings what /config and mdadm.conf ask for', async () => {
     const nodes = without(root({ config: config('AOE_IFACES=eth1\nMODULES=""\n') }), 'bin/ip');
     assert.match(told(await plan(nodes, 'preboot')).join(), /runs ip, /);
     const all = root({ config: config("MODULES='e1000 aoe'\n"), 'etc/mdadm/mdadm.conf': 'x' });
     const made = await plan(all, 'preboot');
-    assert.match(told(made).join(), /^init-program-missing: the generated \/init runs mdadm/);
+    assert.match(told(made).join(), /init-program-missing: the generated \/init runs mdadm/);
     for (const path of ['config', 'etc/mdadm/mdadm.conf', 'bin/modprobe', 'sbin/switch_root'])
       assert.ok(paths(made).includes(path), path);
   });

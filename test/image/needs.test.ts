@@ -158,6 +158,62 @@ describe('services', () => {
   });
 });
 
+describe('fstab', () => {
+  const fstab =
+    '# comment /no\n\ntmpfs\t/var/log tmpfs mode=755 0 0\n /dev/sda1  /srv/a\\040b ext4\n' +
+    'swap none swap\nshort\ntmpfs /gone tmpfs\nx ../no x\nx /lost/../no x\nx /etc/../../mnt x\nx /data x\n';
+  const nodes: Readonly<Record<string, Node>> = {
+    'etc/fstab': { to: 'tables/nfs' },
+    'etc/tables/nfs': fstab,
+    'var/log/old': 'x',
+    'srv/a b/x': 'x',
+    no: { type: 'directory' },
+    mnt: { type: 'directory' },
+    data: { to: 'real' },
+    real: { type: 'directory' },
+  };
+  const folders = async (more: Partial<PlanOptions> = {}): Promise<string[]> => {
+    const { entries } = await plan(nodes, ['etc/fstab'], more);
+    return entries
+      .filter(({ reasons }) => reasons.some(({ kind }) => kind === 'named-by'))
+      .map(({ path }) => path.toString('latin1'));
+  };
+
+  it('brings the mount points that it names, without what is in them', async () => {
+    assert.deepEqual(await folders(), ['mnt', 'real', 'srv/a b', 'var/log']);
+    assert.deepEqual(await folders({ without: ['fstab'] }), []);
+  });
+});
+
+describe('what Python has compiled', () => {
+  const nodes: Readonly<Record<string, Node>> = {
+    'usr/lib/python3/os.py': 'source',
+    'usr/lib/python3/__pycache__/os.cpython-311.pyc': 'compiled',
+    'usr/lib/python3/json/__init__.py': 'source',
+    'usr/lib/python3/json/__pycache__/__init__.cpython-311.opt-2.pyc': 'compiled',
+    'usr/lib/python3/unused.py': 'source',
+    'usr/lib/python3/__pycache__/lost.cpython-311.pyc': 'compiled',
+    'usr/lib/python3/old.pyc': 'compiled',
+    'usr/lib/python3/old.py': 'source',
+    '__pycache__/top.pypy39.pyc': 'compiled',
+    'top.py': 'source',
+  };
+  const used = Object.keys(nodes).filter((path) => path.endsWith('.pyc'));
+
+  it('brings its source, of the same name and folder', async () => {
+    assert.deepEqual(added(await plan(nodes, used)), {
+      'top.py': 'needed-by __pycache__/top.pypy39.pyc',
+      'usr/lib/python3/json/__init__.py':
+        'needed-by usr/lib/python3/json/__pycache__/__init__.cpython-311.opt-2.pyc',
+      'usr/lib/python3/os.py': 'needed-by usr/lib/python3/__pycache__/os.cpython-311.pyc',
+    });
+  });
+
+  it('brings nothing if that is switched off', async () => {
+    assert.deepEqual(added(await plan(nodes, used, { without: ['python'] })), {});
+  });
+});
+
 describe('kernel modules', () => {
   const ko = (...firmware: string[]): string =>
     makeElf({ modinfo: firmware.map((name) => `firmware=${name}`) });
@@ -202,6 +258,25 @@ describe('kernel modules', () => {
       [`${at}/modules.softdep`]: `index-of ${at}/kernel/net.ko`,
     });
     assert.match(messages(made).join(), /^not-looked-into: 1 .*xz.*old\.ko\.xz\)$/);
+  });
+
+  it('bring what they load by an alias, and busybox the indexes that it reads', async () => {
+    const more: Readonly<Record<string, Node>> = {
+      ...nodes,
+      [`${at}/modules.softdep`]: 'softdep net pre: crc32c\n',
+      [`${at}/modules.alias`]: 'alias crc32? unused\nalias crc32c unused\nalias crc32c crc_x\n',
+    };
+    const files = async (all: Readonly<Record<string, Node>>): Promise<string[]> =>
+      Object.keys(added(await plan(all, ['lib/modules/6.1/kernel/net.ko']))).filter((path) =>
+        /unused|crc-x|modules\.dep/.test(path),
+      );
+    const found = [`${at}/kernel/crc-x.ko.zst`, `${at}/kernel/unused.ko`];
+    assert.deepEqual(await files(more), [...found, `${at}/modules.dep.bin`]);
+    const kmod = { 'usr/bin/kmod': program([]), 'usr/sbin/modprobe': { to: '../bin/kmod' } };
+    assert.deepEqual(await files({ ...more, ...kmod }), [...found, `${at}/modules.dep.bin`]);
+    const busybox = { 'bin/busybox': program([]), 'sbin/modprobe': { to: '../bin/busybox' } };
+    const both = [`${at}/modules.dep`, `${at}/modules.dep.bin`];
+    assert.deepEqual(await files({ ...more, ...busybox }), [...found, ...both]);
   });
 
   it('do so by two rules', async () => {

@@ -16,7 +16,15 @@ import { describe, it } from 'node:test';
 
 import { TraceError } from '../../src/common/errors.ts';
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
-import { HOSTILE_NAMES, makeTree, openTree, put, run, temporaryFolder } from './support.ts';
+import {
+  allPaths,
+  HOSTILE_NAMES,
+  makeTree,
+  openTree,
+  put,
+  run,
+  temporaryFolder,
+} from './support.ts';
 import { lacks } from '../capabilities.ts';
 
 const path = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -60,6 +68,72 @@ describe('a root', () => {
     for (const name of ['nope', 'nope/deeper', 'init/x', 'lib/hard1', 'x'.repeat(256)])
       assert.equal(tree.lstat(path(name)), null, name);
     assert.notEqual(tree.lstat(path('usr/lib/hard1')), null);
+  });
+
+  it('gives the same answers about many paths at once', async (t) => {
+    const root = join(temporaryFolder(t), 'root');
+    makeTree(root);
+    run('setfattr', ['-n', 'user.note', '-v', 'x', join(root, 'etc/ab')]);
+    run('setfattr', ['-n', 'user.note', '-v', 'x', join(root, 'usr')]);
+    const tree = openTree(t, root);
+    const odd = [
+      'nope',
+      'init/x',
+      'lib/hard1',
+      'x'.repeat(256),
+      'a\0b',
+      '..',
+      'usr/../etc',
+      '/etc',
+    ];
+    const paths = [path(''), ...allPaths(root), ...odd.map(path)];
+    const surveyed = await tree.survey(paths);
+    const told = (ask: () => unknown): unknown => {
+      try {
+        return ask();
+      } catch (error) {
+        return error instanceof TraceError ? error.code : error;
+      }
+    };
+    for (const one of [...paths, path('not/surveyed')]) {
+      assert.deepEqual(
+        told(() => surveyed.lstat(one)),
+        told(() => tree.lstat(one)),
+        one.toString(),
+      );
+      for (const [offset, length] of [
+        [0, 2],
+        [0, 4],
+        [0, 5],
+        [1, 4],
+        [0, 400],
+      ] as const)
+        assert.deepEqual(
+          told(() => surveyed.read(one, offset, length)),
+          told(() => tree.read(one, offset, length)),
+          one.toString(),
+        );
+      assert.deepEqual(
+        told(() => surveyed.attributes(one)),
+        told(() => tree.attributes(one)),
+        one.toString(),
+      );
+    }
+    assert.deepEqual(surveyed.attributes(path('usr')), ['user.note']);
+    assert.deepEqual(surveyed.list(path('odd')), tree.list(path('odd')));
+    assert.deepEqual(await surveyed.symlinks(), await tree.symlinks());
+  });
+
+  it('opens no fifo and no device for what it is asked about many paths', async (t) => {
+    const root = join(temporaryFolder(t), 'root');
+    makeTree(root);
+    const tree = openTree(t, root);
+    rmSync(join(root, 'etc'), { recursive: true });
+    symlinkSync('/etc', join(root, 'etc'));
+    const surveyed = await tree.survey([path('var/fifo'), path('etc/passwd')]);
+    assert.equal(surveyed.lstat(path('var/fifo'))?.type, 'fifo');
+    assert.equal(surveyed.lstat(path('etc/passwd')), null);
+    assert.throws(() => surveyed.read(path('etc/passwd'), 0, 4), withCode('not-in-root'));
   });
 
   it('refuses paths that are not plain', (t) => {

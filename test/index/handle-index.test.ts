@@ -6,6 +6,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -91,6 +92,9 @@ for (const kind of KINDS) {
           nlink: Number(real.nlink),
           rdev: Number(real.rdev),
           birthNs: real.birthtimeNs,
+          ...(real.isSymbolicLink() && {
+            target: readlinkSync(`${root}/${path}`, { encoding: 'buffer' }),
+          }),
         });
         assert.equal(index.isDirectory(id), real.isDirectory());
         assert.equal(index.idOfHandle(index.handleOf(id)), id);

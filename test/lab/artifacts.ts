@@ -1,14 +1,17 @@
 /**
  * What the lab's machines are made of, each built once and cached: kernel, NFS server tools,
- * both initramfs, the victim's Debian and its disk. Owns what goes into each of them.
+ * both initramfs, drivers for images, disks of roots. Owns what goes into each of them.
  */
-import { cp, readFile, readdir, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ensure } from './cache.ts';
-import { command } from './command.ts';
-import { debianRoot, SUITE, unpackPackages } from './debian.ts';
+import { unpackPackages } from './debian.ts';
+import { packDrivers } from './drivers.ts';
 import { packInitramfs } from './initramfs.ts';
 import { buildKernel, KEPT_DRIVERS, type LabKernel } from './kernels.ts';
+import { OPTIONAL_MODULES } from './modules.ts';
+import { ensureRootDisk, type LabRoot } from './roots/lab-root.ts';
+import { SARGE } from './roots/sarge.ts';
 
 export interface Artifacts {
   readonly kernel: string;
@@ -16,8 +19,10 @@ export interface Artifacts {
   readonly victimInitramfs: string;
   /** Folder with the NFS server's programs, merged-/usr. */
   readonly serverTools: string;
-  /** ext4 image of the victim's root; never to be written to. */
-  readonly victimDisk: string;
+  /** Plain newc, for an image: drivers, and /drivers/init, which loads them ({@link packDrivers}). */
+  readonly drivers: string;
+  /** An ext4 image of each root; never to be written to. */
+  readonly rootDisks: readonly string[];
 }
 
 /** The NFS server and what it needs beyond a minimal Debian; none of it is installed anywhere. */
@@ -41,9 +46,8 @@ const SERVER_PACKAGES = [
   'kmod',
   'libkmod2',
   'libssl3',
+  'vblade',
 ];
-
-const VICTIM_PACKAGES = ['systemd-sysv', 'openssh-server', 'iproute2', 'kmod', 'udev'];
 
 const COMMON_MODULES = ['virtio_pci', 'virtio_net', 'virtio_rng'];
 const SERVER_MODULES = [
@@ -52,9 +56,8 @@ const SERVER_MODULES = [
   ...['ext4', 'xfs', 'btrfs', 'nfsd', 'nfs', 'nfsv3', 'nfsv4', 'sch_netem'],
 ];
 const VICTIM_MODULES = [...COMMON_MODULES, 'nfs', 'nfsv3', 'nfsv4'];
-
-/** Check sums that ext4 and nfsd ask for by name; newer kernels have them built in. */
-const OPTIONAL_MODULES = ['md5', 'crc32c_generic', 'crc32c_intel', 'crc32c_cryptoapi'];
+/** What a kernel for diskless machines would have built in. */
+const DRIVERS = [...COMMON_MODULES, 'virtio_blk', 'ext4', 'nfs', 'nfsv3'];
 
 const GUEST = path.join(import.meta.dirname, 'guest');
 
@@ -62,6 +65,7 @@ const GUEST = path.join(import.meta.dirname, 'guest');
 export async function ensureArtifacts(
   suite: LabKernel,
   say: (text: string) => void,
+  roots: readonly LabRoot[] = [SARGE],
 ): Promise<Artifacts> {
   const kernel = await ensure(
     {
@@ -80,60 +84,40 @@ export async function ensureArtifacts(
     },
     say,
   );
+  const of = { modulesRoot: kernel, version, tools: serverTools, optional: OPTIONAL_MODULES };
+  const packers = await Promise.all(
+    ['initramfs.ts', 'drivers.ts', 'modules.ts'].map((name) =>
+      readFile(path.join(import.meta.dirname, name)),
+    ),
+  );
   const initramfs = async (machine: string, modules: readonly string[]): Promise<string> => {
     const init = await readFile(path.join(GUEST, `${machine}-initramfs.sh`), 'utf8');
-    const packer = await readFile(path.join(import.meta.dirname, 'initramfs.ts'));
     const build = async (folder: string): Promise<void> => {
       const work = path.join(folder, 'work');
       const output = path.join(folder, 'initramfs.gz');
-      const tools = serverTools;
-      await packInitramfs({
-        ...{ modulesRoot: kernel, tools, version, modules, init, output, work },
-        optional: OPTIONAL_MODULES,
-      });
+      await packInitramfs({ ...of, modules, init, output, work });
       await rm(work, { recursive: true });
     };
-    const inputs = [kernel, ...modules, ...OPTIONAL_MODULES, init, packer];
+    const inputs = [kernel, ...modules, ...OPTIONAL_MODULES, init, ...packers];
     const folder = await ensure({ name: `${machine}-initramfs-${suite}`, inputs, build }, say);
     return path.join(folder, 'initramfs.gz');
   };
+  const drivers = await ensure(
+    {
+      name: `drivers-${suite}`,
+      inputs: [kernel, ...DRIVERS, ...OPTIONAL_MODULES, ...packers],
+      build: (folder) =>
+        packDrivers(path.join(folder, 'drivers.cpio'), { ...of, modules: DRIVERS }),
+    },
+    say,
+  );
   return {
     kernel: path.join(kernel, 'vmlinuz'),
     serverTools,
     serverInitramfs: await initramfs('server', SERVER_MODULES),
     victimInitramfs: await initramfs('victim', VICTIM_MODULES),
-    victimDisk: await ensureVictimDisk(say),
+    drivers: path.join(drivers, 'drivers.cpio'),
+    // At the same time: most of a debootstrap is waiting for the mirror or for one processor.
+    rootDisks: await Promise.all(roots.map((root) => ensureRootDisk(root, of, say))),
   };
-}
-
-/** debootstrap is slow and rarely changes; our own files are cheap and often do: two artifacts. */
-async function ensureVictimDisk(say: (text: string) => void): Promise<string> {
-  const base = await ensure(
-    {
-      name: 'victim-debian',
-      inputs: [SUITE, ...VICTIM_PACKAGES],
-      build: (folder) => debianRoot(path.join(folder, 'root'), VICTIM_PACKAGES),
-    },
-    say,
-  );
-  const own = path.join(GUEST, 'victim-root');
-  const setup = path.join(GUEST, 'victim-setup.sh');
-  const names = (await readdir(own, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .sort();
-  const odd = path.join(GUEST, 'odd-names.sh');
-  const texts = await Promise.all([setup, odd, ...names].map((name) => readFile(name)));
-  const build = async (folder: string): Promise<void> => {
-    const tree = path.join(folder, 'tree');
-    await command(['cp', '-a', path.join(base, 'root'), tree]);
-    await cp(own, tree, { recursive: true });
-    await command(['sh', setup, tree]);
-    const disk = path.join(folder, 'root.ext4');
-    await command(['mkfs.ext4', '-q', '-L', 'victim', '-d', tree, disk, '1G']);
-    await rm(tree, { recursive: true });
-  };
-  const inputs = [base, ...names.map((name) => path.relative(own, name)), ...texts];
-  const folder = await ensure({ name: 'victim-disk', inputs, build }, say);
-  return path.join(folder, 'root.ext4');
 }

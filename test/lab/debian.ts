@@ -53,8 +53,12 @@ export async function unpackPackages(
   }
 }
 
-/** A minimal Debian with the given packages. The folder must not exist yet. */
-export async function debianRoot(folder: string, include: readonly string[]): Promise<void> {
+/** A minimal Debian with the given packages. The folder must not exist yet. `options` are debootstrap's. */
+export async function debianRoot(
+  folder: string,
+  include: readonly string[],
+  options: readonly string[] = [],
+): Promise<void> {
   const proxy = /"(.+)"/.exec(await command(['apt-config', 'dump', 'Acquire::http::Proxy']))?.[1];
   const work = `${folder}.debootstrap`;
   await command(
@@ -62,6 +66,7 @@ export async function debianRoot(folder: string, include: readonly string[]): Pr
       'debootstrap',
       '--variant=minbase',
       `--include=${include.join(',')}`,
+      ...options,
       SUITE,
       work,
       await mirror(SUITE),

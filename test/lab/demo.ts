@@ -11,6 +11,7 @@ import { withImageBoot } from './image-boot.ts';
 import { Product, type Session } from './product.ts';
 import { LabServer, VICTIM_ROOT } from './server.ts';
 import { Victim } from './victim.ts';
+import { whatWasDone } from './what-was-done.ts';
 
 const { values } = scriptArguments({
   options: { nfs: { type: 'string', default: '4.2' }, keep: { type: 'string' } },
@@ -94,16 +95,12 @@ async function measureRoot(): Promise<{ files: number; bytes: number }> {
   return { files, bytes };
 }
 
-/** What the exercise said that is not the same without NFS; address and uptime cannot be. */
+/** What the exercise said that is not the same without NFS. */
 function differences(overNfs: BootReport, inMemory: BootReport): string[] {
-  const words = new Set([...overNfs.said.keys(), ...inMemory.said.keys()]);
-  return [...words]
-    .filter((word) => word !== 'address' && word !== 'uptime')
-    .filter((word) => overNfs.said.get(word) !== inMemory.said.get(word))
-    .map((word) => {
-      const [before, now] = [overNfs, inMemory].map(({ said }) => said.get(word) ?? 'nothing');
-      return `${word}: "${before ?? ''}" became "${now ?? ''}"`;
-    });
+  const [before, now] = [whatWasDone(overNfs), whatWasDone(inMemory)];
+  return Object.keys({ ...before, ...now })
+    .filter((word) => before[word] !== now[word])
+    .map((word) => `${word}: "${before[word] ?? 'nothing'}" became "${now[word] ?? 'nothing'}"`);
 }
 
 interface Summary {

@@ -1,6 +1,6 @@
 /**
- * A machine whose root is the victim's, wherever that root comes from: it boots, does its exercise,
- * and then takes orders. Owns what the exercise said and how long each boot took.
+ * A machine whose root is one of the lab's, wherever that root comes from: it boots, does its exercise,
+ * and then, if the root can, takes orders. Owns what the exercise said and how long each boot took.
  * Must not know whether the root is on NFS or in memory.
  */
 import path from 'node:path';
@@ -11,11 +11,11 @@ import { SerialAgent, type OrderResult } from './serial-agent.ts';
 export interface BootReport {
   /** Milliseconds from power-on (or from the order to reboot) to the marker. */
   readonly bootMs: number;
-  /** State of multi-user.target, `active` when all is well. */
+  /** State of multi-user.target, `active` when all is well; only of a root with systemd. */
   readonly target: string;
   /** Banner of sshd on port 22, asked from inside. */
   readonly sshd: string;
-  /** All that the exercise said, by its first word, the ones above and `uptime` included. */
+  /** All that the exercise said, by its first word, the ones above included. */
   readonly said: ReadonlyMap<string, string>;
 }
 
@@ -27,6 +27,8 @@ export interface ExercisedMachineOptions {
   readonly initrd: string;
   readonly append: string;
   readonly memoryMb: number;
+  /** Whether the root has an agent for orders. */
+  readonly takesOrders: boolean;
   readonly devices: readonly string[];
   readonly onLine: MachineOptions['onLine'];
 }
@@ -51,7 +53,8 @@ export class ExercisedMachine {
 
   /** Switches it on and waits until the exercise is done and orders are taken. */
   async start(timeoutMs = BOOT_TIMEOUT_MS): Promise<BootReport> {
-    const { name, folder, kernel, initrd, append, memoryMb, devices, onLine } = this.#options;
+    const { name, folder, kernel, initrd, append, memoryMb, onLine } = this.#options;
+    const { takesOrders, devices } = this.#options;
     if (this.#machine?.running === true) throw new Error(`${name} runs already`);
     const socket = path.join(folder, `${name}.sock`);
     const started = Date.now();
@@ -74,9 +77,10 @@ export class ExercisedMachine {
     try {
       // The kernel starts after QEMU has made the socket.
       await machine.waitFor(/./, timeoutMs);
-      const agent = new SerialAgent(socket, (what) => machine.failure(what));
-      await agent.start();
-      this.#agent = agent;
+      if (takesOrders) {
+        this.#agent = new SerialAgent(socket, (what) => machine.failure(what));
+        await this.#agent.start();
+      }
       return await this.#waitForBoot(started, 0, timeoutMs);
     } catch (cause) {
       await this.powerOff();
@@ -100,7 +104,7 @@ export class ExercisedMachine {
 
   /** Runs a command with bash inside. A status other than 0 is a result, not an error. */
   async run(shell: string, options: { timeoutMs?: number } = {}): Promise<OrderResult> {
-    if (this.#agent === undefined) throw new Error(`${this.#options.name} is not started`);
+    if (this.#agent === undefined) throw new Error(`${this.#options.name} takes no orders`);
     return this.#agent.run(shell, options.timeoutMs ?? 60_000);
   }
 
@@ -121,7 +125,7 @@ export class ExercisedMachine {
 
   /** The agent may be stopped before it can answer such an order. */
   #order(shell: string): void {
-    if (this.#agent === undefined) throw new Error(`${this.#options.name} is not started`);
+    if (this.#agent === undefined) throw new Error(`${this.#options.name} takes no orders`);
     this.#agent.send(shell);
   }
 

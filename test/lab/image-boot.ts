@@ -1,5 +1,5 @@
 /**
- * A machine without any network or disk that boots from an image in memory.
+ * A machine that boots from an image in memory, without any network or disk unless it is given one.
  * Owns the private folder of that machine.
  */
 import { rm, stat } from 'node:fs/promises';
@@ -7,10 +7,18 @@ import { ensureArtifacts } from './artifacts.ts';
 import { SUITE } from './debian.ts';
 import { ExercisedMachine, type BootReport } from './exercised-machine.ts';
 import { privateFolder } from './private-folder.ts';
+import type { LabRoot } from './roots/lab-root.ts';
+import { SARGE } from './roots/sarge.ts';
 
 export interface ImageBootOptions {
   /** The cpio, compressed or not, as the kernel takes it. */
   readonly image: string;
+  /** The image is of this one. Default: the usual victim's. */
+  readonly root?: LabRoot;
+  /** Further words of the kernel's command line. */
+  readonly append?: string;
+  /** Further QEMU arguments: a disk, a network. */
+  readonly devices?: readonly string[];
   /** Default: three times the image and 256 MB. */
   readonly memoryMb?: number;
   /** Default `image`. */
@@ -31,9 +39,10 @@ export async function withImageBoot<T>(
     folder,
     kernel,
     initrd: options.image,
-    append: 'systemd.hostname=image',
+    append: `systemd.hostname=image ${options.append ?? ''}`,
     memoryMb: options.memoryMb ?? 256 + Math.ceil((3 * size) / 2 ** 20),
-    devices: [],
+    takesOrders: (options.root ?? SARGE).takesOrders,
+    devices: options.devices ?? [],
     onLine: options.onLine,
   });
   try {

@@ -1,6 +1,6 @@
 /** Images with generated inits in the kernel's own hands: unpacked by it, and their /init its first. */
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -21,15 +21,6 @@ while read -r from at type _; do echo "lab: $type on $at of $from"; done </proc/
 [ ! -x /usr/bin/getfattr ] || (cd / && getfattr -h -d -m - -e hex bin/tool | while read -r line; do echo "lab: $line"; done)
 echo "lab: started $0 as $$ with $# words: $*"
 exec sleep 1000
-`;
-
-/** Loads what a kernel for diskless machines has built in, and makes way for the image's init. */
-const DRIVERS = `#!/bin/sh
-/bin/busybox mount -t proc proc /proc
-for one in virtio_pci virtio_blk crc32c_generic ext4 virtio_net nfs nfsv3; do /bin/busybox modprobe $one; done
-/bin/busybox ip link set eth0 up && /bin/busybox ip addr add 10.77.0.10/24 dev eth0
-/bin/busybox umount /proc
-exec /init "$@"
 `;
 
 const BOOT_MS = 100_000;
@@ -66,14 +57,8 @@ describe(
 
     /** An image with drivers, which the kernel starts first. */
     function withDrivers(of: string): string {
-      const work = path.join(folder, 'drivers');
-      put(path.join(work, 'drivers'), DRIVERS);
-      chmodSync(path.join(work, 'drivers'), 0o755);
-      const first = readFileSync(artifacts.serverInitramfs);
-      const last = run('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: work, input: 'drivers\n' });
       const all = `${of}.drivers`;
-      const gap = Buffer.alloc(-first.length & 3);
-      writeFileSync(all, Buffer.concat([first, gap, readFileSync(of), last]));
+      writeFileSync(all, Buffer.concat([readFileSync(of), readFileSync(artifacts.drivers)]));
       return all;
     }
 
@@ -154,7 +139,7 @@ describe(
       run('mkfs.ext4', ['-q', '-d', other, disk, '16M']);
       const onDisk = await boots(
         all,
-        'rdinit=/drivers root=/dev/vda rootfstype=ext4 ro',
+        'rdinit=/drivers/init root=/dev/vda rootfstype=ext4 ro',
         /lab: started .*\n/,
         [
           ...['-drive', `if=none,id=root,format=raw,file=${qemuValue(disk)}`],
@@ -174,7 +159,7 @@ describe(
       const cable = `stream,id=net,server=off,addr.type=unix,addr.path=${qemuValue(server.portSocket(0))}`;
       const onNfs = await boots(
         all,
-        `rdinit=/drivers root=/dev/nfs nfsroot=${SERVER_ADDRESS}:${VICTIM_ROOT},vers=3 init=/lab-init`,
+        `rdinit=/drivers/init lab.address=10.77.0.10 root=/dev/nfs nfsroot=${SERVER_ADDRESS}:${VICTIM_ROOT},vers=3 init=/lab-init`,
         /lab: started .*\n/,
         ['-netdev', cable, '-device', 'virtio-net-pci,netdev=net,mac=52:54:00:77:02:00,romfile='],
       );

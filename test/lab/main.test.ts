@@ -11,6 +11,7 @@ import { namesOf, Product, type Session } from './product.ts';
 import { namesByHash, ReferenceRecorder } from './reference-trace.ts';
 import { LabServer } from './server.ts';
 import { Victim } from './victim.ts';
+import { whatWasDone } from './what-was-done.ts';
 
 describe('main job', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   const server = new LabServer();
@@ -58,6 +59,7 @@ describe('main job', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       const exported = await product.export(session, `v${version}.cpio`);
       const again = await product.export(session, `v${version}-again.cpio`);
       assert.deepEqual(await readFile(again.file), await readFile(exported.file));
+      assert.deepEqual(exported.sweeps, [], 'nothing in a boot is a sweep');
       const used = new Set((await product.files(session)).flatMap(namesOf));
       const unused = (await regularFiles(exported.file)).filter((name) => !used.has(name));
       const { reasons } = exported;
@@ -101,9 +103,4 @@ async function regularFiles(image: string): Promise<string[]> {
   for (const { mode, name } of readRecords(bufferSource(await readFile(image))))
     if ((mode & 0o170000) === 0o100000) names.push(name.toString('latin1'));
   return names;
-}
-
-/** What the exercise said, but for what a machine without a network has not. */
-function whatWasDone({ said }: BootReport): Record<string, string> {
-  return Object.fromEntries([...said].filter(([word]) => !['address', 'uptime'].includes(word)));
 }

@@ -1,7 +1,7 @@
 /** Images of several parts in the kernel's own hands: what it finds early, and what it unpacks. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -76,23 +76,25 @@ describe(
       return `${cwd}.part`;
     }
 
-    /** What a machine with such an image tells. */
+    /** What a machine with such an image tells; a plain one has its large files at blocks. */
     async function boot(
-      method: CompressionMethod,
+      method: CompressionMethod | null,
       parts: { readonly early?: readonly string[]; readonly append?: readonly string[] },
       earlyMicrocode = false,
     ): Promise<string> {
-      const initrd = path.join(folder, `image.${method}`);
+      const initrd = path.join(folder, `image.${method ?? 'plain'}`);
       const tree = NativeTree.open(root);
-      const outer = await OuterParts.open({ early: [], append: [], compression: method, ...parts });
+      const compression = method ?? undefined;
+      const outer = await OuterParts.open({ early: [], append: [], compression, ...parts });
       try {
         const plan = await planAll(root, tree, {
           mountPoints: MOUNT_POINTS,
           devices: DEVICE_NODES,
           init: 'exec',
           earlyMicrocode,
+          align: method === null,
         });
-        const compress = { method, level: METHODS[method].usual };
+        const compress = method === null ? undefined : { method, level: METHODS[method].usual };
         await exportImage({ plan, tree, output: initrd, compress, outer });
       } finally {
         await outer.close();
@@ -151,6 +153,16 @@ describe(
       has(log, 'kernel/plain-too', 'plain, too');
       has(log, 'kernel/by-lz4', 'by lz4');
       has(log, 'kernel/last', 'last');
+    });
+
+    test('a plain one whose large files begin at blocks', async () => {
+      const large = Buffer.from('many bytes '.repeat(30_000));
+      put(path.join(root, 'kernel/large'), large);
+      const log = await boot(null, { append: [archive('kernel/behind', 'behind')] });
+      has(log, 'kernel/large', large);
+      has(log, 'kernel/behind', 'behind');
+      const image = readFileSync(path.join(folder, 'image.plain'));
+      assert.equal(image.indexOf(large) % 4096, 0);
     });
   },
 );

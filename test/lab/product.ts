@@ -51,6 +51,8 @@ export interface Exported {
   readonly bytes: number;
   readonly entries: number;
   readonly reasons: Readonly<Record<string, number>>;
+  readonly problems: readonly { readonly code: string; readonly message: string }[];
+  readonly sweeps: readonly object[];
 }
 
 const TIMEOUT_MS = 180_000;
@@ -71,8 +73,8 @@ export class Product {
     return JSON.parse(await this.trace(`${command} --json`)) as unknown;
   }
 
-  async start(): Promise<string> {
-    return this.trace(`start --root ${VICTIM_ROOT}`);
+  async start(root = VICTIM_ROOT): Promise<string> {
+    return this.trace(`start --root ${root}`);
   }
 
   /** Everything that has happened so far is in the database afterwards: a mark is written last. */
@@ -111,8 +113,14 @@ export class Product {
     return output;
   }
 
-  async export({ session }: Pick<Session, 'session'>, name: string): Promise<Exported> {
-    const output = (await this.#json(`export ${session} -o ${GUEST_SHARE}/${name}`)) as Exported;
+  /** `options` are the command's. */
+  async export(
+    { session }: Pick<Session, 'session'>,
+    name: string,
+    options = '',
+  ): Promise<Exported> {
+    const words = `export ${session} -o ${GUEST_SHARE}/${name} ${options}`;
+    const output = (await this.#json(words)) as Exported;
     return { ...output, file: path.join(this.#server.share, name) };
   }
 }

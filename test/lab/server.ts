@@ -1,7 +1,7 @@
 /**
  * The kernel NFS server in a virtual machine: the machine's own root (read-only, with a writable
- * memory over it), so that Node and the built checkout just work inside, and the victim's root on a
- * throw-away copy of its disk. Owns that QEMU, its private folder, the shared folder and the agent.
+ * memory over it), so that Node and the built checkout just work inside, and the roots on throw-away
+ * copies of their disks. Owns that QEMU, its private folder, the shared folder and the agent.
  * Must not know what is tested.
  */
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
@@ -10,6 +10,8 @@ import { ensureArtifacts, type Artifacts } from './artifacts.ts';
 import type { LabKernel } from './kernels.ts';
 import { Machine, qemuValue } from './machine.ts';
 import { privateFolder } from './private-folder.ts';
+import type { LabRoot } from './roots/lab-root.ts';
+import { SARGE } from './roots/sarge.ts';
 import { ServerAgent, type RunResult } from './server-agent.ts';
 
 export interface LabServerOptions {
@@ -23,6 +25,12 @@ export interface LabServerOptions {
    */
   readonly live?: boolean;
   readonly memoryMb?: number;
+  /** What it serves; the first has to be there for {@link VICTIM_ROOT}. Default: only that one. */
+  readonly roots?: readonly LabRoot[];
+  /** Processors. Default: 2. */
+  readonly cpus?: number;
+  /** Further QEMU arguments, say another processor or clock; the last of a kind counts. */
+  readonly hardware?: readonly string[];
   /** How many victims can be attached; each has its port on the server's bridge. */
   readonly ports?: number;
   /** Hears of long steps. Default: nobody. */
@@ -41,8 +49,13 @@ export const SERVER_ADDRESS = '10.77.0.1';
 export const SERVER_ADDRESS_6 = 'fd77::1';
 /** On the same bridge; a client names its own card as the zone. */
 export const LINK_LOCAL_ADDRESS = 'fe80::77:1';
-/** The root under test: NFSv3 clients mount this path. */
-export const VICTIM_ROOT = '/nfsroots/sarge';
+/** Where a root is: NFSv3 clients mount this path. */
+export function rootPath({ name }: Pick<LabRoot, 'name'>): string {
+  return `/nfsroots/${name}`;
+}
+
+/** The root under test, of the usual victim. */
+export const VICTIM_ROOT = rootPath(SARGE);
 
 /** It takes 11 s on two idle cores. */
 const BOOT_TIMEOUT_MS = 240_000;
@@ -61,6 +74,10 @@ export class LabServer {
 
   get kernel(): LabKernel {
     return this.#options.kernel ?? 'bookworm';
+  }
+
+  get #roots(): readonly LabRoot[] {
+    return this.#options.roots ?? [SARGE];
   }
 
   /** What the lab is made of; known once started. */
@@ -99,7 +116,8 @@ export class LabServer {
 
   /** Builds what is missing, boots, and returns when NFS is served and commands are answered. */
   async start(): Promise<void> {
-    this.#artifacts = await ensureArtifacts(this.kernel, this.#options.say ?? (() => undefined));
+    const { say = () => undefined } = this.#options;
+    this.#artifacts = await ensureArtifacts(this.kernel, say, this.#roots);
     this.#folder = await privateFolder();
     try {
       await this.#boot(this.#artifacts);
@@ -121,8 +139,8 @@ export class LabServer {
       initrd: artifacts.serverInitramfs,
       append: 'quiet init_on_alloc=0 mitigations=off',
       memoryMb: this.#options.memoryMb ?? 1536,
-      cpus: 2,
-      devices: this.#devices(artifacts, repository),
+      cpus: this.#options.cpus ?? 2,
+      devices: [...this.#devices(artifacts, repository), ...(this.#options.hardware ?? [])],
     });
     this.#machine = machine;
     machine.start();
@@ -144,6 +162,7 @@ export class LabServer {
       LAB_NODE_FOLDER: path.dirname(process.execPath),
       LAB_SERVER_ADDRESS: SERVER_ADDRESS,
       LAB_SERVER_ADDRESSES_6: `${SERVER_ADDRESS_6} ${LINK_LOCAL_ADDRESS}`,
+      LAB_ROOTS: this.#roots.map(({ name }) => name).join(' '),
       LAB_LIVE: this.#options.live === true ? 'yes' : '',
     };
     const lines = Object.entries(settings).map(
@@ -166,11 +185,11 @@ export class LabServer {
       ...share('tools', artifacts.serverTools, ',readonly=on'),
       ...share('repository', repository, ',readonly=on'),
       ...share('share', this.share, ''),
-      ...[
+      ...artifacts.rootDisks.flatMap((disk, index) => [
         '-drive',
-        `if=none,id=root,format=raw,snapshot=on,file=${qemuValue(artifacts.victimDisk)}`,
-      ],
-      ...['-device', 'virtio-blk-pci,drive=root'],
+        `if=none,id=root${index},format=raw,snapshot=on,file=${qemuValue(disk)}`,
+        ...['-device', `virtio-blk-pci,drive=root${index}`],
+      ]),
       ...['-device', 'virtio-serial-pci'],
       ...[
         '-chardev',

@@ -4,7 +4,9 @@
  */
 import { ExercisedMachine } from './exercised-machine.ts';
 import { qemuValue } from './machine.ts';
-import { SERVER_ADDRESS, VICTIM_ROOT, type LabServer } from './server.ts';
+import type { LabRoot } from './roots/lab-root.ts';
+import { SARGE } from './roots/sarge.ts';
+import { rootPath, SERVER_ADDRESS, type LabServer } from './server.ts';
 
 export interface VictimOptions {
   readonly server: LabServer;
@@ -13,6 +15,8 @@ export interface VictimOptions {
   readonly port?: number;
   /** Default `victim-PORT`; NFSv4 servers know a client by it. */
   readonly hostname?: string;
+  /** One that the server has. Default: the usual victim's. */
+  readonly root?: LabRoot;
   /** Told each line of its console. */
   readonly onLine?: (line: string) => void;
 }
@@ -23,14 +27,15 @@ export class Victim extends ExercisedMachine {
   readonly hostname: string;
 
   constructor(options: VictimOptions) {
-    const { server, version, port = 0, onLine } = options;
+    const { server, version, port = 0, root = SARGE, onLine } = options;
     const hostname = options.hostname ?? `victim-${port}`;
     const address = `10.77.0.${10 + port}`;
     const lab = {
       vers: version,
       server: SERVER_ADDRESS,
       // Below the pseudo root (fsid=0) for NFSv4, the whole path for NFSv3.
-      root: version === '3' ? VICTIM_ROOT : VICTIM_ROOT.replace(/^\/nfsroots/, ''),
+      root: version === '3' ? rootPath(root) : `/${root.name}`,
+      init: root.first,
       address,
       hostname,
     };
@@ -42,6 +47,7 @@ export class Victim extends ExercisedMachine {
       initrd: server.artifacts.victimInitramfs,
       append: `systemd.hostname=${hostname} ${words.join(' ')}`,
       memoryMb: 512,
+      takesOrders: root.takesOrders,
       devices: [
         ...[
           '-netdev',

@@ -1,7 +1,15 @@
 /** Files keep their numbers in the store, and their names there are true, whatever comes and goes. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -27,6 +35,7 @@ describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
     disk = makeFileSystem('tmpfs');
     other = makeFileSystem('tmpfs');
     for (const name of ['root/m', 'n']) mkdirSync(`${disk.path}/${name}`, { recursive: true });
+    symlinkSync('to/nothing', `${disk.path}/root/link`);
     for (const file of [`${disk.path}/root/own`, `${other.path}/file`, `${other.path}/gone`])
       writeFileSync(file, '');
     folder = mkdtempSync(join(tmpdir(), 'numbers-'));
@@ -88,6 +97,20 @@ describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
   };
   const stored = (): [number, string[]][] =>
     [...store.knownFiles(rootId)].map(({ id, names }) => [id, names.map(String)]);
+
+  test('what a file is at its first sight: its times, and where a link leads', () => {
+    const files: NewFile[] = [];
+    for (const path of ['own', 'link']) root.fileOf(objectOf(path), () => next++, files);
+    const real = lstatSync(`${disk.path}/root/link`, { bigint: true });
+    assert.deepEqual(
+      files.map(({ target, ctimeNs }) => [target?.toString(), typeof ctimeNs]),
+      [
+        [undefined, 'bigint'],
+        ['to/nothing', 'bigint'],
+      ],
+    );
+    assert.equal(files[1]?.ctimeNs, real.ctimeNs);
+  });
 
   test('a file system that is unmounted and comes back', async () => {
     mount();

@@ -30,8 +30,8 @@ describe('odd numbers', { skip: cannotMake('tmpfs') }, () => {
     const files = ids.map(([path, id]) => {
       const stat = index.statOf(id);
       assert.ok(stat, path);
-      const { mode, size, mtimeNs, inode } = stat;
-      return { ...file(id, path), mode, size, mtimeNs, inode };
+      const { mode, size, mtimeNs, ctimeNs, inode } = stat;
+      return { ...file(id, path), mode, size, mtimeNs, ctimeNs, inode };
     });
     index.close();
     recording.store.ingest({

@@ -50,6 +50,8 @@ function row(fileId: number, fields: Partial<FileAccessRow> = {}): FileAccessRow
     size: 1,
     mtimeNs: 1_500_000_000n,
     nlink: 1,
+    ctimeNs: null,
+    target: null,
     dev: 1,
     inode: BigInt(fileId),
     handle: null,
@@ -124,6 +126,22 @@ test('an object of two sessions unites what they did', () => {
   assert.deepEqual(merged.evidence, ['fanotify', 'nfsd']);
 });
 
+/** expression, sessions of its object 2 */
+const SHARES: readonly (readonly [string, readonly number[]])[] = [
+  ['1', [1]],
+  ['2+1', [2, 1]],
+  ['1&2', [1, 2]],
+  ['2-3', [2]],
+  ['1+(2-3)', [1, 2]],
+  ['1+3', [1]],
+];
+
+for (const [text, sessions] of SHARES)
+  test(`${text}: an object knows which sessions it comes from`, () => {
+    const { objects } = evaluate(parseExpression(text), THREE);
+    assert.deepEqual(objects.find(({ fileId }) => fileId === 2)?.sessions, sessions);
+  });
+
 test('objects without a name come last and are counted', () => {
   const rows = [row(5, { names: [] }), row(2), row(1, { names: [Buffer.from([0xff])] })];
   const set = evaluate(parseExpression('1'), source(SESSIONS, { 1: rows }));
@@ -188,9 +206,10 @@ for (const [text, partial] of DOUBTS)
   });
 
 test('one row a name for the image, in bytewise order', () => {
+  const target = Buffer.from('to');
   const rows = [
     row(1, { names: [Buffer.from('b'), Buffer.from('z')], created: true }),
-    row(2, { names: [Buffer.from('')], type: 0o040000, mtimeNs: -1n }),
+    row(2, { names: [Buffer.from('')], type: 0o120000, mtimeNs: -1n, ctimeNs: 5n, target }),
     row(3, { names: [Buffer.from('a')], type: 0 }),
     row(4, { names: [] }),
   ];
@@ -200,7 +219,7 @@ test('one row a name for the image, in bytewise order', () => {
       path: Buffer.from(''),
       operations: READ,
       created: false,
-      seen: { type: 'directory', size: 1, mtime: -1, ...owner },
+      seen: { type: 'symlink', size: 1, mtime: -1, ...owner, inode: 2n, ctimeNs: 5n, target },
       bytesRead: 1,
     },
     { path: Buffer.from('a'), operations: READ, created: false, bytesRead: 1 },
@@ -208,17 +227,30 @@ test('one row a name for the image, in bytewise order', () => {
       path: Buffer.from('b'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1, ...owner },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner, inode: 1n },
       bytesRead: 1,
     },
     {
       path: Buffer.from('z'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1, ...owner },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner, inode: 1n },
       bytesRead: 1,
     },
   ]);
+});
+
+test('a name of what only a sweep touched says which', () => {
+  const rows = [row(1, { names: [Buffer.from('a'), Buffer.from('b')] }), row(2)];
+  const named = namedFiles(rows, new Map([[1, 0]]));
+  assert.deepEqual(
+    named.map(({ path, sweep }) => [path.toString(), sweep]),
+    [
+      ['a', 0],
+      ['b', 0],
+      ['file-2', undefined],
+    ],
+  );
 });
 
 test('bytes of reads are known only where nothing else is among them', () => {

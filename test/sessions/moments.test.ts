@@ -48,6 +48,8 @@ function row(fileId: number, firstUs: number, lastUs: number): FileAccessRow {
     size: 1,
     mtimeNs: 0n,
     nlink: 1,
+    ctimeNs: null,
+    target: null,
     dev: 1,
     inode: BigInt(fileId),
     handle: null,

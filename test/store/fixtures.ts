@@ -98,6 +98,7 @@ export function file(id: number, ...names: (string | Buffer)[]): NewFile {
     size: 10 * id,
     mtimeNs: 1_600_000_000_123_456_789n,
     nlink: names.length,
+    ctimeNs: 1_600_000_000_123_456_789n,
     names: names.map((name) => Buffer.from(name)),
   };
 }

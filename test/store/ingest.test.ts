@@ -181,21 +181,26 @@ test('numbers of all sizes come back as they were', (t) => {
     size: 2 ** 50,
     generation: 2 ** 32 - 1,
     mode: 0o104755,
+    ctimeNs: 2n ** 63n - 1n,
+    target: Buffer.from([0xff, 0x0a]),
   };
   recording.store.ingest({
     atUs: T0,
     opened: [opened(recording, { id: 1 })],
-    files: [odd],
-    accesses: [access(1, 1)],
+    files: [odd, { ...file(2, 'plain'), ctimeNs: null }],
+    accesses: [access(1, 1), access(1, 2)],
   });
-  const [row] = recording.store.files(1);
+  const [row, plain] = recording.store.files(1);
   assert.ok(row);
+  assert.equal(row.ctimeNs, odd.ctimeNs);
+  assert.deepEqual(row.target, odd.target);
+  assert.deepEqual([plain?.ctimeNs, plain?.target], [null, null]);
   assert.equal(row.inode, 2n ** 64n - 1n);
   assert.equal(row.mtimeNs, -1n);
   assert.equal(row.size, 2 ** 50);
   assert.equal(row.type, 0o100000);
   assert.deepEqual(row.names, odd.names);
-  assert.deepEqual(listOf(recording.store, 1), ['f\xff\n"']);
+  assert.deepEqual(listOf(recording.store, 1), ['f\xff\n"', 'plain']);
 });
 
 test('files come in bytewise order, only those of the operations asked for', (t) => {

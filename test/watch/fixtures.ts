@@ -48,6 +48,7 @@ export function body(fields: Partial<WatchBody> = {}): WatchBody {
         },
       ],
       warnings: [],
+      content: { waiting: 0, kept: 0, failed: 0, last_failure: null },
       sessions_open: sessions.length,
       dropped: { accesses: 0, evidence: 0, identities: 0, boots: 0 },
       last_commit: AT,

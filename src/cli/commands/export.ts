@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { JsonPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
-import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
+import { imageReport, type ImageReport, type SweepReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import { RULES } from '../../image/needs/rule.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type ImageChoices,
   type ImageRule,
 } from '../../image/choices.ts';
+import type { Doubt } from '../../image/sweeps/sweep.ts';
 import { imageRulesOf, ruleArgument } from '../image-rules.ts';
 import { initKind } from '../init-kind.ts';
 import { bitsOf } from '../operations.ts';
@@ -33,12 +34,15 @@ interface ExportOptions extends OutputOptions, PartsOptions {
   readonly output: string;
   readonly acceptLoss?: boolean;
   readonly tree?: string;
+  readonly asRecorded?: boolean;
+  readonly contentDir?: string;
   readonly ops?: string;
   readonly without?: string;
   /** Of both options, in the order given. */
   readonly given: readonly ImageRule[];
   readonly rules?: string;
   readonly skeleton?: boolean;
+  readonly keepSweeps?: boolean;
   readonly strict?: boolean;
   readonly onDrift?: DriftPolicy;
   readonly since?: string;
@@ -61,6 +65,7 @@ export const registerExport: Register = (program, context) => {
     .option('--exclude <glob>', 'take out what is there (repeatable)', rule(false))
     .option('--rules <file>', "more such rules, one a line: '+ GLOB' or '- GLOB'")
     .option('--skeleton', 'add all directories and all links of the root')
+    .option('--keep-sweeps', 'also what only a sweep (find /, updatedb, tar of everything) touched')
     .option('--since <mark>', 'only what was last used at this mark or after it')
     .option('--until <mark>', 'only what was first used before this mark')
     .addOption(
@@ -83,6 +88,8 @@ export const registerExport: Register = (program, context) => {
     .option('--owner <from:to>', 'give the files of user FROM to user TO (repeatable)', collect)
     .option('--group <from:to>', 'the same for groups (repeatable)', collect)
     .option('--all-root', 'everything belongs to root:root')
+    .option('--align', 'begin large files at multiples of 4096, for file systems that share blocks')
+    .option('--if-changed', 'leave the file as it is if it is this image already')
     .option('--early <file>', 'a plain archive to put before all (repeatable)', collect)
     .option('--early-microcode', "put the root's own processor microcode there")
     .option(
@@ -93,6 +100,8 @@ export const registerExport: Register = (program, context) => {
     .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`)
     .option('--report <file>', 'what the image is made of: .json, .html, else text; - shows it')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
+    .option('--as-recorded', 'of the root as `trace snapshot` kept it, whatever it is now')
+    .option('--content-dir <dir>', "where that is; the daemon's by default")
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
       const options = { ...partly, given, output: required(partly.output, '-o <file>') };
       const here = context(command);
@@ -106,12 +115,27 @@ export const registerExport: Register = (program, context) => {
         });
       const { report: path } = options;
       if (path !== undefined) checkReport({ path, image: options.output, output });
-      const asked = process.geteuid?.() !== 0 && options.tree === undefined && here.ownDatabase;
+      if (options.tree !== undefined && options.asRecorded === true)
+        throw new TraceError({
+          code: 'two-trees',
+          message: '--tree and --as-recorded both say where the root is read',
+          hint: 'leave one of them out',
+          exit: 'usage',
+        });
+      const elsewhere = options.tree ?? options.contentDir;
+      const asked = process.geteuid?.() !== 0 && elsewhere === undefined && here.ownDatabase;
       if (asked && options.frameCache !== undefined)
         throw new TraceError({
           code: 'no-frame-cache',
           message: 'the daemon builds this image, and it keeps no frames in a folder of yours',
           hint: 'run it as root, or leave --frame-cache out',
+          exit: 'usage',
+        });
+      if (asked && options.ifChanged === true)
+        throw new TraceError({
+          code: 'always-written',
+          message: 'the daemon builds this image, and does not see the one that is there',
+          hint: 'run it as root, or leave --if-changed out',
           exit: 'usage',
         });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
@@ -120,8 +144,13 @@ export const registerExport: Register = (program, context) => {
       output.value({ ...report, output: options.output });
       for (const { rule, files, bytes } of report.rules)
         output.line(`${rule}: ${files} paths, ${size(bytes)}`);
+      for (const sweep of report.sweeps)
+        if (sweep.left_out > 0)
+          output.line(
+            `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`,
+          );
       output.line(
-        `${options.output}: ${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
+        `${options.output}: ${report.unchanged ? 'unchanged, ' : ''}${report.entries} entries, ${size(report.bytes)}${compressed(report)}, of ${report.expression}`,
       );
       if (report.attributes?.restored === true)
         output.line(
@@ -133,7 +162,15 @@ export const registerExport: Register = (program, context) => {
 function directly(
   here: Context,
   expression: string,
-  { output, acceptLoss = false, tree, report: path, ...chosen }: ExportOptions,
+  {
+    output,
+    acceptLoss = false,
+    tree,
+    asRecorded = false,
+    contentDir = here.places.contentDir,
+    report: path,
+    ...chosen
+  }: ExportOptions,
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, output);
   return withOuterParts(chosen, choices, (outer) =>
@@ -145,9 +182,11 @@ function directly(
         choices,
         version: version(),
         frameCache: cacheOf(chosen),
+        ifChanged: chosen.ifChanged,
         outer,
         output: output === '-' ? 1 : output,
         tree: tree === undefined ? undefined : Buffer.from(tree),
+        recorded: asRecorded ? contentDir : undefined,
         weigh: path !== undefined,
       });
       const report = imageReport(built);
@@ -162,10 +201,11 @@ function directly(
 async function throughDaemon(
   { client, output }: Context,
   expression: string,
-  { output: path, acceptLoss = false, report: place, ...chosen }: ExportOptions,
+  { output: path, acceptLoss = false, asRecorded, report: place, ...chosen }: ExportOptions,
 ): Promise<ImageReport> {
   const choices = choicesOf(chosen, path);
-  const asked = { expression, acceptLoss, choices, ...(place !== undefined && { weigh: true }) };
+  const weigh = place !== undefined ? true : undefined;
+  const asked = { expression, acceptLoss, choices, asRecorded, weigh };
   return withOuterParts(chosen, choices, async (outer) => {
     const { report: told, sizes, data } = await client.image(asked);
     await writeOutput({ output, path }, outer?.around(data) ?? data);
@@ -184,12 +224,13 @@ function choicesOf(
     given,
     rules: file,
     skeleton,
+    keepSweeps,
     strict,
     onDrift,
     since,
     until,
     ...more
-  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree' | 'report'>,
+  }: Omit<ExportOptions, 'output' | 'acceptLoss' | 'tree' | 'asRecorded' | 'contentDir' | 'report'>,
   output: string,
 ): ImageChoices {
   const rules = imageRulesOf(given, file);
@@ -199,6 +240,7 @@ function choicesOf(
     ...(init !== undefined && { init: initKind(init) }),
     ...(rules.length > 0 && { rules }),
     skeleton,
+    keepSweeps,
     strict,
     onDrift,
     since,
@@ -220,6 +262,16 @@ function compressed({ compression }: ImageReport): string {
   return ` from ${size(archive_bytes)} by ${method}${anew}`;
 }
 
+/** `sweep of /usr/share in session-42`; the root's own path is `.` in JSON. */
+function sweepText({ path, session }: SweepReport): string {
+  return `sweep of /${path === '.' ? '' : path} in ${session}`;
+}
+
+const DOUBTS: Readonly<Record<Doubt, string>> = {
+  unseen: 'the client may have used some later without asking the server, as NFSv4 lets it',
+  busy: 'something else used new files meanwhile',
+};
+
 function warn(output: Output, report: ImageReport): void {
   for (const { message, hint } of report.problems) output.warn(message, hint);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
@@ -229,6 +281,12 @@ function warn(output: Output, report: ImageReport): void {
       output.warn(
         `the rule '${rule}' keeps ${kept.length} directories that something else needs, ` +
           first(kept),
+      );
+  for (const sweep of report.sweeps)
+    if (sweep.doubt !== null && sweep.kept > 0)
+      output.warn(
+        `the ${sweepText(sweep)} read ${sweep.kept} files that stay: ${DOUBTS[sweep.doubt]}`,
+        'record a boot without it, bound the image by marks, or --exclude what is not wanted',
       );
   const { failed = 0, damaged = 0 } = report.compression?.cache ?? {};
   if (failed > 0)

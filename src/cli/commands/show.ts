@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import { withPlan } from '../../daemon/build-image.ts';
+import { type SweepReport, sweepReports } from '../../daemon/image-report.ts';
 import { countOperations } from '../../sessions/evaluate.ts';
 import type { MissingTotal, SessionRow, Store } from '../../store/store.ts';
 import type { Register } from '../commands.ts';
@@ -16,6 +17,7 @@ type Outlook =
       readonly bytes: number;
       readonly reasons: Readonly<Record<string, number>>;
       readonly drift: number;
+      readonly sweeps: readonly SweepReport[];
       readonly problems: readonly string[];
     }
   | { readonly unknown: string };
@@ -78,6 +80,10 @@ export const registerShow: Register = (program, context) => {
                   'image',
                   `${image.entries} entries, ${size(image.bytes)}; ${countsText(image.reasons)}`,
                 ],
+                ...image.sweeps.map(({ path, left_out, kept }) => [
+                  'sweep',
+                  `of /${path === '.' ? '' : path}: ${left_out} paths left out, ${kept} files read that stay`,
+                ]),
                 ...image.problems.map((problem) => ['problem', output.name(Buffer.from(problem))]),
               ]),
         ];
@@ -112,11 +118,12 @@ async function outlook(
         choices: {},
         tree: tree === undefined ? undefined : Buffer.from(tree),
       },
-      ({ plan }) => ({
+      ({ plan, sweeps }) => ({
         entries: plan.entries.length,
         bytes: plan.bytes,
         reasons: plan.countsByReason,
         drift: plan.drift.length,
+        sweeps: sweepReports({ plan, sweeps }),
         problems: plan.problems.map(({ message }) => message),
       }),
     );

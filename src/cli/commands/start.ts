@@ -12,6 +12,7 @@ interface StartOptions {
   readonly label?: string;
   readonly client?: readonly string[];
   readonly onLoss: string;
+  readonly keepContent?: boolean;
 }
 
 export const registerStart: Register = (program, context) => {
@@ -30,12 +31,14 @@ export const registerStart: Register = (program, context) => {
         .choices(['warn', 'fail'])
         .default('warn'),
     )
+    .option('--keep-content', 'when a session ends, keep the files that its image needs')
     .action(async (options: StartOptions, command: Command) => {
       const { client, output, places } = context(command);
       const root = rootArgument(required(options.root, '--root <dir>'));
       const clients = options.client ?? [];
       checkStart({ root, clients });
-      const request = { root, label: options.label ?? null, clients, onLoss: options.onLoss };
+      const { label = null, onLoss, keepContent = false } = options;
+      const request = { root, label, clients, onLoss, keepContent };
       let pid: number | null = null;
       const body = await client.start(request).catch(async (error: unknown) => {
         if (!isNobodyThere(error)) throw error;

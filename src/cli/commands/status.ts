@@ -39,6 +39,14 @@ export const registerStatus: Register = (program, context) => {
           `beyond the bounds: ${accesses} accesses of clients without a session, ${evidence} clients'` +
             ` boot evidence, ${identities} NFSv4 identities, ${boots} boots too soon after others`,
         );
+      const { waiting, kept, failed, last_failure: failure } = body.content;
+      if (waiting + kept + failed > 0)
+        output.line(`content kept by itself: ${kept} sessions, ${failed} failed, ${waiting} wait`);
+      if (failure !== null)
+        output.warn(
+          `no content is kept for ${output.name(Buffer.from(failure))}`,
+          '`trace snapshot` tries again',
+        );
       output.line(`open sessions: ${body.sessions_open}`);
       for (const row of table(
         body.clients

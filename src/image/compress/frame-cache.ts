@@ -1,5 +1,5 @@
 /**
- * Compressed frames kept in a folder, by what they were made from. Owns the folder's files, whom it
+ * Compressed frames kept in a folder, by what they were made from. Owns the frames' files, whom it
  * trusts, and its bound. Must not know archives or how frames are made.
  *
  * A kept frame is what compressing would give, byte for byte: its name is a hash of the frame's
@@ -11,11 +11,14 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TraceError } from '../../common/errors.ts';
+import { FrameIndex } from './frame-index.ts';
 
 /** Changes with what is in the files, or with the meaning of a key. */
 const VERSION = 'nfsroot-trace frame 1';
 const DIGEST_BYTES = 32;
 const PIECE = 1 << 20;
+/** Frames that are not larger are read at once, and checked on a worker thread. */
+const WHOLE_MOST = 16 << 20;
 const NAME = /^[0-9a-f]{64}$/;
 const PARTIAL = /^\.[0-9a-f]{32}\.partial$/;
 /** Nobody takes so long for one frame: whoever made it was killed. */
@@ -30,12 +33,24 @@ export interface CacheCounts {
   readonly failed: number;
 }
 
+/** A frame that is looked for. */
+export interface Wanted {
+  /** What it is made from, as a hash; null where that says nothing of its content. */
+  readonly identity: string | null;
+  /** Method, level and version of what makes it. */
+  readonly compressor: string;
+  /** SHA-256 of its content; asked for only if the identity has not been seen with one. */
+  readonly hash: () => Promise<string>;
+}
+
 export class FrameCache {
+  readonly #index: FrameIndex;
   readonly #folder: FileHandle;
   readonly #maxBytes: number;
   readonly #counts = { hits: 0, misses: 0, damaged: 0, failed: 0 };
 
-  private constructor(folder: FileHandle, maxBytes: number) {
+  private constructor(index: FrameIndex, folder: FileHandle, maxBytes: number) {
+    this.#index = index;
     this.#folder = folder;
     this.#maxBytes = maxBytes;
   }
@@ -68,7 +83,7 @@ export class FrameCache {
     const { uid, mode } = await handle.stat();
     // An ACL that lets others write shows as the group's bit, which is then its mask.
     if ((uid === 0 || uid === process.geteuid?.()) && (mode & 0o022) === 0)
-      return new FrameCache(handle, maxBytes);
+      return new FrameCache(await FrameIndex.load(pathOf(handle)), handle, maxBytes);
     await handle.close();
     throw new TraceError({
       code: 'frame-cache-unsafe',
@@ -82,6 +97,18 @@ export class FrameCache {
     return { ...this.#counts };
   }
 
+  /** The frame that is wanted, or null, and the key to keep it under. */
+  async lookUp({ identity, compressor, hash }: Wanted): Promise<{
+    readonly key: string;
+    readonly kept: AsyncIterable<Buffer> | null;
+  }> {
+    const known = this.#index.contentOf(identity);
+    const content = known ?? (await hash());
+    if (identity !== null && known === null) this.#index.learn(identity, content);
+    const key = this.key(Buffer.from(content, 'hex'), compressor);
+    return { key, kept: await this.find(key) };
+  }
+
   /** The name of the frame that `compressor` makes of content with this hash. */
   key(content: Buffer, compressor: string): string {
     return createHash('sha256').update(`${VERSION}\n${compressor}\n`).update(content).digest('hex');
@@ -91,13 +118,13 @@ export class FrameCache {
   async find(key: string): Promise<AsyncIterable<Buffer> | null> {
     const file = await this.#openKept(key);
     if (file !== null) {
-      const length = await whole(file, key).catch(() => null);
-      if (length !== null) {
+      const frame = await checked(file, key).catch(() => null);
+      if (frame !== null) {
         this.#counts.hits++;
         const now = new Date();
         // The time is the order in which frames go; a frame in a folder of root's keeps its own.
         await file.utimes(now, now).catch(() => undefined);
-        return pieces(file, length);
+        return frame;
       }
       this.#counts.damaged++;
       await file.close();
@@ -130,6 +157,7 @@ export class FrameCache {
   /** Removes what is beyond the bound and what killed runs have left; lets go of the folder. */
   async close(): Promise<void> {
     try {
+      await this.#index.save();
       await this.#prune();
     } finally {
       await this.#folder.close();
@@ -155,8 +183,12 @@ export class FrameCache {
 
   /** By the folder that was looked at, whatever becomes of its name. */
   #path(name: string): string {
-    return join('/proc/self/fd', String(this.#folder.fd), name);
+    return join(pathOf(this.#folder), name);
   }
+}
+
+function pathOf(folder: FileHandle): string {
+  return `/proc/self/fd/${folder.fd}`;
 }
 
 interface Keeping {
@@ -205,19 +237,39 @@ export class FrameKeeper {
   }
 }
 
-/** Bytes of data in a kept frame; null if they are not what was kept under this key. */
-async function whole(file: FileHandle, key: string): Promise<number | null> {
+/** A kept frame in pieces; null if it is not what was kept under this key. The last piece closes it. */
+async function checked(file: FileHandle, key: string): Promise<AsyncIterable<Buffer> | null> {
   const found = await file.stat();
   const length = found.size - DIGEST_BYTES;
   if (!found.isFile() || length < 0) return null;
+  if (length > WHOLE_MOST)
+    return (await isWhole(file, { key, length })) ? pieces(file, length) : null;
+  const bytes = Buffer.allocUnsafeSlow(key.length + found.size);
+  bytes.write(key, 'latin1');
+  const { bytesRead } = await file.read(bytes, key.length, found.size, 0);
+  const end = bytes.length - DIGEST_BYTES;
+  const hash = Buffer.from(await crypto.subtle.digest('SHA-256', bytes.subarray(0, end)));
+  if (bytesRead < found.size || !hash.equals(bytes.subarray(end))) return null;
+  return one(file, bytes.subarray(key.length, end));
+}
+
+async function isWhole(
+  file: FileHandle,
+  { key, length }: { readonly key: string; readonly length: number },
+): Promise<boolean> {
   const hash = createHash('sha256').update(key);
   for (let at = 0; at < length;) {
     const part = await readAt(file, at, Math.min(PIECE, length - at));
-    if (part.length === 0) return null;
+    if (part.length === 0) return false;
     hash.update(part);
     at += part.length;
   }
-  return hash.digest().equals(await readAt(file, length, DIGEST_BYTES)) ? length : null;
+  return hash.digest().equals(await readAt(file, length, DIGEST_BYTES));
+}
+
+async function* one(file: FileHandle, bytes: Buffer): AsyncGenerator<Buffer> {
+  await file.close();
+  yield bytes;
 }
 
 async function* pieces(file: FileHandle, length: number): AsyncGenerator<Buffer> {

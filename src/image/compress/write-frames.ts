@@ -20,6 +20,8 @@ export interface FrameSource {
 export interface FramesOptions {
   readonly source: FrameSource;
   readonly frames: readonly Frame[];
+  /** Of each frame what it is made from, as a hash; null where that says nothing of its bytes. */
+  readonly identities?: readonly (string | null)[] | undefined;
   readonly compressor: Compressor;
   readonly cache: FrameCache | null;
   readonly threads: number;
@@ -43,14 +45,14 @@ export function usualThreads(): number {
 
 /** The bytes are the same whatever the number of threads. */
 export async function writeFrames(options: FramesOptions): Promise<void> {
-  const { frames, threads, put, signal, onProgress } = options;
+  const { frames, identities = [], threads, put, signal, onProgress } = options;
   const slots = new Slots(threads);
   const begun: Promise<Buffer | null>[] = [];
-  const begin = (frame: Frame): Promise<Buffer | null> => {
+  const begin = (frame: Frame, identity: string | null): Promise<Buffer | null> => {
     if (isLarge(frame)) return Promise.resolve(null);
     const made = slots.run(() => {
       signal?.throwIfAborted();
-      return compressWhole(frame, options);
+      return compressWhole(frame, { ...options, identity });
     });
     // It is waited for in its turn; a failure before that is not an unhandled one.
     made.catch(() => undefined);
@@ -60,13 +62,16 @@ export async function writeFrames(options: FramesOptions): Promise<void> {
     for (const [index, frame] of frames.entries()) {
       while (begun.length < Math.min(frames.length, index + 2 * threads)) {
         const next = frames[begun.length];
-        if (next !== undefined) begun.push(begin(next));
+        if (next !== undefined) begun.push(begin(next, identities[begun.length] ?? null));
       }
       signal?.throwIfAborted();
       const made = await begun[index];
       begun[index] = Promise.resolve(null);
       if (made) await put(made);
-      else for await (const part of compressLarge(frame, options)) await put(part);
+      else {
+        const identity = identities[index] ?? null;
+        for await (const part of compressLarge(frame, { ...options, identity })) await put(part);
+      }
       onProgress?.(frame.end);
     }
   } catch (error) {
@@ -78,41 +83,51 @@ export async function writeFrames(options: FramesOptions): Promise<void> {
 
 const isLarge = ({ start, end }: Frame): boolean => end - start > FRAME_MOST;
 
-async function compressWhole(
-  { start, end }: Frame,
-  { source, compressor, cache }: FramesOptions,
-): Promise<Buffer> {
-  const bytes = await source.read(start, end - start);
-  if (cache === null || bytes.length < LEAST_KEPT) return compressor.whole(bytes);
-  // On a worker thread, unlike createHash: whoever builds here may have more to do.
-  const hash = Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
-  const key = cache.key(hash, compressor.key);
-  const kept = await cache.find(key);
+type FrameOptions = FramesOptions & { readonly identity: string | null };
+
+async function compressWhole(frame: Frame, options: FrameOptions): Promise<Buffer> {
+  const { source, compressor, cache, identity } = options;
+  let bytes: Buffer | undefined;
+  const read = async (): Promise<Buffer> =>
+    (bytes ??= await source.read(frame.start, frame.end - frame.start));
+  if (cache === null || frame.end - frame.start < LEAST_KEPT) return compressor.whole(await read());
+  const { key, kept } = await cache.lookUp({
+    identity,
+    compressor: compressor.key,
+    // On a worker thread, unlike createHash: whoever builds here may have more to do.
+    hash: async () => hex(await crypto.subtle.digest('SHA-256', plain(await read()))),
+  });
   if (kept !== null) {
     const parts: Buffer[] = [];
     for await (const part of kept) parts.push(part);
-    return Buffer.concat(parts);
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
   }
-  const made = await compressor.whole(bytes);
+  const made = await compressor.whole(await read());
   const keeper = await cache.keep(key);
   await keeper.write(made);
   await keeper.commit();
   return made;
 }
 
-async function* compressLarge(
-  frame: Frame,
-  { source, compressor, cache }: FramesOptions,
-): AsyncGenerator<Buffer> {
+const hex = (bytes: ArrayBuffer): string => Buffer.from(bytes).toString('hex');
+const plain = (bytes: Buffer): Uint8Array<ArrayBuffer> => bytes as Uint8Array<ArrayBuffer>;
+
+async function* compressLarge(frame: Frame, options: FrameOptions): AsyncGenerator<Buffer> {
+  const { source, compressor, cache, identity } = options;
   const length = frame.end - frame.start;
   if (cache === null) {
     yield* compressor.stream(pieces(source, frame), length);
     return;
   }
-  const hash = createHash('sha256');
-  for await (const piece of pieces(source, frame)) hash.update(piece);
-  const key = cache.key(hash.digest(), compressor.key);
-  const kept = await cache.find(key);
+  const { key, kept } = await cache.lookUp({
+    identity,
+    compressor: compressor.key,
+    hash: async () => {
+      const hash = createHash('sha256');
+      for await (const piece of pieces(source, frame)) hash.update(piece);
+      return hash.digest('hex');
+    },
+  });
   if (kept !== null) {
     yield* kept;
     return;

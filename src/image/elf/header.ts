@@ -2,7 +2,7 @@
  * The ELF header and the tables it leads to, of 32 and 64 bits in both byte orders. Owns the
  * layout (elf(5)). Must not know what a table's rows are wanted for.
  */
-import { ElfFault, type Window } from './window.ts';
+import { ELF_MAGIC, ElfFault, type Window } from './window.ts';
 
 export interface ElfIdentity {
   /** Word length: 32 or 64 bits. */
@@ -75,7 +75,7 @@ export class Fields {
 
 /** Null for what is not ELF. Throws ElfFault. */
 export function readHeader({ head }: Window): ElfHeader | null {
-  if (head.length < 4 || head.readUInt32BE(0) !== 0x7f454c46) return null;
+  if (!head.subarray(0, ELF_MAGIC.length).equals(ELF_MAGIC)) return null;
   const [bits, order] = [head[4] === 1 ? 32 : 64, head[5] === 1 ? 'little' : 'big'] as const;
   const wide = bits === 64;
   if (head.length < (wide ? 64 : 52)) throw new ElfFault('a header cut short');

@@ -9,6 +9,8 @@ export type ReadAt = (offset: number, length: number) => Buffer;
 /** What is wrong with a file that begins as ELF does; turned into a result by the readers. */
 export class ElfFault extends Error {}
 
+export const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');
+
 /** Headers, program headers, interpreter and notes of nearly every file lie in the first page. */
 const HEAD_BYTES = 4096;
 
@@ -18,7 +20,9 @@ export class Window {
 
   constructor(read: ReadAt) {
     this.#read = read;
-    this.head = read(0, HEAD_BYTES);
+    // Nearly all files of a root are something else, and their first bytes are asked for anyway.
+    const magic = read(0, ELF_MAGIC.length);
+    this.head = magic.equals(ELF_MAGIC) ? read(0, HEAD_BYTES) : magic;
   }
 
   /** Exactly `length` bytes, of which `most` is the largest that makes sense. */

@@ -8,6 +8,7 @@
  */
 import { TraceError } from '../../common/errors.ts';
 import type { PlanEntry } from '../plan-types.ts';
+import type { StoredFiles } from '../stored-files.ts';
 
 /** LINE_SIZE of gen_init_cpio less its NUL and newline. */
 const MAX_LINE = 2 * 4096 + 50 - 2;
@@ -18,17 +19,26 @@ export interface GenInitCpioOptions {
   readonly entries: readonly PlanEntry[];
   /** Absolute path of the tree, which sources are below. */
   readonly root: Buffer;
+  /** Where files lie there; at their own paths without it. */
+  readonly stored?: StoredFiles | undefined;
 }
 
 /**
  * One line for each file with all its names, and for each other entry; in the order of the plan.
  * The root itself has no line. Throws `does-not-fit` for what cannot be said.
  */
-export function* formatGenInitCpio({ entries, root }: GenInitCpioOptions): Generator<Buffer> {
+export function* formatGenInitCpio({
+  entries,
+  root,
+  stored,
+}: GenInitCpioOptions): Generator<Buffer> {
   const names = namesOfFiles(entries);
+  const base = root.toString('latin1');
+  const sourceOf = (path: Buffer) =>
+    `${base === '/' ? '' : base}/${(stored?.locate(path).path ?? path).toString('latin1')}`;
   for (const entry of entries) {
     if (entry.path.length === 0) continue;
-    const line = lineOf(entry, names, root.toString('latin1'));
+    const line = lineOf(entry, names, sourceOf);
     if (line === null) continue;
     if (line.length > MAX_LINE) throw refuse(entry, 'its line would be over 8,241 bytes');
     yield Buffer.from(`${line}\n`, 'latin1');
@@ -51,7 +61,7 @@ function namesOfFiles(entries: readonly PlanEntry[]): Map<number, PlanEntry[]> {
 function lineOf(
   entry: PlanEntry,
   names: ReadonlyMap<number, readonly PlanEntry[]>,
-  root: string,
+  sourceOf: (path: Buffer) => string,
 ): string | null {
   const { type, mode, uid, gid } = entry;
   const name = word(entry, `/${entry.path.toString('latin1')}`);
@@ -71,7 +81,7 @@ function lineOf(
     case 'file': {
       if (!entry.carriesData) return null;
       if (entry.stat === null) throw refuse(entry, 'the root has no such file to take it from');
-      const source = word(entry, `${root === '/' ? '' : root}${name}`);
+      const source = word(entry, sourceOf(entry.path));
       if (source.includes('${')) throw refuse(entry, 'its source holds ${');
       const others = entry.nlink < 2 ? [] : (names.get(entry.inode) ?? []);
       const links = others.map((other) => ` ${word(other, `/${other.path.toString('latin1')}`)}`);

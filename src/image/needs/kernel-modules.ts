@@ -1,11 +1,13 @@
 /**
  * The rule for kernel modules: once anything below lib/modules/VERSION is in, the indexes that
- * modprobe reads; and for every module what it depends on and the firmware that it names. Owns the
- * reading of modules.dep and modules.softdep (modules.dep(5), modprobe.d(5)).
+ * modprobe reads; and for every module what it depends on and the firmware that it names. Owns what
+ * follows from one.
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { Draft } from '../closure.ts';
 import { readModinfo } from '../elf/read-modinfo.ts';
+import { findProgram } from '../programs.ts';
+import { ModuleTree } from './module-tree.ts';
 import type { RootFiles } from './root-files.ts';
 import type { Rule } from './rule.ts';
 import type { Taker } from './taker.ts';
@@ -17,18 +19,9 @@ export interface KernelModulesOptions {
   readonly firmware: boolean;
 }
 
-interface Tree {
-  /** Path of a module below the directory → those it depends on. */
-  readonly needs: ReadonlyMap<string, readonly string[]>;
-  /** A module's name → its path below the directory. */
-  readonly byName: ReadonlyMap<string, string>;
-  /** A module's name → names that modprobe loads before and after it, if it can. */
-  readonly soft: ReadonlyMap<string, readonly string[]>;
-}
-
 const BELOW = /^((?:usr\/)?lib\/modules\/([^/]+))\/(.+)$/;
 const MODULE = /\.ko(?:\.(gz|xz|zst))?$/;
-/** modprobe reads the binary ones; the text of the same is for busybox and where they are missing. */
+/** kmod's modprobe reads the binary ones of the first, if they are there; busybox's only the text. */
 const INDEXES = [
   ['dep', 'alias', 'symbols', 'builtin', 'builtin.alias'],
   ['softdep', 'weakdep', 'devname', 'order', 'builtin.modinfo'],
@@ -37,12 +30,10 @@ const INDEXES = [
 const MOST_MODULE = 128 * 1024 * 1024;
 /** All that is unpacked for one image; a boot's modules come to 100 MB. */
 const MOST_UNPACKED = 1024 * 1024 * 1024;
-/** modules.dep of a distribution has 600 KB. */
-const MOST_INDEX = 16 * 1024 * 1024;
 
 export class KernelModules implements Rule {
   readonly #options: KernelModulesOptions;
-  readonly #trees = new Map<string, Tree>();
+  readonly #trees = new Map<string, ModuleTree>();
   #unpackedBytes = 0;
 
   constructor(options: KernelModulesOptions) {
@@ -57,62 +48,32 @@ export class KernelModules implements Rule {
     if (this.#options.modules) {
       let tree = this.#trees.get(directory);
       if (tree === undefined) {
-        tree = this.#readTree(directory);
+        tree = new ModuleTree(directory, this.#options.files);
         this.#trees.set(directory, tree);
         this.#takeIndexes(directory, path);
       }
-      if (isModule) this.#takeNeeds(tree, directory, inside, path);
+      if (isModule)
+        for (const needed of tree.needs(inside))
+          this.#options.taker.take(needed, { kind: 'needed-by', about: path });
     }
     if (isModule && this.#options.firmware) this.#takeFirmware(path, version);
-  }
-
-  #readTree(directory: string): Tree {
-    const { files } = this.#options;
-    const needs = new Map<string, readonly string[]>();
-    const byName = new Map<string, string>();
-    for (const line of files.lines(`${directory}/modules.dep`, MOST_INDEX)) {
-      const [module = '', others = ''] = line.split(':', 2);
-      if (module === '') continue;
-      needs.set(
-        module,
-        others.split(' ').filter((one) => one !== ''),
-      );
-      byName.set(nameOf(module), module);
-    }
-    const soft = new Map<string, readonly string[]>();
-    for (const line of files.lines(`${directory}/modules.softdep`, MOST_INDEX)) {
-      const [word, name = '', ...others] = line.trim().split(/[ \t]+/);
-      if (word !== 'softdep') continue;
-      const named = others.filter((one) => one !== 'pre:' && one !== 'post:').map(underscored);
-      soft.set(underscored(name), [...(soft.get(underscored(name)) ?? []), ...named]);
-    }
-    return { needs, byName, soft };
   }
 
   #takeIndexes(directory: string, about: string): void {
     const { files, taker } = this.#options;
     const [both, textOnly] = INDEXES;
-    const names = both.map((name) => {
-      const binary = `${directory}/modules.${name}.bin`;
-      return files.file(binary) === null ? `${directory}/modules.${name}` : binary;
+    const modprobe = findProgram('modprobe', files.resolver)?.path ?? 'kmod';
+    const wantsText = !/(?:^|\/)kmod$/.test(modprobe);
+    const names = both.flatMap((name) => {
+      const [text, binary] = [`${directory}/modules.${name}`, `${directory}/modules.${name}.bin`];
+      if (files.file(binary) === null) return [text];
+      return wantsText ? [binary, text] : [binary];
     });
     // `modules.builtin` is read as text too, for modinfo.
     names.push(`${directory}/modules.builtin`);
     names.push(...textOnly.map((name) => `${directory}/modules.${name}`));
     for (const name of names)
       if (files.file(name) !== null) taker.take(name, { kind: 'index-of', about });
-  }
-
-  #takeNeeds(tree: Tree, directory: string, inside: string, about: string): void {
-    const softly = (tree.soft.get(nameOf(inside)) ?? [])
-      .map((name) => tree.byName.get(name))
-      .filter((path) => path !== undefined);
-    for (const needed of [...(tree.needs.get(inside) ?? []), ...softly])
-      // depmod writes an absolute path for a module outside the directory.
-      this.#options.taker.take(needed.startsWith('/') ? needed : `${directory}/${needed}`, {
-        kind: 'needed-by',
-        about,
-      });
   }
 
   #takeFirmware(path: string, version: string): void {
@@ -163,7 +124,3 @@ export class KernelModules implements Rule {
     }
   }
 }
-
-const underscored = (name: string): string => name.replaceAll('-', '_');
-const nameOf = (path: string): string =>
-  underscored(path.slice(path.lastIndexOf('/') + 1).replace(MODULE, ''));

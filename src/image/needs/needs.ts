@@ -6,6 +6,7 @@ import type { Closure } from '../closure.ts';
 import type { Problem } from '../plan-types.ts';
 import type { Resolver } from '../resolve.ts';
 import type { Tree } from '../tree.ts';
+import { Fstab } from './fstab.ts';
 import { Gconv } from './gconv.ts';
 import { KernelModules } from './kernel-modules.ts';
 import { Libraries } from './libraries.ts';
@@ -13,6 +14,7 @@ import { LoaderSearch } from './loader-search.ts';
 import { Missing } from './missing.ts';
 import { NameService } from './name-service.ts';
 import { Pam } from './pam.ts';
+import { Python } from './python.ts';
 import { RootFiles } from './root-files.ts';
 import type { Rule, RuleName } from './rule.ts';
 import { Scripts } from './scripts.ts';
@@ -56,7 +58,9 @@ export function makeNeeds({ tree, resolver, closure, without }: NeedsOptions): N
       ...(on('libraries') || on('nss') || on('pam') ? [libraries] : []),
       ...(on('nss') ? [new NameService({ files, search, taker, libraries })] : []),
       ...(on('pam') ? [pam] : []),
+      ...(on('fstab') ? [new Fstab(files, taker)] : []),
       ...(on('gconv') ? [new Gconv(files, taker)] : []),
+      ...(on('python') ? [new Python(taker)] : []),
       ...(modules || firmware ? [new KernelModules({ files, taker, modules, firmware })] : []),
     ],
     problems: () => {

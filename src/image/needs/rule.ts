@@ -15,7 +15,11 @@ export const RULES = [
   'scripts',
   'nss',
   'pam',
+  /** Mount points. */
+  'fstab',
   'gconv',
+  /** The source of what Python has compiled. */
+  'python',
   /** What kernel modules depend on, and the indexes of modprobe. */
   'modules',
   'firmware',

@@ -9,6 +9,7 @@ import type { RootFiles } from './root-files.ts';
 import type { Rule } from './rule.ts';
 import type { Taker } from './taker.ts';
 
+const MAGIC = Buffer.from('#!');
 /** BINPRM_BUF_SIZE. */
 const FIRST_BYTES = 256;
 /** What init systems, sshd and login give to what they start, in one order or another. */
@@ -27,6 +28,8 @@ export class Scripts implements Rule {
   offer({ path, stat }: Draft): void {
     // One that may not be executed is read by something that is running already.
     if (stat?.type !== 'file' || (stat.mode & 0o111) === 0 || stat.size < 3) return;
+    // Of nearly all files these are known already.
+    if (!this.#files.read(path, 0, 4).subarray(0, 2).equals(MAGIC)) return;
     const line = parseShebang(this.#files.read(path, 0, FIRST_BYTES));
     if (line === null) return;
     const reason = { kind: 'interpreter-of', about: path } as const;

@@ -12,7 +12,9 @@ import { parentOf, type Resolver } from '../resolve.ts';
 import type { Tree } from '../tree.ts';
 import { readInstalled } from './apk.ts';
 import { divert, type Diversion, listedFiles, parseDiversions, parseStatus } from './dpkg.ts';
-import type { Distribution, Package } from './package.ts';
+import { byName, type Distribution, type Package } from './package.ts';
+import { claimRpm } from './rpm.ts';
+import { MOST_DATABASE, RpmDatabase, UnsoundDatabase } from './rpm-database.ts';
 
 export interface PackageSearch {
   readonly tree: Tree;
@@ -38,7 +40,7 @@ export function unreadProblems({ unread }: Pick<PackagesFound, 'unread'>): reado
     {
       code: 'packages-not-read',
       message: `${unread.length} databases of packages were not read whole, the first is /${name}: ${first.why}`,
-      hint: 'files of theirs are told as those of no package; dpkg and apk are read',
+      hint: "files of theirs are told as those of no package; older ones of rpm are read after `rpmdb --define '_db_backend sqlite' --rebuilddb` by rpm 4.16 or newer",
     },
   ];
 }
@@ -53,10 +55,9 @@ const MOST_PATH = 4096;
 
 const APK = ['usr/lib/apk/db/installed', 'lib/apk/db/installed'];
 const DPKG = 'var/lib/dpkg';
-/** sqlite, ndb and Berkeley DB, where rpm has or had them. */
-const RPM = ['usr/lib/sysimage/rpm', 'var/lib/rpm'].flatMap((folder) =>
-  ['rpmdb.sqlite', 'Packages.db', 'Packages'].map((name) => `${folder}/${name}`),
-);
+const RPM = ['usr/lib/sysimage/rpm', 'var/lib/rpm'];
+/** What rpm had before SQLite. */
+const OLDER_RPM = { Packages: 'Berkeley DB', 'Packages.db': 'ndb' } as const;
 
 /** Throws what the tree throws. */
 export function findPackages({ tree, resolver, paths }: PackageSearch): PackagesFound {
@@ -64,10 +65,7 @@ export function findPackages({ tree, resolver, paths }: PackageSearch): Packages
   const owners = new Owners(resolver, paths);
   readDpkg(files, owners);
   readApk(files, owners);
-  for (const path of RPM) {
-    const found = files.file(path);
-    if (found !== null) files.skip(found, 'a database of rpm, which is not read');
-  }
+  readRpm(files, owners);
   if (owners.tooMany)
     files.skip(DPKG, `packages in over ${MOST_DIRECTORIES} directories; the rest was not read`);
   return {
@@ -154,12 +152,6 @@ function readDiversions(files: RootFiles): ReadonlyMap<string, Diversion> {
   return parseDiversions(text?.toString('latin1') ?? '');
 }
 
-/** In bytewise order, whatever the order of the database. */
-function byName(a: Package, b: Package): number {
-  const [one, other] = [`${a.name}:${a.architecture}`, `${b.name}:${b.architecture}`];
-  return one < other ? -1 : 1;
-}
-
 function readApk(files: RootFiles, owners: Owners): void {
   const path = APK.map((one) => files.file(one)).find((one) => one !== null);
   const text = path === undefined ? null : files.whole(path, MOST_LISTS);
@@ -168,6 +160,33 @@ function readApk(files: RootFiles, owners: Owners): void {
     owners.claim(file, owner);
   });
   if (odd > 0) files.skip(path, `${odd} blocks are not apk's`);
+}
+
+function readRpm(files: RootFiles, owners: Owners): void {
+  const path = firstOf(files, 'rpmdb.sqlite');
+  if (path === null) {
+    for (const [name, kind] of Object.entries(OLDER_RPM)) {
+      const older = firstOf(files, name);
+      if (older !== null) files.skip(older, `a database of rpm in the older format ${kind}`);
+    }
+    return;
+  }
+  const log = files.file(`${path}-wal`);
+  if (log !== null && (files.resolver.lstat(log)?.size ?? 0) > 0)
+    files.skip(log, 'changes that rpm has not put into its database yet');
+  const bytes = files.whole(path, MOST_DATABASE);
+  if (bytes === null) return;
+  try {
+    const odd = RpmDatabase.with(bytes, (database) => claimRpm(database, owners));
+    if (odd > 0) files.skip(path, `${odd} packages are not rpm's`);
+  } catch (error) {
+    if (!(error instanceof UnsoundDatabase)) throw error;
+    files.skip(path, `not a sound database of rpm: ${error.message}`);
+  }
+}
+
+function firstOf(files: RootFiles, name: string): string | null {
+  return RPM.map((folder) => files.file(`${folder}/${name}`)).find((one) => one !== null) ?? null;
 }
 
 const WORD = /^[a-z0-9._-]{1,60}$/;

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   utimesSync,
@@ -15,19 +16,24 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { TraceError } from '../../../src/common/errors.ts';
-import { FrameCache } from '../../../src/image/compress/frame-cache.ts';
+import { FrameCache, type Wanted } from '../../../src/image/compress/frame-cache.ts';
 import { exportImage, type FramesResult } from '../../../src/image/export.ts';
 import { lacks } from '../../capabilities.ts';
-import { openTree, planAll, put, temporaryFolder } from '../support.ts';
+import { openTree, planAll, put, run, temporaryFolder } from '../support.ts';
 
 const ZSTD = { method: 'zstd', level: 1 } as const;
 
 interface Place {
   readonly root: string;
   readonly cache: string;
-  readonly build: (more?: { maxBytes?: number; cached?: boolean }) => Promise<{
+  readonly build: (more?: {
+    maxBytes?: number;
+    cached?: boolean;
+    settledSeconds?: number;
+  }) => Promise<{
     readonly image: Buffer;
     readonly frames: FramesResult;
   }>;
@@ -46,10 +52,11 @@ function place(t: TestContext): Place {
   return {
     root,
     cache,
-    async build({ maxBytes = 1 << 30, cached = true } = {}) {
+    async build({ maxBytes = 1 << 30, cached = true, settledSeconds } = {}) {
       const plan = await planAll(root, tree);
       const frameCache = cached ? { folder: cache, maxBytes } : undefined;
-      const { frames } = await exportImage({ tree, plan, output, compress: ZSTD, frameCache });
+      const keeping = { frameCache, settledSeconds };
+      const { frames } = await exportImage({ tree, plan, output, compress: ZSTD, ...keeping });
       assert.ok(frames !== undefined);
       return { image: readFileSync(output), frames };
     },
@@ -203,5 +210,90 @@ describe('a cache of frames', () => {
     assert.deepEqual(readdirSync(cache), [key]);
     await build({ maxBytes: 0 });
     assert.deepEqual(readdirSync(cache), [key]);
+  });
+
+  it('asks for the content of a frame once, as long as it is made from the same files', async (t) => {
+    const folder = join(temporaryFolder(t), 'cache');
+    const [content, other] = ['0', '1'].map((digit) => digit.repeat(64)) as [string, string];
+    const wanted = {
+      identity: 'a'.repeat(64),
+      compressor: 'x',
+      hash: () => Promise.resolve(content),
+    };
+    const never = { ...wanted, hash: () => Promise.reject(new Error('asked again')) };
+    const lookUp = async (frame: Wanted) => {
+      const cache = await FrameCache.open({ folder, maxBytes: 1 << 20 });
+      try {
+        return (await cache.lookUp(frame)).key;
+      } finally {
+        await cache.close();
+      }
+    };
+    const key = await lookUp(wanted);
+    assert.equal(await lookUp(never), key);
+    assert.notEqual(await lookUp({ ...never, compressor: 'y' }), key);
+    const changed = { ...wanted, identity: 'b'.repeat(64), hash: () => Promise.resolve(other) };
+    assert.notEqual(await lookUp(changed), key);
+    await assert.rejects(lookUp({ ...never, identity: null }), /asked again/);
+    const index = join(folder, '.index');
+    assert.equal(statSync(index).mode & 0o777, 0o600);
+    const good = readFileSync(index, 'latin1');
+    for (const damaged of [
+      good.replace(content, other),
+      good.slice(0, -2),
+      good.slice(1),
+      good.replace('frames 1', 'frames 2'),
+      '',
+      '\n',
+      '\xff'.repeat(1 << 20),
+    ]) {
+      writeFileSync(index, damaged, 'latin1');
+      await assert.rejects(lookUp(never), /asked again/);
+    }
+    await lookUp(wanted);
+    assert.equal(await lookUp(never), key);
+    rmSync(index);
+    mkdirSync(index);
+    await lookUp(wanted);
+    await assert.rejects(lookUp(never), /asked again/);
+    assert.deepEqual(readdirSync(folder), ['.index']);
+  });
+
+  it('forgets contents that were not asked for longest', async (t) => {
+    const folder = join(temporaryFolder(t), 'cache');
+    const number = (value: number) => value.toString(16).padStart(64, '0');
+    let asked = 0;
+    const cache = await FrameCache.open({ folder, maxBytes: 1 << 20 });
+    for (let i = 0; i < 5000; i++) {
+      const hash = () => Promise.resolve(number(i));
+      await cache.lookUp({ identity: number(i), compressor: 'x', hash });
+    }
+    await cache.close();
+    const again = await FrameCache.open({ folder, maxBytes: 1 << 20 });
+    for (const i of [0, 903, 904, 4999]) {
+      const hash = () => Promise.resolve(number((asked++, i)));
+      await again.lookUp({ identity: number(i), compressor: 'x', hash });
+    }
+    await again.close();
+    assert.equal(asked, 2);
+  });
+
+  it('reads nothing of files that are as they were', { skip: lacks('mounts') }, async (t) => {
+    const { root, build } = place(t);
+    await sleep(30);
+    const { image } = await build({ settledSeconds: 0 });
+    const again = await build({ settledSeconds: 0 });
+    assert.ok(again.image.equals(image));
+    assert.equal(again.frames.cache?.misses, 0);
+    // Same size, same times: a change that only the time of the change shows.
+    const path = join(root, 'd1/f1');
+    run('touch', ['-r', path, join(root, '../time')]);
+    writeFileSync(path, Buffer.alloc(30_001, 'FILE 1 '));
+    run('touch', ['-r', join(root, '../time'), path]);
+    await sleep(30);
+    const changed = await build({ settledSeconds: 0 });
+    assert.equal(changed.frames.cache?.misses, 1);
+    assert.ok(!changed.image.equals(image));
+    assert.ok(changed.image.equals((await build({ cached: false })).image));
   });
 });

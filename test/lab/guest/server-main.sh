@@ -1,5 +1,5 @@
 #!/bin/sh
-# First process of the lab's NFS server after its initramfs: network, tracefs, victim's root,
+# First process of the lab's NFS server after its initramfs: network, tracefs, the roots, their
 # exports, kernel NFS server, then the agent that takes orders from outside.
 # Owns the server's set-up. Never exits, and collects whatever processes are left to it.
 . /lab/lab.env
@@ -30,14 +30,18 @@ ip link set br0 up
 
 mkdir -p /nfsroots
 mount -t tmpfs -o mode=755 tmpfs /nfsroots
-mkdir -p /nfsroots/sarge
-mount -t ext4 /dev/vda /nfsroots/sarge || echo "lab: failed: no victim root"
 
 # The pseudo root cannot lie on an overlay, hence the tmpfs above.
 cat >/etc/exports <<EXPORTS
 /nfsroots *(fsid=0,crossmnt,ro,no_root_squash,no_subtree_check,insecure)
-/nfsroots/sarge *(ro,no_root_squash,no_subtree_check,insecure)
 EXPORTS
+set -- /dev/vd?
+for root in $LAB_ROOTS; do
+	mkdir -p "/nfsroots/$root"
+	mount -t ext4 "$1" "/nfsroots/$root" || echo "lab: failed: no root $root"
+	echo "/nfsroots/$root *(ro,no_root_squash,no_subtree_check,insecure)" >>/etc/exports
+	shift
+done
 # rpc.mountd 2.6 crashes without it, and a minimal Debian has none.
 [ -e /etc/mtab ] || ln -s /proc/mounts /etc/mtab
 modprobe nfsd

@@ -40,4 +40,4 @@ if [ -n "$lab_brief" ]; then
 	sleep 3600
 fi
 umount /dev /sys /proc
-exec switch_root /root /init
+exec switch_root /root "${lab_init:-/init}"

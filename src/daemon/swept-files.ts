@@ -1,0 +1,91 @@
+/**
+ * What of a set of sessions only sweeps touched: each session is looked through by itself and whole,
+ * and a file is a sweep's if it is so in every session that it comes from. Owns which sessions can
+ * tell. Must not know what a sweep is, or what is left out because of one.
+ */
+import { fromBytes, toBytes } from '../image/resolve.ts';
+import type { Walked } from '../image/sweeps/below.ts';
+import { findSweeps } from '../image/sweeps/find-sweeps.ts';
+import type { Sweep } from '../image/sweeps/sweep.ts';
+import type { Touch } from '../image/sweeps/touch.ts';
+import type { SessionSet } from '../sessions/evaluate.ts';
+import type { FileAccessRow, SessionRow } from '../store/types.ts';
+
+export interface SessionSweep extends Pick<Sweep, 'fromUs' | 'toUs' | 'doubt'> {
+  readonly session: number;
+  readonly top: Buffer;
+  /** What it alone touched, and is in the set. */
+  readonly objects: number;
+  /** What it read and what may be wanted all the same. */
+  readonly kept: number;
+}
+
+export interface SweptFiles {
+  readonly sweeps: readonly SessionSweep[];
+  /** File → which of them, by its place. */
+  readonly sweepOf: ReadonlyMap<number, number>;
+}
+
+/** @param files what the store has of a session */
+export function sweptFiles(
+  { sessions, objects }: Pick<SessionSet, 'sessions' | 'objects'>,
+  files: (session: number) => readonly FileAccessRow[],
+  tree: Walked,
+): SweptFiles {
+  const found = sessions
+    .filter(isTelling)
+    .flatMap(({ id }) => sweepsOf(files(id), tree).map((sweep) => ({ session: id, ...sweep })));
+  const swept = new Map<string, number>();
+  for (const [place, { session, files: ids }] of found.entries())
+    for (const id of ids) if (!swept.has(keyOf(session, id))) swept.set(keyOf(session, id), place);
+  const sweepOf = new Map<number, number>();
+  for (const { fileId, sessions: shared } of objects) {
+    const places = shared.map((session) => swept.get(keyOf(session, fileId)));
+    const [place] = places;
+    if (place !== undefined && !places.includes(undefined)) sweepOf.set(fileId, place);
+  }
+  const counts = found.map(() => 0);
+  for (const place of sweepOf.values()) counts[place] = (counts[place] ?? 0) + 1;
+  const sweeps = found.map(({ session, top, fromUs, toUs, doubt, kept }, place) => {
+    return { session, top: toBytes(top), fromUs, toUs, doubt, kept, objects: counts[place] ?? 0 };
+  });
+  return { sweeps, sweepOf };
+}
+
+/**
+ * Every operation must be there with its time: a use that was lost, or that came before the session
+ * began, would make a file look like a sweep's own.
+ */
+function isTelling({ tier, loss, partial }: SessionRow): boolean {
+  return (tier === 'exact' || tier === 'exact+names') && loss === 0 && !partial;
+}
+
+function sweepsOf(
+  rows: readonly FileAccessRow[],
+  tree: Walked,
+): (Pick<Sweep, 'top' | 'fromUs' | 'toUs' | 'doubt'> & { files: number[]; kept: number })[] {
+  const ids = new Map<Touch, number>();
+  for (const row of rows) if (row.names.length > 0) ids.set(touchOf(row), row.fileId);
+  return findSweeps([...ids.keys()], tree).map(({ swept, kept, ...sweep }) => ({
+    ...sweep,
+    files: swept.flatMap((touch) => ids.get(touch) ?? []),
+    kept: kept.length,
+  }));
+}
+
+export function touchOf({ names, type, ...row }: FileAccessRow): Touch {
+  const { operations, bytes, size, firstUs, lastUs, created } = row;
+  return {
+    names: names.map(fromBytes),
+    type: TYPES.get(type) ?? 'other',
+    ...{ operations, bytes, size, firstUs, lastUs, created },
+  };
+}
+
+const TYPES: ReadonlyMap<number, Touch['type']> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+  [0o120000, 'symlink'],
+]);
+
+const keyOf = (session: number, file: number): string => `${session} ${file}`;

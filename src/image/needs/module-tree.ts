@@ -1,0 +1,91 @@
+/**
+ * What depmod knows of the modules of one kernel. Owns the reading of modules.dep, modules.softdep,
+ * modules.alias and modules.builtin (modules.dep(5), modprobe.d(5)). Must not add to the image.
+ */
+import type { RootFiles } from './root-files.ts';
+
+/** modules.dep of a distribution has 600 KB, modules.alias 1.3 MB. */
+const MOST_INDEX = 16 * 1024 * 1024;
+const MODULE = /\.ko(?:\.(?:gz|xz|zst))?$/;
+
+export class ModuleTree {
+  readonly #directory: string;
+  readonly #files: RootFiles;
+  readonly #needs = new Map<string, readonly string[]>();
+  readonly #byName = new Map<string, string>();
+  readonly #soft = new Map<string, readonly string[]>();
+  #aliases: Map<string, string[]> | undefined;
+  #builtIn: Set<string> | undefined;
+
+  /** `directory` is `lib/modules/VERSION`, or where that leads. */
+  constructor(directory: string, files: RootFiles) {
+    this.#directory = directory;
+    this.#files = files;
+    for (const line of this.#lines('dep')) {
+      const [module = '', others = ''] = line.split(':', 2);
+      if (module === '') continue;
+      this.#needs.set(
+        module,
+        others.split(' ').filter((one) => one !== ''),
+      );
+      this.#byName.set(nameOf(module), module);
+    }
+    for (const line of this.#lines('softdep')) {
+      const [word, name = '', ...others] = line.trim().split(/[ \t]+/);
+      if (word !== 'softdep') continue;
+      const named = others.filter((one) => one !== 'pre:' && one !== 'post:');
+      const known = this.#soft.get(underscored(name)) ?? [];
+      this.#soft.set(underscored(name), [...known, ...named]);
+    }
+  }
+
+  /** What a module depends on, and what modprobe loads with it if it can. */
+  needs(module: string): string[] {
+    const softly = (this.#soft.get(nameOf(module)) ?? []).flatMap((name) => this.find(name));
+    return [...(this.#needs.get(module) ?? []).map((one) => this.#path(one)), ...softly];
+  }
+
+  /** The modules that `modprobe NAME` would load for that name or alias, without what they need. */
+  find(name: string): string[] {
+    const key = underscored(name);
+    const names = this.#byName.has(key) ? [key] : (this.#aliasesOf().get(key) ?? []);
+    return names
+      .map((one) => this.#byName.get(one))
+      .filter((module) => module !== undefined)
+      .map((module) => this.#path(module));
+  }
+
+  isBuiltIn(name: string): boolean {
+    this.#builtIn ??= new Set([...this.#lines('builtin')].map(nameOf));
+    return this.#builtIn.has(underscored(name));
+  }
+
+  /** depmod writes an absolute path for a module outside the directory. */
+  #path(module: string): string {
+    return module.startsWith('/') ? module : `${this.#directory}/${module}`;
+  }
+
+  /** Those without wildcards: the others are for devices, by what these say of themselves. */
+  #aliasesOf(): ReadonlyMap<string, readonly string[]> {
+    if (this.#aliases !== undefined) return this.#aliases;
+    const aliases = new Map<string, string[]>();
+    for (const line of this.#lines('alias')) {
+      const [word, alias = '', module = ''] = line.split(' ');
+      if (word !== 'alias' || module === '' || /[*?[]/.test(alias)) continue;
+      const key = underscored(alias);
+      const known = aliases.get(key);
+      if (known === undefined) aliases.set(key, [underscored(module)]);
+      else known.push(underscored(module));
+    }
+    this.#aliases = aliases;
+    return aliases;
+  }
+
+  #lines(index: string): readonly string[] {
+    return this.#files.lines(`${this.#directory}/modules.${index}`, MOST_INDEX);
+  }
+}
+
+const underscored = (name: string): string => name.replaceAll('-', '_');
+const nameOf = (path: string): string =>
+  underscored(path.slice(path.lastIndexOf('/') + 1).replace(MODULE, ''));
