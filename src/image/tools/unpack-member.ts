@@ -70,7 +70,14 @@ async function* byProgram(unpacker: Unpacker, pieces: Iterable<Buffer>): AsyncGe
   try {
     yield* runProgram(unpacker, watched());
   } catch (cause) {
-    if (cause instanceof TraceError && cause.code !== 'program-failed') throw cause;
+    if (cause instanceof TraceError && cause.code === 'program-missing')
+      throw new TraceError({
+        code: cause.code,
+        message: `${cause.message}, and a part of the image is compressed by it`,
+        hint: `install the package ${unpacker.package}`,
+        exit: cause.exit,
+        cause,
+      });
     throw bad(unpacker.program, wrong ?? cause);
   }
 }

@@ -191,6 +191,15 @@ describe('list', () => {
     }
   });
 
+  test('a program that is missing', async () => {
+    const image = put('x.lz4', compressed('lz4', archive(file('a'))));
+    await sandbox.fails(
+      ['image', 'list', image],
+      { code: 69, message: /no lz4 here, and a part/, hint: /install the package lz4/ },
+      { env: { PATH: sandbox.folder } },
+    );
+  });
+
   test('what is no image', async () => {
     for (const [bytes, message] of [
       ['hello', /neither a record nor compressed/],
