@@ -78,6 +78,8 @@ const XZ = { magic: 'fd377a585a00', header: 12, footer: 12, lzma2: 0x21 } as con
 /** Bytes of each kind of check; the kernel has none and CRC32. */
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 const KERNEL_CHECKS = [0, 1];
+/** Of a number's bytes all but the last have this bit. */
+const CONTINUES = 0x80;
 
 /** One stream. */
 export function* xzStream(input: Input): Generator<Buffer> {
@@ -89,31 +91,29 @@ export function* xzStream(input: Input): Generator<Buffer> {
       damaged: false,
     });
   yield* take(input, XZ.header, 'xz');
-  let [sizes, records] = ['', 0];
-  for (;;) {
-    const first = peek(input, 1, 'xz')[0] ?? 0;
-    if (first === 0) break;
+  let blocks = 0;
+  for (let first = byteAt(input); first !== 0; first = byteAt(input)) {
     yield* xzBlock(input, first, CHECK_BYTES[check] ?? 0);
-    records++;
+    blocks++;
   }
-  // The index: as many records as there were blocks, of two numbers each.
+  // The index: how many blocks there were, and two numbers of each.
   const start = input.at;
   yield* take(input, 1, 'xz');
-  for (let numbers = 1 + 2 * records; numbers > 0; numbers--) {
-    do {
-      sizes = (peek(input, 1, 'xz')[0] ?? 0) >= 0x80 ? 'more' : '';
-      yield* take(input, 1, 'xz');
-    } while (sizes === 'more');
+  for (let numbers = 1 + 2 * blocks; numbers > 0; numbers--) {
+    while (byteAt(input) >= CONTINUES) yield* take(input, 1, 'xz');
+    yield* take(input, 1, 'xz');
   }
   yield* take(input, (-(input.at - start) & 3) + 4 + XZ.footer, 'xz');
 }
+
+const byteAt = (input: Input): number => peek(input, 1, 'xz')[0] ?? 0;
 
 function* xzBlock(input: Input, first: number, checkBytes: number): Generator<Buffer> {
   yield* take(input, (first + 1) * 4, 'xz');
   const start = input.at;
   // LZMA2 is always the last filter, so its chunks are what is stored.
   for (;;) {
-    const control = peek(input, 1, 'xz')[0] ?? 0;
+    const control = byteAt(input);
     if (control === 0) break;
     if (control >= 0x80) {
       const size = peek(input, 5, 'xz').readUInt16BE(3) + 1;

@@ -5,7 +5,7 @@
  * Paths are byte strings: one character for each byte.
  */
 import { TraceError } from '../../common/errors.ts';
-import { DIRECTORY, LINK } from './record.ts';
+import { CHARACTER, DIRECTORY, LINK } from './record.ts';
 
 export interface TreeNode {
   /** S_IFMT bits. */
@@ -72,7 +72,7 @@ export class KernelTree {
       slash: false,
     });
     const dev = tree.add(place('dev'), { type: DIRECTORY, mode: 0o755, ...own });
-    const console = { type: 0o020000, mode: 0o600, rdevMajor: 5, rdevMinor: 1 };
+    const console = { type: CHARACTER, mode: 0o600, rdevMajor: 5, rdevMinor: 1 };
     tree.add(place('console', dev), { ...console, ...own });
     tree.add(place('root'), { type: DIRECTORY, mode: 0o700, ...own });
     return tree;

@@ -13,7 +13,18 @@ import {
   pathOf,
   type TreeNode,
 } from './kernel-tree.ts';
-import { DIRECTORY, FILE, FORMAT, type ImageRecord, LINK, type PassedOver } from './record.ts';
+import {
+  BLOCK,
+  CHARACTER,
+  DIRECTORY,
+  FIFO,
+  FILE,
+  FORMAT,
+  type ImageRecord,
+  LINK,
+  type PassedOver,
+  SOCKET,
+} from './record.ts';
 import type { DataTaker, RecordTaker } from './record-reader.ts';
 
 /** Why a record has no effect, or not the one that it says. */
@@ -66,7 +77,10 @@ const REASONS: Readonly<Record<Errno, DroppedCode>> = {
 };
 /** chown(2): leave it. */
 const NOBODY = 0xffffffff;
-const [LINK_MODE, NOTHING] = [0o777, 0];
+const LINK_MODE = 0o777;
+/** No type at all: whatever is there is of another. */
+const NOTHING = 0;
+const SPECIAL: readonly number[] = [CHARACTER, BLOCK, FIFO, SOCKET];
 
 export class KernelUnpacker implements RecordTaker {
   readonly tree = KernelTree.ofKernel();
@@ -88,7 +102,7 @@ export class KernelUnpacker implements RecordTaker {
     this.#clean(record, type);
     if (type === FILE) return this.#file(record);
     if (type === DIRECTORY) return this.#directory(record);
-    if ([0o020000, 0o060000, 0o010000, 0o140000].includes(type)) return this.#device(record, type);
+    if (SPECIAL.includes(type)) return this.#device(record, type);
     return this.#drop(record, 'unknown-type');
   }
 
@@ -169,7 +183,7 @@ export class KernelUnpacker implements RecordTaker {
       uid: 0,
       gid: 0,
       mtime,
-      ...((type === 0o020000 || type === 0o060000) && { rdevMajor, rdevMinor }),
+      ...((type === CHARACTER || type === BLOCK) && { rdevMajor, rdevMinor }),
       ...(target !== null && { target, size: target.length }),
     });
     this.#options.disk?.make(pathOf(place.directory, place.name), node);
@@ -234,7 +248,7 @@ export class KernelUnpacker implements RecordTaker {
     if (isErrno(free)) {
       const { rdevMajor, rdevMinor } = record;
       const other = node.rdevMajor !== rdevMajor || node.rdevMinor !== rdevMinor;
-      const matters = other && type !== 0o010000 && type !== 0o140000;
+      const matters = other && (type === CHARACTER || type === BLOCK);
       this.#tell(matters ? 'changed' : 'noted', matters ? 'device-kept' : 'overwritten', record);
     }
     return null;

@@ -1,5 +1,4 @@
 /** Whether a kernel has something to run, and where it can speak. */
-import { DIRECTORY } from '../record.ts';
 import { fault, type Fault, type Linted, note } from './fault.ts';
 
 export function* bootFaults({ image, files }: Linted): Generator<Fault> {
@@ -26,6 +25,6 @@ export function* bootFaults({ image, files }: Linted): Generator<Fault> {
       'dev/console',
       "it is only there if the kernel's own archive has it: /init may have no output",
     );
-  if (kernelTree.root.builtIn && kernelTree.root.type === DIRECTORY)
+  if (kernelTree.root.builtIn)
     yield note('open-root', '', 'without a record for . the root has the mode 1777');
 }
