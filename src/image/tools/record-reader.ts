@@ -4,7 +4,7 @@
  * place in the stream. Must not know files, compression or what becomes of a record.
  */
 import { HEADER_BYTES, MAX_LINK_BYTES, MAX_NAME_BYTES, NEWC, NEWC_CRC } from '../cpio.ts';
-import { FILE, FORMAT, headerOf, type ImageRecord, LINK, readFields } from './record.ts';
+import { FIELDS, FILE, FORMAT, headerOf, type ImageRecord, LINK, readFields } from './record.ts';
 
 /** Where the kernel gives up, and unpacks nothing more of the image. */
 export interface Stop {
@@ -68,6 +68,8 @@ export class RecordReader {
   #chunk: Buffer = Buffer.alloc(0);
   #pos = 0;
   #record: ImageRecord | null = null;
+  /** Of the header at hand. */
+  readonly #fields = new Float64Array(FIELDS);
   #nameSize = 0;
   #data: DataTaker | null = null;
   #left = 0;
@@ -177,8 +179,8 @@ export class RecordReader {
       else this.fail('no-magic', 'no cpio magic', offset);
       return false;
     }
-    const fields = readFields(head);
-    if (fields === null) {
+    const fields = this.#fields;
+    if (!readFields(head, fields)) {
       this.fail('damaged-header', 'damaged header', offset);
       return false;
     }

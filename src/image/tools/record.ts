@@ -37,27 +37,33 @@ export interface ImageRecord {
   readonly passedOver: PassedOver | null;
 }
 
-const FIELDS = 13;
-/** Value of a hexadecimal digit; 255 for all else. */
-const DIGITS = new Uint8Array(256).fill(255);
+export const FIELDS = 13;
+/** What is no digit. */
+const NONE = 255;
+/** Value of a hexadecimal digit. */
+const DIGITS = new Uint8Array(256).fill(NONE);
 for (let value = 0; value < 16; value++) {
   const sign = value.toString(16);
   for (const either of [sign, sign.toUpperCase()]) DIGITS[either.charCodeAt(0)] = value;
 }
 
-/** The thirteen numbers behind the magic; null if a digit is none. */
-export function readFields(head: Buffer): Float64Array | null {
-  const fields = new Float64Array(FIELDS);
+/** The thirteen numbers behind the magic, into `fields`; false if a digit is none. */
+export function readFields(head: Buffer, fields: Float64Array): boolean {
   for (let field = 0, at = 6; field < FIELDS; field++) {
-    let value = 0;
-    for (const end = at + 8; at < end; at++) {
-      const digit = DIGITS[head[at] ?? 0] ?? 255;
-      if (digit === 255) return null;
-      value = value * 16 + digit;
+    let high = 0;
+    let low = 0;
+    let all = 0;
+    for (const end = at + 4; at < end; at++) {
+      const [left, right] = [DIGITS[head[at] ?? 0] ?? NONE, DIGITS[head[at + 4] ?? 0] ?? NONE];
+      all |= left | right;
+      high = (high << 4) | left;
+      low = (low << 4) | right;
     }
-    fields[field] = value;
+    if (all > 15) return false;
+    fields[field] = high * 0x10000 + low;
+    at += 4;
   }
-  return fields;
+  return true;
 }
 
 /** All of a record but its name and target. */
