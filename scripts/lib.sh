@@ -22,11 +22,11 @@ export HOME LC_ALL=C.UTF-8
   TEST_PACKAGES=(
     nfs-ganesha nfs-ganesha-vfs libnfs-utils rpcbind mount
     e2fsprogs xfsprogs btrfs-progs cpio libarchive-tools busybox-static
-    attr acl libcap2-bin xz-utils zstd lz4 iproute2 procps strace zsh rpm
+    attr acl libcap2-bin xz-utils bzip2 zstd lz4 iproute2 procps strace zsh rpm
   )
   # No NFS server among them: the lab's own is unpacked into its virtual machine, never installed.
   LAB_PACKAGES=(
-    qemu-system-x86 debootstrap busybox-static cpio zstd xz-utils e2fsprogs
+    qemu-system-x86 debootstrap busybox-static cpio zstd xz-utils bzip2 lz4 e2fsprogs
   )
 }
 

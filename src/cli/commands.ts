@@ -22,6 +22,7 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
     export: async () => (await import('./commands/export.ts')).registerExport,
     snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,
     content: async () => (await import('./commands/content.ts')).registerContent,
+    image: async () => (await import('./commands/image.ts')).registerImage,
     mark: async () => (await import('./commands/mark.ts')).registerMark,
     session: async () => (await import('./commands/session.ts')).registerSession,
     client: async () => (await import('./commands/client.ts')).registerClient,

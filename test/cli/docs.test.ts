@@ -153,6 +153,17 @@ describe('json.md', () => {
       same('export', await sandbox.json(compressed));
       same('error', (await sandbox.run(['show', '77', '--json'])).json);
       same('doctor', (await sandbox.run(['doctor', '--json'])).json);
+      await sandbox.ok(['export', SESSIONS.whole, '-o', 'x.cpio']);
+      const image = sandbox.at('x.cpio');
+      same('imageList', await sandbox.json(['image', 'list', image]));
+      same('imageParts', await sandbox.json(['image', 'parts', image]));
+      same('imageVerify', await sandbox.json(['image', 'verify', image]));
+      await sandbox.ok(['export', '2+3', '--accept-loss', '-o', 'y.cpio']);
+      const differing = ['image', 'diff', image, sandbox.at('y.cpio'), '--json'];
+      same('imageDiff', (await sandbox.run(differing)).json);
+      same('imageLint', (await sandbox.run(['image', 'lint', image, '--json'])).json);
+      same('imageRam', await sandbox.json(['image', 'ram', image]));
+      same('imageExtract', await sandbox.json(['image', 'extract', image, '-C', 'files']));
     } finally {
       await sandbox.remove();
     }

@@ -20,7 +20,7 @@ export interface ProgramOptions {
 /** Throws `program-missing`. */
 export async function programCompressor(options: ProgramOptions): Promise<Compressor> {
   const { program, args } = options;
-  const stream = (pieces: AsyncIterable<Buffer> | Iterable<Buffer>) => run(options, pieces);
+  const stream = (pieces: AsyncIterable<Buffer> | Iterable<Buffer>) => runProgram(options, pieces);
   return {
     key: `${program} ${args.join(' ')} ${await versionOf(options)}`,
     async whole(bytes) {
@@ -42,27 +42,36 @@ async function versionOf({ program, package: name }: ProgramOptions): Promise<st
     const { stdout } = await promisify(execFile)(program, ['--version'], { env: environment() });
     return stdout.split('\n')[0] ?? '';
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new TraceError({
-      code: missing ? 'program-missing' : 'program-failed',
-      message: missing ? `there is no ${program} here` : `${program} does not run`,
-      hint: `install the package ${name}, or choose gzip or zstd, which need no program`,
-      exit: 'unavailable',
-      cause,
-    });
+    throw doesNotRun({ program, package: name }, cause);
   }
 }
 
-async function* run(
-  { program, args }: ProgramOptions,
+function doesNotRun(
+  { program, package: name }: Pick<ProgramOptions, 'program' | 'package'>,
+  cause: unknown,
+): TraceError {
+  const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+  return new TraceError({
+    code: missing ? 'program-missing' : 'program-failed',
+    message: missing ? `there is no ${program} here` : `${program} does not run`,
+    hint: `install the package ${name}, or choose gzip or zstd, which need no program`,
+    exit: 'unavailable',
+    cause,
+  });
+}
+
+/** What a program makes of its input. Throws `program-missing`, `program-failed`. */
+export async function* runProgram(
+  options: ProgramOptions,
   pieces: AsyncIterable<Buffer> | Iterable<Buffer>,
 ): AsyncGenerator<Buffer> {
+  const { program, args } = options;
   const child = spawn(program, args, { env: environment(), stdio: ['pipe', 'pipe', 'pipe'] });
   const said: Buffer[] = [];
   child.stderr.on('data', (part: Buffer) => said.push(part));
   const ended = once(child, 'close').then(
     ([code, signal]) => ({ good: code === 0, how: String(signal ?? `status ${String(code)}`) }),
-    (error: unknown) => ({ good: false, how: String(error) }),
+    (error: unknown) => ({ good: false, how: String(error), error }),
   );
   // A source that fails closes the program's input: to the program that is an end like any other.
   const source = pipeline(pieces, child.stdin).then(
@@ -71,7 +80,8 @@ async function* run(
   );
   try {
     for await (const part of child.stdout) yield part as Buffer;
-    const { good, how } = await ended;
+    const { good, how, ...failed } = await ended;
+    if ('error' in failed) throw doesNotRun(options, failed.error);
     if (!good)
       throw new TraceError({
         code: 'program-failed',

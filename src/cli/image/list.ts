@@ -1,0 +1,57 @@
+/** `trace image list IMAGE`: the records of all parts of an image, in their order. */
+import type { Command } from 'commander';
+import type { Register } from '../commands.ts';
+import type { ImageRecord } from '../../image/tools/record.ts';
+import { walkImage } from '../../image/tools/walk-image.ts';
+import { checkWhole, withImage } from './image-input.ts';
+import { bytesOfName, recordShape, stopShape } from './shapes.ts';
+import { longLine, shownName } from './text.ts';
+
+interface ListOptions {
+  readonly long?: boolean;
+  readonly null?: boolean;
+}
+
+/** Lines that are written at once. */
+const BATCH = 2000;
+
+export const registerImageList: Register = (image, context) => {
+  image
+    .command('list <image>')
+    .description('what is in it, all its parts, one name a line; - is standard input')
+    .option('-l, --long', 'with modes, links, owners, sizes and times (UTC)')
+    .option('-0, --null', 'names as they are, each with a NUL byte behind it')
+    .action((path: string, options: ListOptions, command: Command) => {
+      const { output } = context(command);
+      return withImage(path, async (input) => {
+        const shapes: ReturnType<typeof recordShape>[] = [];
+        const waiting: Buffer[] = [];
+        const flush = (): void => output.bytes(Buffer.concat(waiting.splice(0)));
+        let passedOver = 0;
+        const text = (record: ImageRecord): Buffer => {
+          if (options.null === true) return bytesOfName(`${record.name}\0`);
+          const line = options.long === true ? longLine(record) : shownName(record.name);
+          return Buffer.from(`${line}\n`);
+        };
+        const walked = await walkImage(input, {
+          record: (record) => {
+            if (record.passedOver !== null) passedOver++;
+            if (output.json) shapes.push(recordShape(record));
+            else if (record.name !== '') {
+              waiting.push(text(record));
+              if (waiting.length >= BATCH) flush();
+            }
+            return null;
+          },
+        });
+        flush();
+        output.value({ image: input.name, entries: shapes, stop: stopShape(walked) });
+        if (passedOver > 0)
+          output.warn(
+            `${passedOver} records that the kernel passes over`,
+            '`trace image verify` says which and why',
+          );
+        checkWhole(walked, { output, name: input.name });
+      });
+    });
+};

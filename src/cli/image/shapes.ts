@@ -1,0 +1,56 @@
+/** The JSON shapes of what is in an image. Owns the names of the keys; documented in docs/json.md. */
+import { jsonPath } from '../../common/bytes.ts';
+import {
+  BLOCK,
+  CHARACTER,
+  DIRECTORY,
+  FIFO,
+  FILE,
+  FORMAT,
+  type ImageRecord,
+  LINK,
+  SOCKET,
+} from '../../image/tools/record.ts';
+import { stopWords } from '../../image/tools/stop-words.ts';
+import type { WalkedImage } from '../../image/tools/walk-image.ts';
+
+const TYPES: ReadonlyMap<number, string> = new Map([
+  [FILE, 'file'],
+  [DIRECTORY, 'directory'],
+  [LINK, 'symlink'],
+  [CHARACTER, 'character'],
+  [BLOCK, 'block'],
+  [FIFO, 'fifo'],
+  [SOCKET, 'socket'],
+]);
+
+export const typeName = (mode: number): string => TYPES.get(mode & FORMAT) ?? 'unknown';
+export const bytesOfName = (name: string): Buffer => Buffer.from(name, 'latin1');
+
+export function recordShape(record: ImageRecord) {
+  const type = typeName(record.mode);
+  return {
+    ...jsonPath(bytesOfName(record.name)),
+    type,
+    mode: record.mode & 0o7777,
+    uid: record.uid,
+    gid: record.gid,
+    links: record.nlink,
+    size: record.size,
+    mtime: new Date(record.mtime * 1000).toISOString(),
+    ...(record.target !== null && { target: jsonPath(bytesOfName(record.target)) }),
+    ...((type === 'character' || type === 'block') && {
+      major: record.rdevMajor,
+      minor: record.rdevMinor,
+    }),
+    member: record.member,
+    offset: record.offset,
+    passed_over: record.passedOver,
+  };
+}
+
+export function stopShape({ stop, why }: Pick<WalkedImage, 'stop' | 'why'>) {
+  if (stop === null) return null;
+  const { code, kernel, member, offset } = stop;
+  return { code, kernel, member, offset, ...stopWords(stop, why) };
+}

@@ -1,0 +1,35 @@
+/**
+ * How a member of an image is compressed, by its first bytes, as the kernel tells (lib/decompress.c).
+ * Owns the magic numbers, and what of each format the kernel's own unpacker refuses.
+ */
+export const COMPRESSIONS = ['gzip', 'bzip2', 'lzma', 'xz', 'lzo', 'lz4', 'zstd'] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
+
+/** Two bytes are all that the kernel looks at. */
+const MAGIC: ReadonlyMap<number, Compression> = new Map([
+  [0x1f8b, 'gzip'],
+  [0x1f9e, 'gzip'],
+  [0x425a, 'bzip2'],
+  [0x5d00, 'lzma'],
+  [0xfd37, 'xz'],
+  [0x894c, 'lzo'],
+  [0x0221, 'lz4'],
+  [0x28b5, 'zstd'],
+]);
+
+/** Null for what is none of these. */
+export function compressionAt(head: Buffer): Compression | null {
+  return head.length < 2 ? null : (MAGIC.get(head.readUInt16BE()) ?? null);
+}
+
+/** Bytes that the kernel cannot unpack, or that nobody can. */
+export class BadMember extends Error {
+  override readonly name = 'BadMember';
+  /** Nobody can: they are cut off or damaged. */
+  readonly damaged: boolean;
+
+  constructor(message: string, { damaged = true }: { readonly damaged?: boolean } = {}) {
+    super(message);
+    this.damaged = damaged;
+  }
+}

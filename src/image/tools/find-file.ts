@@ -1,0 +1,62 @@
+/**
+ * The content of one file of an image, as the booted system would have it: of several records the
+ * last, by any of its names, through links. Owns the search; goes through the image twice.
+ */
+import { TraceError } from '../../common/errors.ts';
+import type { Input } from './input.ts';
+import { isErrno, type TreeNode } from './kernel-tree.ts';
+import { KernelUnpacker } from './kernel-unpacker.ts';
+import { DIRECTORY, FILE, type ImageRecord } from './record.ts';
+import { walkImage, type WalkedImage } from './walk-image.ts';
+
+export interface FoundFile {
+  /** Null for a file without content. */
+  readonly record: ImageRecord | null;
+  readonly walked: WalkedImage;
+}
+
+/** `path` is a byte string. Throws `no-such-file`, `not-a-file`. */
+export async function findFile(input: Input, path: string): Promise<FoundFile> {
+  const records = new Map<TreeNode, ImageRecord>();
+  const unpacker = new KernelUnpacker({
+    content: (record, node) => {
+      records.set(node, record);
+      return null;
+    },
+  });
+  const walked = await walkImage(input, unpacker);
+  const place = unpacker.tree.find(path, { follow: true });
+  const shown = Buffer.from(path, 'latin1').toString();
+  if (isErrno(place) || place.node === null)
+    throw new TraceError({
+      code: 'no-such-file',
+      message: `${input.name} has no ${shown}`,
+      hint: '`trace image list` shows what it has',
+      exit: 'notFound',
+    });
+  const { type } = place.node;
+  if (type !== FILE)
+    throw new TraceError({
+      code: 'not-a-file',
+      message: `${shown} of ${input.name} is a ${type === DIRECTORY ? 'directory' : 'device'}`,
+      hint: 'name a file',
+      exit: 'failed',
+    });
+  return { record: records.get(place.node) ?? null, walked };
+}
+
+/** Gives the data of a record that {@link findFile} found to `write`. */
+export async function copyData(
+  input: Input,
+  wanted: ImageRecord,
+  write: (bytes: Buffer) => void,
+): Promise<void> {
+  let done = wanted.size === 0;
+  await walkImage(input, {
+    record: ({ member, offset }) =>
+      member === wanted.member && offset === wanted.offset
+        ? { data: write, end: () => void (done = true) }
+        : null,
+    enough: () => done,
+  });
+}

@@ -1,0 +1,19 @@
+/** What programs and scripts need and the image does not have, by the rules that builds go by. */
+import { Closure, type Excluded } from '../../closure.ts';
+import { makeNeeds } from '../../needs/needs.ts';
+import { fault, type Fault, type Linted, note } from './fault.ts';
+
+/** They tell of what is not in doubt; the rest is for a person to judge. */
+const CERTAIN = ['missing-interpreter', 'missing-library', 'missing-script-interpreter'];
+
+export function* needsFaults({ image, resolver }: Linted): Generator<Fault> {
+  const closure = new Closure(resolver, NOTHING_EXCLUDED);
+  const needs = makeNeeds({ tree: image.tree, resolver, closure, without: [] });
+  for (const [path, { builtIn }] of image.kernelTree.entries())
+    if (!builtIn) closure.add(path, { kind: 'read', about: null });
+  closure.close(needs.rules);
+  for (const { code, message } of needs.problems())
+    yield (CERTAIN.includes(code) ? fault : note)(code, null, message);
+}
+
+const NOTHING_EXCLUDED: Excluded = { has: () => false };

@@ -1,0 +1,34 @@
+/** What should not be the same on every machine, or be read by all who can fetch the image. */
+import { toBytes } from '../../resolve.ts';
+import { FILE } from '../record.ts';
+import { fault, type Fault, type Linted, note } from './fault.ts';
+
+const BEGINNING = 4096;
+const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
+const IDENTITIES = ['etc/machine-id', 'var/lib/dbus/machine-id'];
+const SEEDS = ['var/lib/systemd/random-seed', 'var/lib/urandom/random-seed'];
+/** `uninitialized` is what an image should have. */
+const MACHINE_ID = /^[0-9a-f]{32}\s*$/;
+const HASH = /^[^:]*:\$[^:]/m;
+
+export function* secretFaults({ image, files }: Linted): Generator<Fault> {
+  for (const [path, node] of image.kernelTree.entries()) {
+    if (node.type !== FILE) continue;
+    if ((node.mode & 0o6000) !== 0)
+      yield note('set-id', path, `mode ${node.mode.toString(8)}, owner ${node.uid}:${node.gid}`);
+    const text = image.tree.read(toBytes(path), 0, BEGINNING).toString('latin1');
+    if (PRIVATE_KEY.test(text))
+      yield fault('private-key', path, 'a private key: whoever can fetch the image has it');
+    if (IDENTITIES.includes(path) && MACHINE_ID.test(text))
+      yield fault('machine-id', path, 'all machines with this image have the same one');
+    if (SEEDS.includes(path) && node.size > 0)
+      yield fault('random-seed', path, 'all machines with this image begin with the same one');
+  }
+  const shadow = files.file('etc/shadow');
+  if (shadow !== null && HASH.test(files.whole(shadow)?.toString('latin1') ?? ''))
+    yield note(
+      'password-hash',
+      shadow,
+      'hashes of passwords: whoever can fetch the image has them',
+    );
+}

@@ -1,0 +1,87 @@
+/**
+ * A record of an archive as the kernel's unpacker sees it. Owns the shape, and the kernel's reading
+ * of the header. Must not know where the bytes come from.
+ */
+import { NEWC_CRC } from '../cpio.ts';
+
+export const [FORMAT, DIRECTORY, FILE, LINK] = [0o170000, 0o040000, 0o100000, 0o120000] as const;
+export const [CHARACTER, BLOCK, FIFO, SOCKET] = [0o020000, 0o060000, 0o010000, 0o140000] as const;
+
+/** Why the kernel passes over a record by its header alone, without a message. */
+export type PassedOver = 'no-name' | 'name-too-long' | 'body-of-no-file' | 'link-too-long';
+
+export interface ImageRecord {
+  /** Which member of the image, from 0. */
+  readonly member: number;
+  /** Of the header, in the member as it is unpacked; of a plain archive, in the image. */
+  readonly offset: number;
+  /** Where its data begins, likewise. */
+  readonly dataOffset: number;
+  readonly inode: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly nlink: number;
+  readonly mtime: number;
+  readonly size: number;
+  readonly devMajor: number;
+  readonly devMinor: number;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  readonly checksum: number;
+  readonly hasChecksum: boolean;
+  /** Up to its first NUL; a byte string, one character for each byte. */
+  readonly name: string;
+  /** Of a symbolic link, up to its first NUL; a byte string. */
+  readonly target: string | null;
+  readonly passedOver: PassedOver | null;
+}
+
+const FIELDS = 13;
+/** Value of a hexadecimal digit; 255 for all else. */
+const DIGITS = new Uint8Array(256).fill(255);
+for (let value = 0; value < 16; value++) {
+  const sign = value.toString(16);
+  for (const either of [sign, sign.toUpperCase()]) DIGITS[either.charCodeAt(0)] = value;
+}
+
+/** The thirteen numbers behind the magic; null if a digit is none. */
+export function readFields(head: Buffer): Float64Array | null {
+  const fields = new Float64Array(FIELDS);
+  for (let field = 0, at = 6; field < FIELDS; field++) {
+    let value = 0;
+    for (const end = at + 8; at < end; at++) {
+      const digit = DIGITS[head[at] ?? 0] ?? 255;
+      if (digit === 255) return null;
+      value = value * 16 + digit;
+    }
+    fields[field] = value;
+  }
+  return fields;
+}
+
+/** All of a record but its name and target. */
+export function headerOf(
+  head: Buffer,
+  fields: Float64Array,
+): Omit<ImageRecord, 'member' | 'offset' | 'dataOffset' | 'name' | 'target' | 'passedOver'> {
+  const at = (index: number): number => fields[index] ?? 0;
+  // Both are 12 and 20 bits wide in the kernel, one number of 32.
+  const device = ((at(9) << 20) | at(10)) >>> 0;
+  return {
+    inode: at(0),
+    // umode_t is 16 bits wide.
+    mode: at(1) & 0xffff,
+    uid: at(2),
+    gid: at(3),
+    nlink: at(4),
+    mtime: at(5),
+    size: at(6),
+    devMajor: at(7),
+    devMinor: at(8),
+    rdevMajor: device >>> 20,
+    rdevMinor: device & 0xfffff,
+    checksum: at(12),
+    hasChecksum: head.toString('latin1', 0, 6) === NEWC_CRC,
+  };
+}

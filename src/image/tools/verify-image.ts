@@ -1,0 +1,83 @@
+/**
+ * What the kernel will have unpacked of an image, and what it will do otherwise than the records say.
+ * Owns the hashes of files and the count of findings. Must not know how they are told.
+ */
+import { createHash } from 'node:crypto';
+import type { Input } from './input.ts';
+import type { KernelTree, TreeNode } from './kernel-tree.ts';
+import { type Finding, KernelUnpacker } from './kernel-unpacker.ts';
+import type { DataTaker } from './record-reader.ts';
+import { walkImage, type WalkedImage } from './walk-image.ts';
+
+/** An image can have as many faults as records; who sees these knows enough. */
+const MOST_TOLD = 10_000;
+const ZEROS = Buffer.alloc(1 << 20);
+
+export interface VerifiedImage extends WalkedImage {
+  /** Nothing stops the kernel, and nothing is dropped or changed. */
+  readonly ok: boolean;
+  readonly records: number;
+  readonly counts: Readonly<Record<Finding['kind'], number>>;
+  /** The first of them. */
+  readonly findings: readonly Finding[];
+  readonly tree: KernelTree;
+  /** The file in whose data the image ends: its time is that of the boot. */
+  readonly cutOff: TreeNode | null;
+}
+
+export async function verifyImage(input: Input): Promise<VerifiedImage> {
+  const findings: Finding[] = [];
+  const counts = { dropped: 0, changed: 0, noted: 0 };
+  const hashes = new Hashes();
+  const unpacker = new KernelUnpacker({
+    found: (finding) => {
+      counts[finding.kind]++;
+      if (findings.length < MOST_TOLD) findings.push(finding);
+    },
+    content: (_record, node) => hashes.of(node),
+  });
+  let records = 0;
+  const walked = await walkImage(input, {
+    record: (record) => {
+      records++;
+      return unpacker.record(record);
+    },
+    trailer: () => unpacker.trailer(),
+  });
+  const cutOff = hashes.finish();
+  unpacker.finish();
+  const ok = walked.stop === null && counts.dropped === 0 && counts.changed === 0;
+  return { ...walked, ok, records, counts, findings, tree: unpacker.tree, cutOff };
+}
+
+/** The contents, one after the other. */
+class Hashes {
+  #open: { readonly node: TreeNode; readonly end: () => void } | null = null;
+
+  of(node: TreeNode): DataTaker {
+    const hash = createHash('sha256');
+    let left = node.size;
+    const taker = {
+      data: (bytes: Buffer) => {
+        hash.update(bytes);
+        left -= bytes.length;
+      },
+      end: () => {
+        // A file has its whole size before its data comes: of one that is cut off, the rest is zeros.
+        for (; left > 0; left -= ZEROS.length)
+          hash.update(ZEROS.subarray(0, Math.min(left, ZEROS.length)));
+        node.sha256 = hash.digest('hex');
+        this.#open = null;
+      },
+    };
+    this.#open = { node, end: taker.end };
+    return taker;
+  }
+
+  /** The one that has not ended. */
+  finish(): TreeNode | null {
+    const open = this.#open;
+    open?.end();
+    return open?.node ?? null;
+  }
+}

@@ -1,0 +1,136 @@
+/** `trace image lint`: each of its findings, and none where nothing is wrong. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { TraceSandbox } from '../../support/trace-sandbox.ts';
+import { makeElf } from '../make-elf.ts';
+import { compressed } from './compressed.ts';
+import { archive, directory, file, link, record } from './craft.ts';
+
+let sandbox: TraceSandbox;
+before(() => {
+  sandbox = new TraceSandbox();
+});
+after(() => sandbox.remove());
+
+const program = { mode: 0o100755 };
+const elf = (shape: Parameters<typeof makeElf>[0]): Buffer => Buffer.from(makeElf(shape), 'latin1');
+const folders = (...names: readonly string[]): Buffer[] => names.map((name) => directory(name));
+
+/** A small system in which nothing is wrong. */
+const sound: readonly Buffer[] = [
+  ...folders('.', 'bin', 'dev', 'etc', 'lib', 'lib/modules', 'lib/modules/6.1', 'usr', 'proc'),
+  record({ name: 'dev/console', mode: 0o020600, rdev: [5, 1] }),
+  file('init', '#!/bin/sh\n', program),
+  file('bin/sh', elf({ interpreter: '/lib/ld.so', needed: ['libc.so'] }), program),
+  file('lib/ld.so', elf({ soname: 'ld.so' }), program),
+  file('lib/libc.so', elf({ soname: 'libc.so' })),
+  file('etc/passwd', 'root:x:0:0::/:/bin/sh\nsshd:x:74:74::/:/bin/false\n'),
+  file('etc/group', 'root:x:0:\nsshd:x:74:\n'),
+  file('etc/machine-id', 'uninitialized\n'),
+  file('usr/owned', 'x', { uid: 74, gid: 74 }),
+  link('etc/mtab', '/proc/self/mounts'),
+  file('lib/modules/6.1/modules.dep', 'a.ko: b.ko\nb.ko:\n'),
+  file('lib/modules/6.1/a.ko', elf({ modinfo: ['name=a'] })),
+  file('lib/modules/6.1/b.ko', elf({ modinfo: ['name=b'] })),
+];
+
+interface Linted {
+  faults: number;
+  findings: { kind: string; code: string; path: string | null; message: string }[];
+}
+
+async function linted(bytes: Buffer): Promise<Linted & { exit: number | null }> {
+  writeFileSync(sandbox.at('image'), bytes);
+  const { code, json } = await sandbox.run(['image', 'lint', sandbox.at('image'), '--json']);
+  return { ...(json as Linted), exit: code };
+}
+
+/** `kind code path`, of a sound system with something more or less. */
+async function found(more: readonly Buffer[], without: readonly string[] = []): Promise<string[]> {
+  const kept = sound.filter((one) => !without.some((name) => one.includes(`${name}\0`)));
+  const { findings } = await linted(archive(...kept, ...more));
+  return findings.map(({ kind, code, path }) => `${kind} ${code} ${path ?? ''}`.trim());
+}
+
+test('nothing where nothing is wrong, compressed or not, from a pipe', async () => {
+  for (const bytes of [archive(...sound), compressed('zstd', archive(...sound))])
+    assert.deepEqual(await linted(bytes), { ...(await linted(bytes)), findings: [], exit: 0 });
+  const line = 'cat "$0" | "$1" "$2" image lint -';
+  const args = ['sh', '-c', line, sandbox.at('image'), ...sandbox.command([])] as const;
+  assert.equal((await sandbox.execute([...args])).text, 'standard input: 0 faults, 0 notes\n');
+});
+
+test('what a boot needs', async () => {
+  assert.deepEqual(await found([], ['init']), ['fault no-init init']);
+  assert.deepEqual(await found([file('init', '#!/bin/sh\n')]), ['fault init-not-executable init']);
+  assert.deepEqual(await found([], ['dev/console']), ['note kernel-console dev/console']);
+  assert.deepEqual(await found([], ['.']), ['note open-root .']);
+  assert.deepEqual(await found([file('y/a')]), ['fault dropped']);
+  assert.deepEqual(await found([Buffer.from('0'.repeat(112))]), ['fault broken']);
+});
+
+test('what programs and scripts need', async () => {
+  assert.deepEqual(await found([], ['lib/libc.so']), ['fault missing-library']);
+  assert.deepEqual(await found([file('bin/x', '#!/bin/perl\n', program)]), [
+    'fault missing-script-interpreter',
+  ]);
+  const { findings } = await linted(
+    archive(...sound, file('bin/x', elf({ interpreter: '/lib/ld-musl-x.so.1' }), program)),
+  );
+  assert.equal(findings[0]?.code, 'missing-interpreter');
+  assert.match(findings[0].message, /\/lib\/ld-musl-x\.so\.1 \(for \/bin\/x\)/);
+});
+
+test('services, modules, owners', async () => {
+  const units = folders('usr/lib', 'usr/lib/systemd', 'usr/lib/systemd/system');
+  const unit = (text: string) => file('usr/lib/systemd/system/a.service', `[Service]\n${text}\n`);
+  const path = 'usr/lib/systemd/system/a.service';
+  assert.deepEqual(
+    await found([...units, unit('ExecStart=/bin/sh -c x\nUser=sshd\nGroup=74')]),
+    [],
+  );
+  assert.deepEqual(await found([...units, unit('ExecStart=-/bin/no\nExecStartPre=+/bin/%i')]), []);
+  assert.deepEqual(await found([...units, unit('ExecStart=@/bin/no no\nUser=who\nGroup=who')]), [
+    `note unit-program ${path}`,
+    `note unit-account ${path}`,
+    `note unit-account ${path}`,
+  ]);
+  assert.deepEqual(await found([...units, unit('DynamicUser=yes\nUser=who\nExecStart=sh')]), []);
+  assert.deepEqual(await found([], ['lib/modules/6.1/b.ko']), [
+    'fault module-without lib/modules/6.1/a.ko',
+  ]);
+  assert.deepEqual(await found([], ['lib/modules/6.1/modules.dep']), [
+    'fault no-modules-dep lib/modules/6.1',
+  ]);
+  assert.deepEqual(await found([file('usr/a', 'x', { uid: 5 }), file('usr/b', 'x', { gid: 6 })]), [
+    'note unknown-user usr/a',
+    'note unknown-group usr/b',
+  ]);
+});
+
+test('secrets, set-id, links to nothing', async () => {
+  const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl';
+  assert.deepEqual(
+    await found([file('etc/host_key', key), file('etc/host_key.pub', 'ssh-rsa A')]),
+    ['fault private-key etc/host_key'],
+  );
+  assert.deepEqual(await found([file('etc/machine-id', `${'0a'.repeat(16)}\n`)]), [
+    'fault machine-id etc/machine-id',
+  ]);
+  assert.deepEqual(await found([file('etc/shadow', 'root:$6$abc$def:1::::::\nx:*:1::::::\n')]), [
+    'note password-hash etc/shadow',
+  ]);
+  assert.deepEqual(await found([file('bin/su', 'x', { mode: 0o104755 })]), ['note set-id bin/su']);
+  assert.deepEqual(
+    await found([link('etc/a', 'b'), link('etc/b', 'no'), link('etc/c', '/run/x')]),
+    ['note dangling-link etc/a', 'note dangling-link etc/b'],
+  );
+});
+
+test('for people: one line each, and status 1 for faults alone', async () => {
+  writeFileSync(sandbox.at('image'), archive(...sound, link('etc/\n', 'no')));
+  const { text } = await sandbox.ok(['image', 'lint', sandbox.at('image')]);
+  assert.match(text, /^note dangling-link etc\/\\x0a: there is no no\n.*: 0 faults, 1 notes\n$/);
+  assert.equal((await linted(archive(file('a')))).exit, 1);
+});
