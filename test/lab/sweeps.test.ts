@@ -4,17 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { SweepReport } from '../../src/daemon/image-report.ts';
 import { lacks } from '../capabilities.ts';
 import { LabClient } from './lab-client.ts';
 import { Product } from './product.ts';
 import { LabServer } from './server.ts';
 
+const SILENCE_MS = 4_000;
 const BEFORE = [
   'cat init sbin/init etc/passwd etc/nsswitch.conf usr/lib/udev/rules.d/* >/dev/null',
   'ls -l etc/lab usr/lib/systemd/system >/dev/null',
   'find etc/systemd -type f -exec cat {} + >/dev/null',
-  'cat usr/lib/x86_64-linux-gnu/lib[a-d]*.so.* usr/bin/[a-d]* >/dev/null',
+  'cat usr/lib/x86_64-linux-gnu/lib[a-d]*.so.* usr/bin/[a-b]* >/dev/null',
   'readlink bin sbin etc/mtab >/dev/null; stat etc/fstab usr/sbin/sshd >/dev/null',
 ];
 /** Some of it was swept before, and not used. */
@@ -64,6 +66,8 @@ describe('sweeps', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
         await client.mount({ version });
         const words = [...BEFORE, 'sleep 1', SWEEPS[what], 'sleep 1', ...AFTER];
         await client.must(words.join('\n'), { timeoutMs: 300_000 });
+        // A mount over NFSv3 is a boot after 2 s of silence.
+        await sleep(SILENCE_MS);
       }
     }
     await product.trace('stop');
@@ -75,7 +79,9 @@ describe('sweeps', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     );
     const named = [
       ...told.map(([version, what, session]) => [`${version} ${what ?? ''}`, session] as const),
-      ...told.map(([version, , session]) => [`${version} kept`, `=${session}`] as const),
+      ...told
+        .filter(([version, what]) => version === '3' && what === 'read')
+        .map(([, , session]) => ['3 kept', `=${session}`] as const),
     ];
     const output = await server.must(
       `node test/lab/guest/plans.ts ${named.map(([, word]) => word).join(' ')}`,
