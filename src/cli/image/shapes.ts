@@ -1,30 +1,10 @@
 /** The JSON shapes of what is in an image. Owns the names of the keys; documented in docs/json.md. */
 import { jsonPath } from '../../common/bytes.ts';
-import {
-  BLOCK,
-  CHARACTER,
-  DIRECTORY,
-  FIFO,
-  FILE,
-  FORMAT,
-  type ImageRecord,
-  LINK,
-  SOCKET,
-} from '../../image/tools/record.ts';
+import { FORMAT, type ImageRecord, TYPE_NAMES } from '../../image/tools/record.ts';
 import { stopWords } from '../../image/tools/stop-words.ts';
 import type { WalkedImage } from '../../image/tools/walk-image.ts';
 
-const TYPES: ReadonlyMap<number, string> = new Map([
-  [FILE, 'file'],
-  [DIRECTORY, 'directory'],
-  [LINK, 'symlink'],
-  [CHARACTER, 'character'],
-  [BLOCK, 'block'],
-  [FIFO, 'fifo'],
-  [SOCKET, 'socket'],
-]);
-
-export const typeName = (mode: number): string => TYPES.get(mode & FORMAT) ?? 'unknown';
+export const typeName = (mode: number): string => TYPE_NAMES.get(mode & FORMAT) ?? 'unknown';
 export const bytesOfName = (name: string): Buffer => Buffer.from(name, 'latin1');
 
 export function recordShape(record: ImageRecord) {

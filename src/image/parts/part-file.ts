@@ -4,9 +4,10 @@
  */
 import { constants, fstatSync, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { type ExitName, TraceError } from '../../common/errors.ts';
+import { TraceError } from '../../common/errors.ts';
 import type { CompressionMethod } from '../choices.ts';
 import { CpioFormatError, type CpioRecord } from '../cpio.ts';
+import { notReadable } from '../not-readable.ts';
 import { checkArchive } from './check-archive.ts';
 import { compressionOf } from './magic.ts';
 import { unpack } from './unpack.ts';
@@ -47,7 +48,7 @@ export class PartFile {
     // A fifo without a writer must not hold everything up.
     const flags = constants.O_RDONLY | constants.O_NONBLOCK;
     const file = await open(name, flags).catch((cause: unknown) => {
-      throw notReadable(name, cause);
+      throw unreadable(name, cause);
     });
     try {
       const stat = fstatSync(file.fd);
@@ -131,7 +132,7 @@ async function readAt(
     const { bytesRead } = await file.read(target, 0, length, offset);
     return target.subarray(0, bytesRead);
   } catch (cause) {
-    throw notReadable(name, cause);
+    throw unreadable(name, cause);
   }
 }
 
@@ -148,18 +149,7 @@ function bad(name: string, what: string, hint: string, cause?: unknown): TraceEr
   });
 }
 
-function notReadable(name: string, cause: unknown): TraceError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const exits: Readonly<Record<string, ExitName>> = {
-    ENOENT: 'notFound',
-    EACCES: 'permission',
-    EPERM: 'permission',
-  };
-  return new TraceError({
-    code: 'part-not-readable',
-    message: `cannot read ${name}: ${message}`,
-    hint: 'give an archive that you may read',
-    exit: exits[code ?? ''] ?? 'io',
-    cause,
-  });
+function unreadable(name: string, cause: unknown): TraceError {
+  const hint = 'give an archive that you may read';
+  return notReadable(name, { code: 'part-not-readable', hint, cause });
 }

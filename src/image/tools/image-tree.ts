@@ -4,11 +4,11 @@
  */
 import { closeSync, readSync } from 'node:fs';
 import { compareBytes } from '../../common/bytes.ts';
-import type { FileType, Tree, TreeLink, TreeStat } from '../tree.ts';
+import type { Tree, TreeLink, TreeStat } from '../tree.ts';
 import type { Input } from './input.ts';
 import type { KernelTree, TreeNode } from './kernel-tree.ts';
 import { KernelUnpacker } from './kernel-unpacker.ts';
-import { BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, LINK, SOCKET } from './record.ts';
+import { LINK, TYPE_NAMES } from './record.ts';
 import { appendTo, temporaryFile } from './spool.ts';
 import { walkImage, type WalkedImage } from './walk-image.ts';
 
@@ -79,16 +79,6 @@ export async function withImageTree<T>(
   }
 }
 
-const TYPES: ReadonlyMap<number, FileType> = new Map([
-  [FILE, 'file'],
-  [DIRECTORY, 'directory'],
-  [LINK, 'symlink'],
-  [CHARACTER, 'character'],
-  [BLOCK, 'block'],
-  [FIFO, 'fifo'],
-  [SOCKET, 'socket'],
-]);
-
 export class ImageTree implements Tree {
   readonly #nodes: ReadonlyMap<string, TreeNode>;
   readonly #numbers = new Map<TreeNode, bigint>();
@@ -103,7 +93,7 @@ export class ImageTree implements Tree {
 
   lstat(path: Buffer): TreeStat | null {
     const node = this.#at(path);
-    const type = node === undefined ? undefined : TYPES.get(node.type);
+    const type = node === undefined ? undefined : TYPE_NAMES.get(node.type);
     if (node === undefined || type === undefined) return null;
     const { mode, uid, gid, size, mtime, links, rdevMajor, rdevMinor } = node;
     const times = { mtime, mtimeNsec: 0, ctime: mtime, ctimeNsec: 0 };

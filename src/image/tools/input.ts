@@ -5,7 +5,8 @@
  * Reads are synchronous: an image is looked at by a command that has nothing else to do.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type ExitName, TraceError } from '../../common/errors.ts';
+import type { TraceError } from '../../common/errors.ts';
+import { notReadable } from '../not-readable.ts';
 
 const MOST = 256 * 1024;
 /** After data was passed over, as much as a header and a name need. */
@@ -38,7 +39,7 @@ export class Input {
       const fd = path === '-' ? 0 : openSync(path, constants.O_RDONLY);
       return Input.ofDescriptor(fd, name);
     } catch (cause) {
-      throw notReadable(name, cause);
+      throw unreadable(name, cause);
     }
   }
 
@@ -130,24 +131,13 @@ export class Input {
       } catch (cause) {
         const { code } = cause as NodeJS.ErrnoException;
         if (code === 'EOF') return 0;
-        if (code !== 'EAGAIN') throw notReadable(this.name, cause);
+        if (code !== 'EAGAIN') throw unreadable(this.name, cause);
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PATIENCE_MS);
       }
   }
 }
 
-function notReadable(name: string, cause: unknown): TraceError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const exits: Readonly<Record<string, ExitName>> = {
-    ENOENT: 'notFound',
-    EACCES: 'permission',
-    EPERM: 'permission',
-  };
-  return new TraceError({
-    code: 'image-not-readable',
-    message: `cannot read ${name}: ${message}`,
-    hint: 'give an image that you may read, or - for standard input',
-    exit: exits[code ?? ''] ?? 'io',
-    cause,
-  });
+function unreadable(name: string, cause: unknown): TraceError {
+  const hint = 'give an image that you may read, or - for standard input';
+  return notReadable(name, { code: 'image-not-readable', hint, cause });
 }

@@ -3,9 +3,21 @@
  * of the header. Must not know where the bytes come from.
  */
 import { NEWC_CRC } from '../cpio.ts';
+import type { FileType } from '../tree.ts';
 
 export const [FORMAT, DIRECTORY, FILE, LINK] = [0o170000, 0o040000, 0o100000, 0o120000] as const;
 export const [CHARACTER, BLOCK, FIFO, SOCKET] = [0o020000, 0o060000, 0o010000, 0o140000] as const;
+
+/** By the type's bits of a mode; a record may have others. */
+export const TYPE_NAMES: ReadonlyMap<number, FileType> = new Map([
+  [FILE, 'file'],
+  [DIRECTORY, 'directory'],
+  [LINK, 'symlink'],
+  [CHARACTER, 'character'],
+  [BLOCK, 'block'],
+  [FIFO, 'fifo'],
+  [SOCKET, 'socket'],
+]);
 
 /** Why the kernel passes over a record by its header alone, without a message. */
 export type PassedOver = 'no-name' | 'name-too-long' | 'body-of-no-file' | 'link-too-long';
