@@ -30,12 +30,23 @@ export interface Scenario {
   readonly check?: (sessions: readonly Session[]) => void;
 }
 
-/** Traffic that a client has while it is up: a direct read every quarter of a second. */
-export function busy(client: LabClient, folder: string, seconds: number): Promise<unknown> {
-  const read = `dd if=${folder}/etc/passwd of=/dev/null bs=64k iflag=direct status=none`;
-  return client.must(`for i in $(seq ${seconds * 4}); do ${read}; sleep 0.2; done`, {
-    timeoutMs: 120_000,
+/** Traffic that a client has while it is up, a direct read every quarter of a second, during `work`. */
+export async function busyWhile<T>(
+  client: LabClient,
+  folder: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const flag = `/run/busy-${client.address}`;
+  await client.must(`touch ${flag}`);
+  const loop = client.must(`while [ -e ${flag} ]; do ${readAgain(folder)}; done`, {
+    timeoutMs: 240_000,
   });
+  const [done] = await Promise.all([work().finally(() => client.must(`rm ${flag}`)), loop]);
+  return done;
+}
+
+function readAgain(folder: string): string {
+  return `dd if=${folder}/etc/passwd of=/dev/null bs=64k iflag=direct status=none; sleep 0.2`;
 }
 
 export interface BehindOne {
@@ -77,7 +88,7 @@ export function behindOne({ server, outer, inner, active, isShared }: BehindOne)
       await Promise.all([outer, ...inner].map((client) => client.powerOn()));
       await relay();
       const folder = await mount(one);
-      if (active) await Promise.all([busy(one, folder, 10), sleep(2000).then(() => mount(two))]);
+      if (active) await busyWhile(one, folder, () => sleep(2000).then(() => mount(two)));
       else {
         // The first gives back what it was delegated when it renews its lease.
         await sleep(PAUSE_MS + LEASE_MS);

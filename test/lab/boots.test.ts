@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lacks } from '../capabilities.ts';
 import { noteCompatibility } from '../compatibility.ts';
-import { behindOne, busy, PAUSE_MS, type Scenario } from './boot-scenarios.ts';
+import { behindOne, busyWhile, PAUSE_MS, type Scenario } from './boot-scenarios.ts';
 import { BriefVictim, KEXEC } from './brief-victim.ts';
 import { LabClient, NFS_VERSIONS, type NfsVersion } from './lab-client.ts';
 import { Product, type Session } from './product.ts';
@@ -149,10 +149,10 @@ describe('boots', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     const bootBoth = async (): Promise<void> => {
       const folder = await client.mount({ version: '3' });
       await client.read('etc/hostname');
-      await Promise.all([
-        busy(client, folder, 8),
-        sleep(1500).then(() => client.mount({ version: '4.2', name: 'home' })),
-      ]);
+      await busyWhile(client, folder, async () => {
+        await sleep(1500);
+        await client.mount({ version: '4.2', name: 'home' });
+      });
       await client.read('etc/passwd');
     };
     return {

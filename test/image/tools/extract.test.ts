@@ -178,7 +178,7 @@ test('owners and devices: as root alone', { skip: lacks('root') }, async () => {
     await sandbox.fails(
       ['image', 'extract', image, '-C', inside, option],
       { code: 77, message: /only root/, hint: new RegExp(option) },
-      { prefix: ['unshare', '--user'] },
+      { prefix: sandbox.asNobody() },
     );
   assert.equal(existsSync(inside), false);
 });
