@@ -90,7 +90,7 @@ test(
 
 test('scripts/demo builds its machines', { skip }, async () => {
   const output = await onBareMachine('scripts/demo --build');
-  assert.match(output, /built victim-disk/);
+  assert.match(output, /built sarge-disk/);
 });
 
 /** The tree that debootstrap makes, made once and kept. */
