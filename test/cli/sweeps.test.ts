@@ -92,6 +92,17 @@ describe('sweeps', { skip: lacks('root', 'fanotify', 'mount') }, () => {
     assert.ok((await paths('session-3', '--include', '/usr/share/doc/')).length > plain.length);
   });
 
+  test('a snapshot keeps what an image has without the sweep', async () => {
+    await sandbox.ok(['snapshot', 'session-3']);
+    const image = async (...more: readonly string[]): Promise<Buffer> =>
+      (await sandbox.ok(['export', 'session-3', '-o', '-', ...more])).stdout;
+    assert.ok((await image()).equals(await image('--as-recorded')));
+    await sandbox.fails(
+      ['export', 'session-3', '--as-recorded', '--keep-sweeps', '-o', sandbox.at('kept')],
+      { code: 66, message: /not kept/, hint: /trace snapshot/ },
+    );
+  });
+
   test('over NFSv4 what was read stays, with a warning', async () => {
     const { stderr } = await sandbox.ok(['export', 'session-4', '-o', sandbox.at('image')]);
     assert.match(stderr, /sweep of \/ in session-4 read \d+ files that stay: .*NFSv4/);
