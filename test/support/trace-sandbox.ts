@@ -108,7 +108,7 @@ export class TraceSandbox {
 
   /** The same, whatever comes of it. */
   tryScript(folder: string, text: string, { env, prefix = [] }: RunOptions = {}): Promise<Ran> {
-    const [first = 'sh', ...others] = [...prefix, 'sh'];
+    const [first, ...others] = [...prefix, 'sh'];
     const line: [string, ...string[]] = [
       first,
       ...others,
