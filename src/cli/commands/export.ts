@@ -2,19 +2,17 @@
 import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import { buildImage } from '../../daemon/build-image.ts';
-import { imageReport, type ImageReport, type SweepReport } from '../../daemon/image-report.ts';
+import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import type { ImageChoices } from '../../image/choices.ts';
-import type { Doubt } from '../../image/sweeps/sweep.ts';
 import { addImageOptions, imageChoices, type ImageOptions } from '../image-options.ts';
-import { tellImage, theFirst, warnOfImage } from '../image-words.ts';
+import { tellSessionImage, warnOfSessionImage } from '../session-image-words.ts';
 import { bitsOf } from '../operations.ts';
 import { cacheOf } from '../output-options.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
-import { size, type Output } from '../output.ts';
 import { sizeReport } from '../size-report/size-report.ts';
 import { checkReport, writeReport } from '../size-report/write-report.ts';
 import { version } from '../version.ts';
@@ -86,15 +84,10 @@ export const registerExport: Register = (program, context) => {
           exit: 'usage',
         });
       const report = await (asked ? throughDaemon : directly)(here, expression, options);
-      warn(output, report);
+      warnOfSessionImage(output, report);
       if (options.output === '-') return;
       output.value({ ...report, output: options.output });
-      const between = report.sweeps
-        .filter(({ left_out }) => left_out > 0)
-        .map(
-          (sweep) => `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`,
-        );
-      tellImage(output, report, { path: options.output, of: report.expression, between });
+      tellSessionImage(output, report, options.output);
     });
 };
 
@@ -166,38 +159,4 @@ function choicesOf(
     until,
     ...imageChoices(more, output),
   };
-}
-
-/** `sweep of /usr/share in session-42`; the root's own path is `.` in JSON. */
-function sweepText({ path, session }: SweepReport): string {
-  return `sweep of /${path === '.' ? '' : path} in ${session}`;
-}
-
-const DOUBTS: Readonly<Record<Doubt, string>> = {
-  unseen: 'the client may have used some later without asking the server, as NFSv4 lets it',
-  busy: 'something else used new files meanwhile',
-};
-
-function warn(output: Output, report: ImageReport): void {
-  warnOfImage(output, report);
-  for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
-    output.warn(
-      `${drifted.length} recorded objects ${what} since the session, ${theFirst(drifted)}`,
-    );
-  for (const sweep of report.sweeps)
-    if (sweep.doubt !== null && sweep.kept > 0)
-      output.warn(
-        `the ${sweepText(sweep)} read ${sweep.kept} files that stay: ${DOUBTS[sweep.doubt]}`,
-        'record a boot without it, bound the image by marks, or --exclude what is not wanted',
-      );
-  if (report.open.length > 0)
-    output.warn(
-      `${report.open.join(', ')} still open: what comes later is not in this image`,
-      'end them with `trace stop` or `trace session new`',
-    );
-  if (report.loss > 0 || report.partial.length > 0)
-    output.warn(
-      `built from doubtful sessions: loss ${report.loss}, partial ${report.partial.length}`,
-      '`trace show` says what and when',
-    );
 }
