@@ -54,6 +54,8 @@ const probes = {
     probeShell(
       'unshare --net sh -c "ip link set lo up && ip link add name v0 type veth peer name v1"',
     ),
+  /** Process, mount, ipc and host-name namespaces. */
+  namespaces: () => probeShell('unshare --pid --mount --ipc --uts --fork true'),
   chroot: () => probeShell('chroot / true'),
   /** debootstrap is there; whether its mirror answers is not asked. */
   debootstrap: () => lackOfCommand('debootstrap'),

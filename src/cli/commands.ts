@@ -23,6 +23,8 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
     snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,
     content: async () => (await import('./commands/content.ts')).registerContent,
     image: async () => (await import('./commands/image.ts')).registerImage,
+    run: async () => (await import('./commands/run.ts')).registerRun,
+    shell: async () => (await import('./commands/shell.ts')).registerShell,
     mark: async () => (await import('./commands/mark.ts')).registerMark,
     session: async () => (await import('./commands/session.ts')).registerSession,
     client: async () => (await import('./commands/client.ts')).registerClient,
