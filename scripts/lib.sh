@@ -28,6 +28,8 @@ export HOME LC_ALL=C.UTF-8
   LAB_PACKAGES=(
     qemu-system-x86 debootstrap busybox-static cpio zstd xz-utils bzip2 lz4 e2fsprogs
   )
+  # The build of a kernel that has an image in it.
+  KERNEL_PACKAGES=(flex bison bc libelf-dev)
 }
 
 say() { printf '==> %s\n' "$*" >&2; }
