@@ -95,8 +95,21 @@ export class TraceSandbox {
       : [first, ...others, process.execPath, ...own];
   }
 
+  /** Of an image that it made, other programs must see the same. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-    return this.execute(this.command(args, options.prefix), options);
+    const ran = await this.execute(this.command(args, options.prefix), options);
+    if (args[0] === 'export' && ran.code === 0) {
+      // Most tests make none, and need no reader.
+      const { checkExport } = await import('./check-export.ts');
+      const { folder } = this;
+      await checkExport({
+        args,
+        folder,
+        stdout: ran.stdout,
+        elsewhere: options.prefix !== undefined,
+      });
+    }
+    return ran;
   }
 
   /** A shell script in a folder, with every program of ours on the PATH; it must succeed. */
