@@ -78,6 +78,7 @@ umount /proc
     for (const [output, code, said] of [
       ['no/x.cpio', 73, /no\/x\.cpio/],
       ['-', 64, /standard output/],
+      ['x.cpio --if-changed', 64, /--if-changed is for lists/],
     ] as const) {
       const ran = await inRoots(`echo 'echo in the root' | nbic -d sarge -o ${output}`);
       assert.match(ran.stderr, said);

@@ -51,6 +51,13 @@ interface Asked {
 
 async function ofRun(here: Context, { root, path, options }: Asked): Promise<void> {
   const { output } = here;
+  if (options.ifChanged === true)
+    throw new TraceError({
+      code: 'always-written',
+      message: '--if-changed is for lists: what is done in the root is another session each time',
+      hint: 'give a list with --list, or leave --if-changed out',
+      exit: 'usage',
+    });
   const choices = imageChoices(options, path);
   const report = await withOuterParts(options, choices, (outer) =>
     buildOfRun(here, {
