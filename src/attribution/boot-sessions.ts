@@ -152,6 +152,12 @@ export class BootSessions {
     return this.#live.clients.flatMap((client) => this.#live.expire(client, nowUs));
   }
 
+  /** The number of a session that is opened elsewhere. */
+  takeId(): number {
+    this.#nextId += 1;
+    return this.#nextId - 1;
+  }
+
   /** Would the server's own view of its clients tell who shares an address? */
   isCurious(nowUs: number): boolean {
     return this.#nfs4.isCurious(nowUs);
@@ -333,10 +339,8 @@ export class BootSessions {
     effects: SessionEffect[],
   ): Live {
     const { client, rootId, recordingId, firstUs } = seen;
-    const id = this.#nextId;
-    this.#nextId += 1;
     const session: OpenSession = {
-      id,
+      id: this.takeId(),
       client,
       rootId,
       recordingId,

@@ -85,7 +85,7 @@ export class Pipe {
     this.#serverPorts = options.serverPorts;
     const next = store.nextIds();
     this.#nextFileId = next.file;
-    const nextFileId = (): number => this.#nextFileId++;
+    const { nextFileId } = this;
     const serverPorts = (): readonly number[] => this.#serverPorts;
     this.#committer = new Committer({
       store,
@@ -165,6 +165,14 @@ export class Pipe {
   get uncommitted(): number {
     return this.#committer.waiting;
   }
+
+  /** Must what comes now be dropped, because the store takes nothing? */
+  get full(): boolean {
+    return this.#committer.full;
+  }
+
+  /** The number of a file that the store does not know. */
+  readonly nextFileId = (): number => this.#nextFileId++;
 
   forget(root: RootRecording): void {
     this.#witnesses.forget(root);

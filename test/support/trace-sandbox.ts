@@ -112,6 +112,28 @@ export class TraceSandbox {
     return ran;
   }
 
+  /** A shell script in a folder, with every program of ours on the PATH; it must succeed. */
+  async script(folder: string, text: string, options: RunOptions = {}): Promise<Ran> {
+    const ran = await this.tryScript(folder, text, options);
+    assert.equal(ran.code, 0, `${text}: ${ran.stderr}${ran.text}`);
+    return ran;
+  }
+
+  /** The same, whatever comes of it. */
+  tryScript(folder: string, text: string, { env, prefix = [] }: RunOptions = {}): Promise<Ran> {
+    const [first, ...others] = [...prefix, 'sh'];
+    const line: [string, ...string[]] = [
+      first,
+      ...others,
+      '-ec',
+      'cd "$0"; eval "$1"',
+      folder,
+      text,
+    ];
+    const path = `${join(REPOSITORY, 'scripts/bin')}:${process.env['PATH'] ?? ''}`;
+    return this.execute(line, { env: { PATH: path, ...env } });
+  }
+
   /** Any command in the place's environment. */
   async execute(
     [program, ...args]: readonly [string, ...string[]],
