@@ -156,7 +156,7 @@ function isOfDescriptor(event: AuditEvent): boolean {
 /** `key=value key="va lue"`; a group separator comes before what auditd has translated. */
 function fieldsOf(text: string): Record<string, string> {
   const found: Record<string, string> = {};
-  for (const [, key = '', value = ''] of text.matchAll(/([\w-]+)=("[^"]*"|[^\s\x1d]*)/g))
+  for (const [, key = '', value = ''] of text.matchAll(/(?<![\w-])([\w-]+)=("[^"]*"|[^\s\x1d]*)/g))
     found[key] ??= value;
   return found;
 }

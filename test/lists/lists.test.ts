@@ -6,12 +6,20 @@ import { describe, test } from 'node:test';
 import { AuditReader } from '../../src/lists/audit.ts';
 import { FindReader } from '../../src/lists/find.ts';
 import { guessFormat } from '../../src/lists/guess-format.ts';
-import { linesOf, type Line } from '../../src/lists/lines.ts';
+import { linesOf, MOST_LINE, type Line } from '../../src/lists/lines.ts';
 import { PlainReader } from '../../src/lists/plain.ts';
 import { RootPaths, type PathView } from '../../src/lists/root-paths.ts';
+import { StraceReader } from '../../src/lists/strace/reader.ts';
+import type { ListReader, Sink } from '../../src/lists/use.ts';
 import { readList } from './read-list.ts';
 
 const AUDIT = readFileSync(join(import.meta.dirname, '../fixtures/lists/audit-6.18.log'));
+const ALL: readonly ((sink: Sink) => ListReader)[] = [
+  (sink) => new PlainReader(sink),
+  (sink) => new FindReader(sink),
+  (sink) => new AuditReader(sink),
+  (sink) => new StraceReader({ sink, rootNamed: () => null }),
+];
 const inLines = (text: Buffer): Buffer[] =>
   text
     .toString('latin1')
@@ -95,6 +103,18 @@ describe('lists', () => {
       'not-understood',
       'unknown-directory',
     ]);
+  });
+
+  test('the longest lines there are, of anything, take moments and not hours', () => {
+    const heads = ['', 'open("', 'open(3<', 'type=PATH msg=audit(1.123:1): name='];
+    const began = performance.now();
+    for (const head of heads)
+      for (const part of [' ', ')', 'a', '\\', '<', '1 ', ' -> '])
+        for (const reader of ALL) {
+          const line = Buffer.from(head + part.repeat(MOST_LINE / part.length), 'latin1');
+          readList([line], reader);
+        }
+    assert.ok(performance.now() - began < 60_000);
   });
 
   test('which format it is', () => {

@@ -22,7 +22,7 @@ const PID = /^(?:\[pid +(\d+)(?:<[^>]*>)?\] |(\d+)(?:<[^>]*>)? +)/;
 const EPOCH = /^(\d{9,11})\.(\d{1,9}) +/;
 const CLOCK = /^(?:\d\d:\d\d:\d\d(?:\.\d+)? +|\(?\+? *\d{1,8}\.\d+\)? +)/;
 const NUMBER = /^\[ *\d+\] /;
-const UNFINISHED = /\s*<(?:unfinished|detached) \.\.\.>$/;
+const UNFINISHED = /<(?:unfinished|detached) \.\.\.>$/;
 
 /** null: it is none of strace's. */
 export function parseLine(line: string): StraceLine | null {
