@@ -187,6 +187,37 @@ describe('trace import', { skip: lacks('root', 'loop', 'handles', 'busybox') }, 
     );
   });
 
+  test('several uses of one object are one row with all that was done, when and how often', async () => {
+    const log = write(
+      'often',
+      [
+        '1 1700000002.000000 stat("/etc/motd", {...}) = 0',
+        '1 1700000001.000000 stat("/etc/motd", {...}) = 0',
+        '1 1700000003.000000 open("/etc/deep/link", O_RDWR) = 3',
+        '1 1700000002.500000 readlink("/etc/deep/link", "/etc/motd", 99) = 9',
+        '1 1700000004.000000 open("/etc/motd", O_RDONLY) = 3',
+      ].join('\n'),
+    );
+    const { session, uses } = await importing(log);
+    assert.equal(uses, 5);
+    const { files } = await sandbox.json<{ files: Record<string, unknown>[] }>(['files', session]);
+    assert.deepEqual(
+      files.map(({ path, operations, count, first, last, evidence }) => [
+        ...[path, operations, count, first, last, evidence],
+      ]),
+      [
+        [
+          ...['etc/deep/link', ['readlink'], 2],
+          ...['2023-11-14T22:13:22.500Z', '2023-11-14T22:13:23.000Z', ['import']],
+        ],
+        [
+          ...['etc/motd', ['getattr', 'read', 'write'], 4],
+          ...['2023-11-14T22:13:21.000Z', '2023-11-14T22:13:24.000Z', ['import']],
+        ],
+      ],
+    );
+  });
+
   test('what is not understood is a loss that export asks about', async () => {
     const log = write(
       'partly',

@@ -97,6 +97,10 @@ export class UsedPaths implements Sink {
     before.operations |= operations;
     before.created ||= created;
     before.count += 1;
-    before.lastUs = atUs ?? before.lastUs;
+    // Interrupted calls come out of order.
+    if (atUs !== null) {
+      before.firstUs = Math.min(before.firstUs ?? atUs, atUs);
+      before.lastUs = Math.max(before.lastUs ?? atUs, atUs);
+    }
   }
 }
