@@ -24,7 +24,7 @@ function change(random: Random, bytes: Buffer<ArrayBuffer>, words: readonly stri
   const piece = bytes.subarray(at, at + 1 + random.few(random.pick([4, 64, 1024])));
   const behind = bytes.subarray(at + piece.length);
   const before = bytes.subarray(0, at);
-  switch (random.below(words.length > 0 ? 10 : 9)) {
+  switch (random.below(words.length > 0 ? 11 : 10)) {
     case 0:
       return Buffer.concat([before, behind]);
     case 1:
@@ -49,6 +49,17 @@ function change(random: Random, bytes: Buffer<ArrayBuffer>, words: readonly stri
       ]);
     case 8:
       return flip(random, bytes, at);
+    case 9:
+      // What takes a step for each two of its bytes takes long.
+      if (!random.once(20)) return flip(random, bytes, at);
+      return Buffer.concat([
+        before,
+        Buffer.alloc(
+          random.pick([5_000, 60_000]),
+          random.once(2) || piece.length === 0 ? ' ' : piece,
+        ),
+        behind,
+      ]);
     default:
       return Buffer.concat([
         before,

@@ -4,7 +4,16 @@
  * it is kept, and made smaller as long as the same is found.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Found, Said } from './tally.ts';
@@ -39,6 +48,8 @@ const MOST_MEMORY_KB = 2 * 1024 * 1024;
 const HEAP_MB = 1024;
 const LOOK_MS = 500;
 const SHRINK = { attempts: 150, ms: 60_000, standsStillMs: 8000 } as const;
+/** Each input is a file or several: where files are memory, three times as many are tried. */
+const MEMORY = isWritable('/dev/shm') ? '/dev/shm' : tmpdir();
 const CHILD = join(import.meta.dirname, 'child.ts');
 
 export async function fuzz({ target, seed, seconds, turns, folder }: Series): Promise<Outcome> {
@@ -65,7 +76,7 @@ export function repeat(target: Target, file: string): Promise<Found | null> {
 }
 
 async function inOwnFolder<T>(use: (own: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'nfsroot-trace-fuzz-'));
+  const folder = mkdtempSync(join(MEMORY, 'nfsroot-trace-fuzz-'));
   const own = join(folder, 'own');
   mkdirSync(own);
   try {
@@ -90,6 +101,7 @@ async function watch(
   const node = ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${HEAP_MB}`];
   const child = spawn(process.execPath, [...node, CHILD, target.name, ...args], {
     cwd: own,
+    env: { ...process.env, TMPDIR: join(own, '..') },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)];
@@ -115,6 +127,15 @@ async function watch(
   const end = wrong ?? `ends with ${String(signal ?? status)}`;
   const text = `the process ${end}\n${(await err).slice(-4000)}`;
   return { said: null, found: { turn: turnNow(), kind: end, text } };
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function textOf(stream: NodeJS.ReadableStream): Promise<string> {

@@ -24,7 +24,7 @@ export interface Found {
 }
 
 /** CPU time, so that a busy machine finds nothing. */
-const MOST_MS = 5000;
+const MOST_MS = 3000;
 
 export class Tally {
   readonly #target: Target;

@@ -20,6 +20,7 @@ const ROWS = [64, 56, 52, 40, 32, 16, 8];
 export function anyElf(random: Random): Buffer {
   const made = random.once(3) ? random.pick(FILES) : small(random);
   let bytes = Buffer.from(made);
+  if (random.once(20)) bytes = manySegments(random, bytes);
   for (let times = random.few(5); times > 0; times--) bytes = wrong(random, bytes);
   return random.once(3) ? mutate(random, bytes) : bytes;
 }
@@ -38,7 +39,14 @@ function small(random: Random): Buffer {
         needed: ['libc.so.6', random.pick(['libm.so.6', '../x', '/abs/y', ''])],
         rpath: '$ORIGIN/../lib:/x',
         runpath: random.pick(['', '$LIB', '${PLATFORM}/x:']),
-        dlopen: random.pick<unknown>([NOTE, {}, 'x', [[]], Array(1001).fill(NOTE[1])]),
+        dlopen: random.pick<unknown>([
+          NOTE,
+          {},
+          'x',
+          [[]],
+          Array(1000).fill(NOTE[1]),
+          Array(1001).fill(0),
+        ]),
       };
   return Buffer.from(makeElf({ ...base, ...shape }), 'latin1');
 }
@@ -60,6 +68,27 @@ function wrong(random: Random, bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> 
   const start = at - (at % Math.min(length, 4));
   if (start < bytes.length) number.copy(bytes, start, 0, length);
   return bytes;
+}
+
+/** One row of the table of segments as often as a table may have rows, behind all else. */
+function manySegments(random: Random, bytes: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
+  const [wide, big] = [bytes[4] === 2, bytes[5] === 2];
+  const [row, header] = wide ? [56, 64] : [32, 52];
+  const from = header + row * random.below(5);
+  const rows = Buffer.alloc(
+    row * random.pick([100, 1000, 1024, 1025]),
+    bytes.subarray(from, from + row),
+  );
+  const made = Buffer.concat([bytes, rows]);
+  const [offset, count] = wide ? [32, 56] : [28, 44];
+  if (big) {
+    made.writeUInt32BE(bytes.length, offset + (wide ? 4 : 0));
+    made.writeUInt16BE(rows.length / row, count);
+  } else {
+    made.writeUInt32LE(bytes.length, offset);
+    made.writeUInt16LE(rows.length / row, count);
+  }
+  return made;
 }
 
 /** No length that a file gives makes more be read than this many times its own. */

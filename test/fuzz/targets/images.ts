@@ -26,6 +26,8 @@ const NAMES = [
   OUTSIDE, `a/../../${OUTSIDE}`, 'l/outside/kept', 'l/kept', '.node-x', 'kernel/x86/microcode/x',
 ]; // prettier-ignore
 const TARGETS = ['..', '../outside', OUTSIDE, '/', 'a', 'b/c', '.', 'l', '', 'x'.repeat(4095)];
+/** To say what is in a file that is cut off, all of its size is hashed. */
+const SIZES = ODD_NUMBERS.filter((size) => size < 1 << 24);
 const FIFO = 0o010644;
 const TYPES = [FILE, FILE, FILE, DIRECTORY, DIRECTORY, LINK, LINK, CHARACTER, 0o060600, FIFO];
 const CHECKSUM = '070702';
@@ -65,18 +67,43 @@ function anyRecord(random: Random): Buffer {
     magic: random.once(60) ? random.pick(['070707', '07070x', '0707', '']) : magic,
     checksum: random.once(10) ? 1 : magic === CHECKSUM ? sum : 0,
     ...(random.once(40) && { nameSize: random.pick(ODD_NUMBERS) }),
-    ...(random.once(40) && { size: random.pick(ODD_NUMBERS) }),
+    ...(random.once(40) && { size: random.pick(random.once(8) ? ODD_NUMBERS : SIZES) }),
     ...(random.once(80) && { inoText: random.pick(['0000000g', '+1234567', '        ', '0x000001']) }),
   }); // prettier-ignore
 }
 
+const FOLDERS = [
+  'etc', 'etc/systemd', 'etc/systemd/system', 'lib', 'lib/modules', 'lib/modules/6.1', 'usr', 'usr/bin', 'var',
+]; // prettier-ignore
+const KEY = '-----BEGIN RSA PRIVATE KEY-----\n';
+const UNIT =
+  '[Service]\nExecStart=-/usr/bin/x -a\nExecStartPre = "y z"\nUser= nobody \nDynamicUser=no\n';
+const WELL_KNOWN: readonly (readonly [string, string])[] = [
+  ['init', '#!/bin/sh\n'], ['etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nx:x:1:y::/:\n'],
+  ['etc/group', 'root:x:0:\n'], ['etc/shadow', 'root:$6$x:1\n'], ['etc/machine-id', `${'0'.repeat(32)}\n`],
+  ['etc/key', KEY], ['etc/systemd/system/a.service', UNIT], ['etc/systemd/system/b.service', UNIT],
+  ['lib/modules/6.1/modules.dep', 'kernel/a.ko: kernel/b.ko\n/x.ko:\n'],
+]; // prettier-ignore
+
+/** What lint looks at, so that it has something to find. */
+function usual(random: Random): Buffer[] {
+  const texts = WELL_KNOWN.map(([name, text]) => {
+    const data = Buffer.from(text);
+    const wrong = random.once(3) ? mutate(random, data, [UNIT, KEY, ' = ', '\nUser=', ':']) : data;
+    return record({ name, data: wrong, mode: FILE, ino: 0, mtime: 0 });
+  });
+  const folders = FOLDERS.map((name) => record({ name, mode: DIRECTORY, ino: 0, mtime: 0 }));
+  return [...folders, ...texts];
+}
+
 function plainArchive(random: Random): Buffer {
-  const records = Array.from({ length: random.few(24) }, () => anyRecord(random));
+  const records = random.once(3) ? usual(random) : [];
+  for (let more = random.few(24); more > 0; more--) records.push(anyRecord(random));
   if (!random.once(5)) records.push(trailer());
   return padded(Buffer.concat(records), random.pick([4, 512]));
 }
 
-/** Made once by the programs: xz, lz4, bzip2, lzma and zstd with their own ways to cut a stream. */
+/** Made once by the programs, with their own ways to cut a stream. */
 const PACKED = ['small.cpio.xz', 'small.cpio.lz4', 'small.cpio.zst', 'blocks.cpio.xz'];
 
 function member(random: Random): Buffer {
@@ -88,9 +115,6 @@ function member(random: Random): Buffer {
       return zstdCompressSync(plain);
     case 2:
       return Buffer.concat([Buffer.from('1f8b0808000000000003', 'hex'), Buffer.from('name\0'), deflateRawSync(plain), Buffer.alloc(8)]); // prettier-ignore
-    case 3:
-      // The programs that unpack these are slow to start.
-      return random.once(8) ? fixture(`cpio/${random.pick(PACKED)}`) : plain;
     default:
       return plain;
   }
@@ -105,6 +129,16 @@ export function anyImage(random: Random): Buffer {
   }
   const image = Buffer.concat(pieces);
   return random.once(4) ? mutate(random, image) : image;
+}
+
+/** Members that programs have packed and, of two kinds, unpack, one behind the other. */
+export function anyPacked(random: Random): Buffer {
+  const pieces = Array.from({ length: 1 + random.few(2) }, () => {
+    const packed = fixture(`cpio/${random.pick(PACKED)}`);
+    return random.once(2) ? mutate(random, packed) : packed;
+  });
+  const image = padded(Buffer.concat(pieces), random.pick([1, 4]));
+  return random.once(2) ? mutate(random, image) : image;
 }
 
 /** One plain archive. */

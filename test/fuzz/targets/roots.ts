@@ -3,10 +3,12 @@
  * packages. Owns roots whose files are a little wrong.
  */
 import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
 import Sqlite from 'better-sqlite3';
 import { findPackages, unreadProblems } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
 import { Resolver } from '../../../src/image/resolve.ts';
+import { makeElf } from '../../image/make-elf.ts';
 import { MemoryTree, type Node } from '../../image/memory-tree.ts';
 import { BASE, plan, program } from '../../image/needs-support.ts';
 import { mutate } from '../mutate.ts';
@@ -14,8 +16,14 @@ import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
 import { anyElf } from './elf.ts';
 
+const MICROCODE = {
+  'usr/lib/firmware/intel-ucode/06-01': '\x01\0\0\0',
+  'usr/lib/firmware/amd-ucode/a.bin': 'DMA\0',
+};
+
 /** What rules read, as it is on real roots. */
 const TEXTS: Readonly<Record<string, string>> = {
+  ...MICROCODE,
   'etc/ld.so.conf': 'include /etc/ld.so.conf.d/*.conf\n/opt/lib hwcap 1 nosegneg\n/usr/local/lib # x\n',
   'etc/ld.so.conf.d/a.conf': 'include ../ld.so.conf\n/usr/lib/x86_64-linux-gnu\n=/x\n',
   'etc/nsswitch.conf': 'passwd: files systemd [NOTFOUND=return] ldap\nhosts: files dns\ngroup:\tcompat\n',
@@ -38,6 +46,13 @@ const WORDS = [
   '/etc/ld.so.conf', '*/*/*/*', '/proc/self/fd/0', ' '.repeat(300), '\xff\xfe', 'a'.repeat(5000),
 ]; // prettier-ignore
 const ELVES = ['usr/bin/program', 'usr/lib/libx.so.1', 'usr/lib/modules/6.1/kernel/a.ko'];
+const PACKED = 'usr/lib/modules/6.1/kernel/c.ko.gz';
+/** What else there is for them to find. */
+const THERE = [
+  'usr/bin/env', 'usr/bin/sh', 'usr/bin/python3', 'usr/bin/modprobe', 'usr/lib/security/pam_unix.so', 'x/libc.so.6',
+  'usr/lib/gconv/ISO646.so', 'usr/lib/libnss_files.so.2', 'usr/lib/modules/6.1/kernel/b.ko', 'usr/lib/python3/x.py',
+  'usr/lib/firmware/a/b.bin', 'usr/lib/x86_64-linux-gnu/libm.so.6', 'usr/lib/modules/6.1/modules.dep.bin',
+]; // prettier-ignore
 const SEPARATOR = '\0\xff\0file ';
 
 /** A root as one input: paths and contents, so that an input can be shrunk and repeated. */
@@ -47,7 +62,9 @@ function anyRoot(random: Random): Buffer {
     return [path, (random.once(3) ? mutate(random, bytes, WORDS) : bytes).toString('latin1')];
   });
   const elves = ELVES.map((path): [string, string] => [path, anyElf(random).toString('latin1')]);
-  return join([...files, ...elves]);
+  const gz = gzipSync(anyElf(random));
+  const packed = (random.once(3) ? mutate(random, gz) : gz).toString('latin1');
+  return join([...files, ...elves, [PACKED, packed]]);
 }
 
 const join = (files: readonly (readonly [string, string])[]): Buffer =>
@@ -79,11 +96,12 @@ const needs: Target = {
   make: anyRoot,
   run: async (input) => {
     const nodes: Record<string, Node> = { ...LINKS };
+    for (const path of THERE) nodes[path] = { content: makeElf({}), mode: 0o755 };
     for (const [path, content] of Object.entries(filesOf(input)))
       if (LINKS[path] === undefined) nodes[path] = { content, mode: 0o755 };
     const used = Object.keys(nodes);
     nodes['usr/bin/good'] = program(['libx.so.1']);
-    const { entries } = await plan(nodes, [...used, 'usr/bin/good']);
+    const { entries } = await plan(nodes, [...used, 'usr/bin/good'], { earlyMicrocode: true });
     const known = new Set(entries.map(({ path }) => path.toString('latin1')));
     assert.ok(known.has('usr/bin/good'));
     for (const path of known)
