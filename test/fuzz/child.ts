@@ -46,7 +46,9 @@ async function series(one: Target): Promise<Said> {
   const current = values.current === undefined ? null : openSync(values.current, 'w');
   let found: Found | null = null;
   let turn = Number(first);
-  for (; found === null && turn < last && performance.now() < end; turn++) {
+  const parent = process.ppid;
+  const goesOn = (): boolean => performance.now() < end && process.ppid === parent;
+  for (; found === null && turn < last && goesOn(); turn++) {
     // Whoever watches must know which input it was that ended this process.
     if (current !== null) writeSync(current, String(turn).padStart(15), 0);
     const input = one.make(new Random(Number(seed), turn));
