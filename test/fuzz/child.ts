@@ -2,20 +2,21 @@
  * Runs one fuzzer in a process of its own, since what is looked for may hang it or end it. Owns
  * which inputs there are and in which order. What is found is tally.ts's, watching supervise.ts's.
  *
- *     node child.ts TARGET --file INPUT
- *     node child.ts TARGET --seed S --first N --seconds T --turns N --current FILE
+ *     node child.ts TARGET [--from MODULE] --file INPUT
+ *     node child.ts TARGET [--from MODULE] --seed S --first N --seconds T --turns N --current FILE
  *
  * The working folder is its own. Prints one line of JSON at the end. Status 1 if something is found.
  */
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Random } from './random.ts';
 import type { Target } from './target.ts';
 import { type Found, type Said, Tally } from './tally.ts';
-import { TARGETS } from './targets/all.ts';
 
 const { values, positionals } = parseArgs({
   options: {
+    from: { type: 'string', default: join(import.meta.dirname, 'targets/all.ts') },
     file: { type: 'string' },
     seed: { type: 'string', default: '1' },
     first: { type: 'string', default: '0' },
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 
+const { TARGETS } = (await import(values.from)) as { readonly TARGETS: readonly Target[] };
 const target = TARGETS.find(({ name }) => name === positionals[0]);
 if (target === undefined) throw new Error(`no fuzzer ${positionals[0] ?? ''}`);
 const said = values.file === undefined ? await series(target) : await once(target, values.file);

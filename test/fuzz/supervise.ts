@@ -27,6 +27,12 @@ export interface Series {
   readonly turns?: number;
   /** Where finds are kept. */
   readonly folder: string;
+  /** The module whose `TARGETS` have it. */
+  readonly from?: string;
+  /** When an input has taken too long. */
+  readonly standsStillMs?: number;
+  /** How often a find is tried to be made smaller. */
+  readonly attempts?: number;
 }
 
 export interface Outcome {
@@ -50,13 +56,15 @@ const LOOK_MS = 500;
 const SHRINK = { attempts: 150, ms: 60_000, standsStillMs: 8000 } as const;
 /** Each input is a file or several: where files are memory, three times as many are tried. */
 const MEMORY = isWritable('/dev/shm') ? '/dev/shm' : tmpdir();
+const TARGETS_FILE = join(import.meta.dirname, 'targets/all.ts');
 const CHILD = join(import.meta.dirname, 'child.ts');
 
-export async function fuzz({ target, seed, seconds, turns, folder }: Series): Promise<Outcome> {
+export async function fuzz(series: Series): Promise<Outcome> {
+  const { target, seed, seconds, turns, folder } = series;
   const args = ['--seed', String(seed), '--seconds', String(seconds)];
   if (turns !== undefined) args.push('--turns', String(turns));
   return inOwnFolder(async (own) => {
-    const { said, found } = await watch(target, [...args, '--current', '../current'], own);
+    const { said, found } = await watch(series, [...args, '--current', '../current'], own);
     if (found === null) return { said, find: null };
     const kept = existsSync(join(own, 'found'))
       ? readFileSync(join(own, 'found'))
@@ -64,7 +72,7 @@ export async function fuzz({ target, seed, seconds, turns, folder }: Series): Pr
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `${target.name}-${seed}-${found.turn}`);
     writeFileSync(file, kept);
-    const small = await shrink(target, kept, found.kind);
+    const small = await shrink(series, kept, found.kind);
     writeFileSync(file, small);
     return { said, find: { kind: found.kind, text: found.text, file, bytes: small.length } };
   });
@@ -72,7 +80,7 @@ export async function fuzz({ target, seed, seconds, turns, folder }: Series): Pr
 
 /** What comes of one input. */
 export function repeat(target: Target, file: string): Promise<Found | null> {
-  return inOwnFolder(async (own) => (await watch(target, ['--file', file], own)).found);
+  return inOwnFolder(async (own) => (await watch({ target }, ['--file', file], own)).found);
 }
 
 async function inOwnFolder<T>(use: (own: string) => Promise<T>): Promise<T> {
@@ -86,20 +94,21 @@ async function inOwnFolder<T>(use: (own: string) => Promise<T>): Promise<T> {
   }
 }
 
+type Watching = Pick<Series, 'target' | 'from' | 'standsStillMs'>;
+
 interface Watched {
   readonly said: Omit<Said, 'found'> | null;
   readonly found: Found | null;
 }
 
 async function watch(
-  target: Target,
+  { target, from = TARGETS_FILE, standsStillMs = STANDS_STILL_MS }: Watching,
   args: readonly string[],
   own: string,
-  standsStillMs: number = STANDS_STILL_MS,
 ): Promise<Watched> {
   const current = join(own, '../current');
   const node = ['--disable-warning=ExperimentalWarning', `--max-old-space-size=${HEAP_MB}`];
-  const child = spawn(process.execPath, [...node, CHILD, target.name, ...args], {
+  const child = spawn(process.execPath, [...node, CHILD, target.name, '--from', from, ...args], {
     cwd: own,
     env: { ...process.env, TMPDIR: join(own, '..') },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -154,17 +163,18 @@ function memoryOf({ pid }: ChildProcess): number {
 }
 
 /** Without pieces, as long as the same is found; fewer and fewer of them at once. */
-async function shrink(target: Target, input: Buffer, kind: string): Promise<Buffer> {
+async function shrink(series: Series, input: Buffer, kind: string): Promise<Buffer> {
+  const { standsStillMs = SHRINK.standsStillMs, attempts: most = SHRINK.attempts } = series;
   return inOwnFolder(async (own) => {
     const file = join(own, '../input');
     const end = performance.now() + SHRINK.ms;
     let [best, attempts] = [input, 0];
     for (let piece = best.length >> 1; piece > 0; piece >>= 1)
       for (let at = 0; at < best.length;) {
-        if (attempts++ > SHRINK.attempts || performance.now() > end) return best;
+        if (attempts++ >= most || performance.now() > end) return best;
         const tried = Buffer.concat([best.subarray(0, at), best.subarray(at + piece)]);
         writeFileSync(file, tried);
-        const { found } = await watch(target, ['--file', file], own, SHRINK.standsStillMs);
+        const { found } = await watch({ ...series, standsStillMs }, ['--file', file], own);
         if (found?.kind === kind) best = tried;
         else at += piece;
       }
