@@ -30,7 +30,7 @@ export interface Series {
   /** The module whose `TARGETS` have it. */
   readonly from?: string;
   /** When an input has taken too long. */
-  readonly standsStillMs?: number;
+  readonly standsStill?: { readonly cpuMs: number; readonly ms: number };
   /** How often a find is tried to be made smaller. */
   readonly attempts?: number;
 }
@@ -48,12 +48,12 @@ export interface Find {
   readonly bytes: number;
 }
 
-/** One input's, on a machine that does other things, too. */
-const STANDS_STILL_MS = 30_000;
+/** One input's: in CPU time, or in time if it waits, on a machine that does other things, too. */
+const STANDS_STILL = { cpuMs: 15_000, ms: 120_000 } as const;
 const MOST_MEMORY_KB = 2 * 1024 * 1024;
 const HEAP_MB = 1024;
 const LOOK_MS = 500;
-const SHRINK = { attempts: 150, ms: 60_000, standsStillMs: 8000 } as const;
+const SHRINK = { attempts: 150, ms: 60_000, standsStill: { cpuMs: 6000, ms: 30_000 } } as const;
 /** Each input is a file or several: where files are memory, three times as many are tried. */
 const MEMORY = isWritable('/dev/shm') ? '/dev/shm' : tmpdir();
 const TARGETS_FILE = join(import.meta.dirname, 'targets/all.ts');
@@ -94,7 +94,7 @@ async function inOwnFolder<T>(use: (own: string) => Promise<T>): Promise<T> {
   }
 }
 
-type Watching = Pick<Series, 'target' | 'from' | 'standsStillMs'>;
+type Watching = Pick<Series, 'target' | 'from' | 'standsStill'>;
 
 interface Watched {
   readonly said: Omit<Said, 'found'> | null;
@@ -102,7 +102,7 @@ interface Watched {
 }
 
 async function watch(
-  { target, from = TARGETS_FILE, standsStillMs = STANDS_STILL_MS }: Watching,
+  { target, from = TARGETS_FILE, standsStill = STANDS_STILL }: Watching,
   args: readonly string[],
   own: string,
 ): Promise<Watched> {
@@ -116,10 +116,12 @@ async function watch(
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)];
   const turnNow = (): number => (existsSync(current) ? Number(readFileSync(current, 'latin1')) : 0);
   let wrong: string | null = null;
-  let [turn, since] = [-1, performance.now()];
+  let begun = { turn: -1, ms: performance.now(), cpuMs: 0 };
   const looking = setInterval(() => {
-    if (turnNow() !== turn) [turn, since] = [turnNow(), performance.now()];
-    if (performance.now() - since > standsStillMs) wrong = 'stands still';
+    const now = { turn: turnNow(), ms: performance.now(), cpuMs: cpuOf(child) };
+    if (now.turn !== begun.turn) begun = now;
+    const { ms, cpuMs } = standsStill;
+    if (now.ms - begun.ms > ms || now.cpuMs - begun.cpuMs > cpuMs) wrong = 'stands still';
     else if (memoryOf(child) > MOST_MEMORY_KB) wrong = 'grows';
     if (wrong !== null) child.kill('SIGKILL');
   }, LOOK_MS);
@@ -153,6 +155,17 @@ async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
   return pieces.join('');
 }
 
+/** User and system time, which proc(5) counts in hundredths of a second. */
+function cpuOf({ pid }: ChildProcess): number {
+  try {
+    const [, after = ''] = readFileSync(`/proc/${String(pid)}/stat`, 'latin1').split(') ');
+    const [user, system] = after.split(' ').slice(11, 13);
+    return (Number(user) + Number(system)) * 10;
+  } catch {
+    return 0;
+  }
+}
+
 function memoryOf({ pid }: ChildProcess): number {
   try {
     const status = readFileSync(`/proc/${String(pid)}/status`, 'latin1');
@@ -164,7 +177,7 @@ function memoryOf({ pid }: ChildProcess): number {
 
 /** Without pieces, as long as the same is found; fewer and fewer of them at once. */
 async function shrink(series: Series, input: Buffer, kind: string): Promise<Buffer> {
-  const { standsStillMs = SHRINK.standsStillMs, attempts: most = SHRINK.attempts } = series;
+  const { standsStill = SHRINK.standsStill, attempts: most = SHRINK.attempts } = series;
   return inOwnFolder(async (own) => {
     const file = join(own, '../input');
     const end = performance.now() + SHRINK.ms;
@@ -174,7 +187,7 @@ async function shrink(series: Series, input: Buffer, kind: string): Promise<Buff
         if (attempts++ >= most || performance.now() > end) return best;
         const tried = Buffer.concat([best.subarray(0, at), best.subarray(at + piece)]);
         writeFileSync(file, tried);
-        const { found } = await watch({ ...series, standsStillMs }, ['--file', file], own);
+        const { found } = await watch({ ...series, standsStill }, ['--file', file], own);
         if (found?.kind === kind) best = tried;
         else at += piece;
       }

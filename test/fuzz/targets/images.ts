@@ -67,7 +67,7 @@ function anyRecord(random: Random): Buffer {
     magic: random.once(60) ? random.pick(['070707', '07070x', '0707', '']) : magic,
     checksum: random.once(10) ? 1 : magic === CHECKSUM ? sum : 0,
     ...(random.once(40) && { nameSize: random.pick(ODD_NUMBERS) }),
-    ...(random.once(40) && { size: random.pick(random.once(8) ? ODD_NUMBERS : SIZES) }),
+    ...(random.once(40) && { size: random.pick(random.once(30) ? ODD_NUMBERS : SIZES) }),
     ...(random.once(80) && { inoText: random.pick(['0000000g', '+1234567', '        ', '0x000001']) }),
   }); // prettier-ignore
 }
