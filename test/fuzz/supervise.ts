@@ -115,27 +115,27 @@ async function watch(
   });
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)];
   const turnNow = (): number => (existsSync(current) ? Number(readFileSync(current, 'latin1')) : 0);
-  let wrong: string | null = null;
+  const seen: { wrong?: string } = {};
   let begun = { turn: -1, ms: performance.now(), cpuMs: 0 };
   const looking = setInterval(() => {
     const now = { turn: turnNow(), ms: performance.now(), cpuMs: cpuOf(child) };
     if (now.turn !== begun.turn) begun = now;
     const { ms, cpuMs } = standsStill;
-    if (now.ms - begun.ms > ms || now.cpuMs - begun.cpuMs > cpuMs) wrong = 'stands still';
-    else if (memoryOf(child) > MOST_MEMORY_KB) wrong = 'grows';
-    if (wrong !== null) child.kill('SIGKILL');
+    if (now.ms - begun.ms > ms || now.cpuMs - begun.cpuMs > cpuMs) seen.wrong = 'stands still';
+    else if (memoryOf(child) > MOST_MEMORY_KB) seen.wrong = 'grows';
+    if (seen.wrong !== undefined) child.kill('SIGKILL');
   }, LOOK_MS);
   const [status, signal] = await new Promise<[number | null, string | null]>((resolve) => {
     child.on('close', (...how) => resolve(how));
   });
   clearInterval(looking);
   const last = (await out).trim();
-  if (wrong === null && last !== '') {
+  if (seen.wrong === undefined && last !== '') {
     const { found, ...said } = JSON.parse(last) as Said;
     return { said, found };
   }
   // The process says nothing, so its output does: a heap that is full, an abort in native code.
-  const end = wrong ?? `ends with ${String(signal ?? status)}`;
+  const end = seen.wrong ?? `ends with ${String(signal ?? status)}`;
   const text = `the process ${end}\n${(await err).slice(-4000)}`;
   return { said: null, found: { turn: turnNow(), kind: end, text } };
 }

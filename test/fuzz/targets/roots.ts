@@ -194,7 +194,7 @@ const packages: Target = {
     unreadProblems(found);
     for (const [path, owner] of found.owners) {
       assert.ok(OWNED.includes(path));
-      assert.match(packageUrl(owner, found.distribution) ?? 'pkg:', /^pkg:[\x21-\x7e]*$/);
+      assert.match(packageUrl(owner, found.distribution), /^pkg:[\x21-\x7e]*$/);
     }
   },
 };
