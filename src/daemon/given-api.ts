@@ -18,7 +18,7 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const bytes = z
   .base64()
   .max(32_768)
-  .transform((text) => Buffer.from(text, 'base64'));
+  .transform((text): Buffer => Buffer.from(text, 'base64'));
 
 export const openingLine = z.strictObject({
   root: bytes,

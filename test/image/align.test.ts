@@ -9,7 +9,7 @@ import { ALIGNED_LEAST } from '../../src/image/align.ts';
 import { headerLength, MAX_NAME_BYTES } from '../../src/image/cpio.ts';
 import type { ImageRecord } from '../../src/image/tools/record.ts';
 import { recordsOf } from './records-of.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan, PlanOptions } from '../../src/image/plan.ts';
 import { lacks } from '../capabilities.ts';
 import { cannotMake, makeFileSystem } from '../index/file-systems.ts';

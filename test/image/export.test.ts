@@ -28,7 +28,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TraceError } from '../../src/common/errors.ts';
 import type { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import { recordsOf } from './records-of.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan } from '../../src/image/plan.ts';
 import { openTree, planAll, put, run, temporaryFolder } from './support.ts';
 import { lacks } from '../capabilities.ts';

@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { compareBytes } from '../../src/common/bytes.ts';
 import { paddingOf, writeHeader } from '../../src/image/cpio.ts';
 import { recordsOf } from './records-of.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan } from '../../src/image/plan.ts';
 import { lacks } from '../capabilities.ts';
 import {

@@ -11,7 +11,8 @@ import { COMPRESSION_METHODS, type CompressionMethod } from '../../../src/image/
 import { cutFrames, FRAME_MOST } from '../../../src/image/compress/cut-frames.ts';
 import { checkCompression, METHODS } from '../../../src/image/compress/methods.ts';
 import { recordsOf } from '../records-of.ts';
-import { exportImage, type ExportOptions } from '../../../src/image/export.ts';
+import type { ExportOptions } from '../../../src/image/export.ts';
+import { exportImage } from '../export-image.ts';
 import { type ImagePlan, planImage } from '../../../src/image/plan.ts';
 import { MemoryTree } from '../memory-tree.ts';
 import { makeTree, openTree, planAll, put, run, temporaryFolder } from '../support.ts';
