@@ -24,6 +24,7 @@ export HOME LC_ALL=C.UTF-8
     e2fsprogs xfsprogs btrfs-progs cpio libarchive-tools busybox-static
     attr acl libcap2-bin xz-utils bzip2 zstd lz4 iproute2 procps strace zsh rpm
   )
+  FUZZ_PACKAGES=(clang libclang-rt-dev)
   # No NFS server among them: the lab's own is unpacked into its virtual machine, never installed.
   LAB_PACKAGES=(
     qemu-system-x86 debootstrap busybox-static cpio zstd xz-utils bzip2 lz4 e2fsprogs

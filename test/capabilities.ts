@@ -89,6 +89,12 @@ const probes = {
   /** rpm and rpmbuild: a root that has rpm's database. */
   rpm: () => lackOfCommand('rpm') ?? lackOfCommand('rpmbuild'),
   zsh: () => lackOfCommand('zsh'),
+  /** clang with libFuzzer and the sanitizers. */
+  fuzzer: () =>
+    probeShell(
+      'printf \'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }\' | ' +
+        'clang++ -x c++ -fsanitize=fuzzer,address,undefined -o /dev/null -',
+    ),
   /** What the build of a kernel asks for, besides a compiler and make. */
   kbuild: () =>
     lackOfCommand('flex') ??

@@ -33,9 +33,10 @@ const started = performance.now();
 
 /**
  * Virtual machines and a bare Debian. More than two at once are slower than two, but one alone waits
- * half of its time: for machines that boot, leases that end, a network that is cut for minutes.
+ * half of its time: for machines that boot, leases that end, a network that is cut for minutes. And
+ * what is compiled for its test alone, for which a machine that is busy takes minutes.
  */
-const SLOW = /^test\/(lab|bare)\//;
+const SLOW = /^test\/(lab\/|bare\/|fuzz\/native\.)/;
 const SLOW_WORKERS = 2;
 /** A file that takes longer hangs: its process is ended, and that is a failure. */
 const LIMITS = { quickFileMs: 150_000, slowFileMs: 25 * 60_000 };

@@ -11,8 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <queue>
+
+#include "nfsd/ring_record.h"
 
 namespace {
 
@@ -59,14 +60,12 @@ struct PerfRings::Ring {
   std::vector<int> fds;
   void* map = MAP_FAILED;
   size_t map_bytes = 0;
-  const uint8_t* data = nullptr;
-  size_t size = 0;
+  RingBytes bytes;
   uint64_t tail = 0;       // what was consumed here
   uint64_t published = 0;  // what the kernel was told of it
   RawRecord next{};        // the record at tail, when there is one
   uint64_t next_bytes = 0;
-  std::vector<uint8_t> scratch;  // a record that wraps around the ring's end
-  uint64_t last_ns = 0;          // of the last record read
+  uint64_t last_ns = 0;  // of the last record read
   uint64_t lost_by_record = 0;
   uint64_t lost_by_counter = 0;
   uint64_t lost_noted = 0;
@@ -80,17 +79,6 @@ struct PerfRings::Ring {
   }
   perf_event_mmap_page* page() const { return static_cast<perf_event_mmap_page*>(map); }
   uint64_t head() const { return __atomic_load_n(&page()->data_head, __ATOMIC_ACQUIRE); }
-
-  // `length` bytes at ring position `at`, in one piece.
-  const uint8_t* Piece(uint64_t at, size_t length) {
-    size_t offset = static_cast<size_t>(at & (size - 1));
-    if (offset + length <= size) return data + offset;
-    scratch.resize(length);
-    size_t first = size - offset;
-    memcpy(scratch.data(), data + offset, first);
-    memcpy(scratch.data() + first, data, length - first);
-    return scratch.data();
-  }
 };
 
 PerfRings::PerfRings() = default;
@@ -143,8 +131,7 @@ int PerfRings::OpenCpu(int cpu, size_t ring_bytes, std::unique_ptr<Ring>* out, s
         *step = "mmap";
         return errno;
       }
-      ring->data = static_cast<const uint8_t*>(ring->map) + PageSize();
-      ring->size = ring_bytes;
+      ring->bytes = {static_cast<const uint8_t*>(ring->map) + PageSize(), ring_bytes};
     } else if (ioctl(static_cast<int>(fd), PERF_EVENT_IOC_SET_OUTPUT, ring->fds[0]) != 0) {
       *step = "PERF_EVENT_IOC_SET_OUTPUT";
       return errno;
@@ -225,38 +212,30 @@ bool PerfRings::Peek(Ring* ring, uint64_t limit_ns) {
   if (ring->next_bytes != 0) return ring->next.time_ns <= limit_ns;
   uint64_t head = ring->head();
   // A ring that small is suspected of nothing while it is empty.
-  size_t reserve = std::min(kMaxRecord, ring->size / 2);
-  if (ring->size - (head - ring->published) < reserve) {
+  size_t reserve = std::min(kMaxRecord, ring->bytes.size() / 2);
+  if (ring->bytes.size() - (head - ring->published) < reserve) {
     ring->was_full = true;
     ring->suspect_at = head;
   }
   while (ring->tail != head) {
-    perf_event_header header;
-    memcpy(&header, ring->Piece(ring->tail, sizeof header), sizeof header);
-    if (header.size < sizeof header || header.size > head - ring->tail) {
-      ring->tail = head;  // not perf's format: nothing after it can be trusted
+    const RingRecord record = ring->bytes.Read(ring->tail, head);
+    if (record.kind == RingRecord::Kind::kBroken) {
+      ring->tail = head;
       ring->lost_by_record++;
       NoteLoss(ring, MonotonicNs());
       return false;
     }
-    const uint8_t* record = ring->Piece(ring->tail, header.size);
     if (ring->tail >= ring->suspect_at) ring->suspect_at = 0;
-    if (header.type == PERF_RECORD_SAMPLE && header.size >= 20) {
-      uint32_t raw_size;
-      memcpy(&ring->next.time_ns, record + 8, 8);
-      memcpy(&raw_size, record + 16, 4);
-      ring->next.data = record + 20;
-      ring->next.size = std::min<uint32_t>(raw_size, header.size - 20u);
-      ring->next_bytes = header.size;
+    if (record.kind == RingRecord::Kind::kSample) {
+      ring->next = record.sample;
+      ring->next_bytes = record.bytes;
       return ring->next.time_ns <= limit_ns;
     }
-    if (header.type == PERF_RECORD_LOST && header.size >= 32) {
-      uint64_t fields[3];  // id, lost, time
-      memcpy(fields, record + 8, sizeof fields);
-      ring->lost_by_record += fields[1];
-      NoteLoss(ring, fields[2]);
+    if (record.kind == RingRecord::Kind::kLost) {
+      ring->lost_by_record += record.lost;
+      NoteLoss(ring, record.time_ns);
     }
-    ring->tail += header.size;
+    ring->tail += record.bytes;
   }
   return false;
 }

@@ -94,14 +94,20 @@ export class Resolver {
     return this.#walk(from, path, followLast);
   }
 
-  /** Whether no part of a directory's path is a link; nearly all are so, and many files ask. */
+  /**
+   * Whether no part of a directory's path is a link; nearly all are so, and many files ask. A path has
+   * any number of parts, so they are asked one after the other, not one within the other.
+   */
   #isPlain(directory: string): boolean {
-    if (directory === '') return true;
-    let plain = this.#plain.get(directory);
-    if (plain === undefined) {
-      plain = !this.#links.has(directory) && this.#isPlain(parentOf(directory));
-      this.#plain.set(directory, plain);
+    const asked: string[] = [];
+    let plain = true;
+    for (let at = directory; at !== '' && plain; at = parentOf(at)) {
+      const known = this.#plain.get(at);
+      if (known === true) break;
+      asked.push(at);
+      plain = known === undefined && !this.#links.has(at);
     }
+    for (const at of asked) this.#plain.set(at, plain);
     return plain;
   }
 

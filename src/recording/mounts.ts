@@ -60,8 +60,16 @@ export class MountTable {
   placeOf(path: Buffer): Place | null {
     let mount = this.#roots.find(({ at }) => isWithin(path, at));
     if (mount === undefined) return null;
-    for (let next: Mount | undefined = mount; next !== undefined; next = this.#nextTo(path, next))
+    // The table is read in pieces, and numbers are used again: it may have a circle in it.
+    const passed = new Set<Mount>();
+    for (
+      let next: Mount | undefined = mount;
+      next !== undefined && !passed.has(next);
+      next = this.#nextTo(path, next)
+    ) {
+      passed.add(next);
       mount = next;
+    }
     const below = path.subarray(mount.at.length === 1 ? 0 : mount.at.length);
     const { top, device } = mount;
     const inner = top.length === 1 ? below : Buffer.concat([top, below]);

@@ -164,6 +164,21 @@ describe('what is not sound', () => {
     assert.deepEqual([...kinds].sort(), ['bad', 'elf']);
   });
 
+  it('is cheap, however many segments lie over the same notes', () => {
+    const small = Buffer.from(makeElf({ dlopen: Array(1000).fill({ soname: ['a'] }) }), 'latin1');
+    const [row, count] = [56, 1000];
+    // Behind what is loaded and what is dynamic.
+    const note = small.subarray(64 + 2 * row, 64 + 3 * row);
+    const file = Buffer.concat([small, ...Array<Buffer>(count).fill(note)]);
+    file.writeBigUInt64LE(BigInt(small.length), 32);
+    file.writeUInt16LE(count, 56);
+    const cost = counted(file);
+    const result = readElf(cost.read);
+    assert.equal(result.kind, 'elf');
+    assert.match(result.elf.badNotes ?? '', /^notes of \d+ bytes$/);
+    assert.ok(cost.bytes < 1_200_000, `${cost.bytes} bytes`);
+  });
+
   it('loses its notes alone when only they are broken', () => {
     const text = makeElf({ ...SHAPE, dlopen: [{ soname: ['a'] }] });
     const result = read(text.replace('[{"soname"', '[["soname"'));

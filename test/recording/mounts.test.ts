@@ -54,6 +54,20 @@ describe('MountTable', () => {
     assert.equal(new MountTable(Buffer.from('')).placeOf(Buffer.from('/x')), null);
   });
 
+  test('a table that was read while numbers were used again ends', () => {
+    const circle = '40 41 8:1 / /a rw - x x rw\n41 40 8:2 / /a/b rw - x x rw\n';
+    const whole = new MountTable(
+      Buffer.from(`35 35 8:0 / / rw - x x rw\n39 35 8:3 / /a rw - x x rw\n${circle}`),
+    );
+    assert.equal(whole.placeOf(Buffer.from('/a/b/c'))?.mount.id, 39);
+    const found = new MountTable(
+      Buffer.from(
+        `35 41 8:1 / /a rw - x x rw\n41 35 8:2 / /a rw - x x rw\n35 1 8:0 / / rw - x x rw\n`,
+      ),
+    );
+    assert.equal(found.placeOf(Buffer.from('/a/b'))?.mount.at.toString(), '/a');
+  });
+
   test('this machine’s own can be read', () => {
     const own = new MountTable(readMountinfo()).placeOf(Buffer.from('/proc/self'));
     assert.equal(own?.mount.type, 'proc');

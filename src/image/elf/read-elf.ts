@@ -44,6 +44,7 @@ const DF_1_NODEFLIB = 0x800;
 const MOST_STRING = 4096;
 const MOST_DYNAMIC = 256 * 1024;
 const MOST_NEEDED = 1024;
+/** Of all segments together: any number of them may lie over the same bytes. */
 const MOST_NOTES = 1024 * 1024;
 /** One read instead of one a string: linkers put the names beside each other. */
 const STRINGS_AT_ONCE = 16 * 1024;
@@ -86,10 +87,13 @@ function readNotes(
   segments: readonly Segment[],
 ): Pick<Elf, 'dlopen' | 'badNotes'> {
   const dlopen: DlopenNote[] = [];
+  let left = MOST_NOTES;
   try {
     for (const { type, offset, length, align } of segments)
-      if (type === PT_NOTE && length > 0)
-        dlopen.push(...dlopenNotes(window.at(offset, length, MOST_NOTES, 'notes'), align, fields));
+      if (type === PT_NOTE && length > 0) {
+        dlopen.push(...dlopenNotes(window.at(offset, length, left, 'notes'), align, fields));
+        left -= length;
+      }
   } catch (fault) {
     if (!(fault instanceof ElfFault)) throw fault;
     return { dlopen, badNotes: fault.message };

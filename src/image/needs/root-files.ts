@@ -18,6 +18,8 @@ export interface Skipped {
  */
 const MOST_TEXT = 64 * 1024;
 const MOST_MATCHES = 10_000;
+/** A longer one no client can open (PATH_MAX, its NUL counted). */
+const MOST_PATH = 4095;
 
 export class RootFiles {
   readonly resolver: Resolver;
@@ -33,6 +35,7 @@ export class RootFiles {
 
   /** A path as a client would open it; null when nothing is there. */
   find(path: string): { path: string; through: readonly string[]; stat: TreeStat } | null {
+    if (path.length > MOST_PATH) return null;
     // Without a leading slash the resolver has a short way for paths without links.
     const { path: end, through } = this.resolver.resolve('', path.replace(/^\/+/, ''), true);
     const stat = end === null ? null : this.resolver.lstat(end);

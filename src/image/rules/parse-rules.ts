@@ -22,9 +22,10 @@ export function parseRules(bytes: Buffer, name: string): ImageRule[] {
   const rules: ImageRule[] = [];
   for (const [index, line] of bytes.toString('latin1').split('\n').entries()) {
     if (/^[ \t\r]*(#|$)/.test(line)) continue;
-    const [, sign, glob] = /^[ \t]*([+-])[ \t]+((?:\\.|[^\\])*?)[ \t\r]*$/.exec(line) ?? [];
     const where = `${name}, line ${index + 1}`;
+    // First of all: blanks within a line take the expression a step for each two of them.
     if (line.length > 2 * MAX_GLOB) throw badRules(where, 'it is too long');
+    const [, sign, glob] = /^[ \t]*([+-])[ \t]+((?:\\.|[^\\])*?)[ \t\r]*$/.exec(line) ?? [];
     if (sign === undefined || glob === undefined || glob === '')
       throw badRules(where, "a rule is '+ GLOB' or '- GLOB'");
     try {

@@ -96,6 +96,11 @@ test('services, modules, owners', async () => {
     `note unit-account ${path}`,
     `note unit-account ${path}`,
   ]);
+  assert.deepEqual(await found([...units, unit('User = sshd \t\r\nGroup=\t74')]), []);
+  const started = process.cpuUsage();
+  const blanks = ' '.repeat(60_000);
+  assert.equal((await found([...units, unit(`User= a${blanks}b`)])).length, 1);
+  assert.ok(process.cpuUsage(started).user < 1_000_000);
   assert.deepEqual(await found([...units, unit('DynamicUser=yes\nUser=who\nExecStart=sh')]), []);
   assert.deepEqual(await found([], ['lib/modules/6.1/b.ko']), [
     'fault module-without lib/modules/6.1/a.ko',

@@ -4,7 +4,8 @@ import type { Accounts } from './accounts.ts';
 import { type Fault, type Linted, note } from './fault.ts';
 
 const FOLDERS = ['etc/systemd/system', 'usr/lib/systemd/system', 'lib/systemd/system'];
-const LINE = /^\s*(Exec(?:StartPre|Start|StartPost)|User|Group|DynamicUser)\s*=\s*(.*?)\s*$/;
+/** Blanks around the value are taken off afterwards: with them it would try each of them twice. */
+const LINE = /^\s*(Exec(?:StartPre|Start|StartPost)|User|Group|DynamicUser)\s*=(.*)$/s;
 /** Signs before a program (systemd.service(5)); `-`: it may fail. */
 const PREFIX = /^[-@:+!|]*/;
 
@@ -21,7 +22,10 @@ export function* unitFaults(linted: Linted, accounts: Accounts): Generator<Fault
 }
 
 function* unitFaultsOf(path: string, { files }: Linted, accounts: Accounts): Generator<Fault> {
-  const lines = files.lines(path).map((line) => LINE.exec(line)?.slice(1) ?? []);
+  const lines = files.lines(path).map((line) => {
+    const [, key, value] = LINE.exec(line) ?? [];
+    return [key, value?.trim()] as const;
+  });
   const isDynamic = lines.some(
     ([key, value]) => key === 'DynamicUser' && /^(?:yes|1|true|on)$/.test(value ?? ''),
   );
