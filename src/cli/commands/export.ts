@@ -2,8 +2,8 @@
 import { Option, type Command } from 'commander';
 import type { JsonPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
-import { buildImage } from '../../daemon/build-image.ts';
-import { imageReport, type ImageReport, type SweepReport } from '../../daemon/image-report.ts';
+import { exportSession } from '../../daemon/export-session.ts';
+import type { ImageReport, SweepReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import { RULES } from '../../image/needs/rule.ts';
 import {
@@ -175,7 +175,7 @@ function directly(
   const choices = choicesOf(chosen, output);
   return withOuterParts(chosen, choices, (outer) =>
     here.withStore(async (store) => {
-      const built = await buildImage({
+      const { report, sizes } = await exportSession({
         store,
         expression,
         acceptLoss,
@@ -189,9 +189,8 @@ function directly(
         recorded: asRecorded ? contentDir : undefined,
         weigh: path !== undefined,
       });
-      const report = imageReport(built);
       if (path !== undefined)
-        await writeReport(sizeReport(report, built.sizes), { path, output: here.output });
+        await writeReport(sizeReport(report, sizes), { path, output: here.output });
       return report;
     }),
   );
