@@ -25,7 +25,7 @@ const mayImport = {
     'sessions',
     'recording',
   ],
-  cli: ['fanotify-ts', 'store', 'image', 'content', 'sessions', 'daemon'],
+  cli: ['fanotify-ts', 'store', 'image', 'content', 'capture', 'sessions', 'daemon'],
 };
 
 const rooms = Object.keys(mayImport);

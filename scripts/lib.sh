@@ -28,6 +28,8 @@ export HOME LC_ALL=C.UTF-8
   LAB_PACKAGES=(
     qemu-system-x86 debootstrap busybox-static cpio zstd xz-utils bzip2 lz4 e2fsprogs
   )
+  # The build of a kernel that has an image in it.
+  KERNEL_PACKAGES=(flex bison bc libelf-dev)
 }
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -251,19 +253,23 @@ install_modules() {
   printf '%s' "$2" >"$1"
 }
 
-# build_addon: build/Release/nfsroot_trace.node as native/ wants it. Node-API's ABI is the same for
-# every Node, so another Node is no reason to compile again.
+# build_addon: build/Release/nfsroot_trace.node and trace-world as native/ wants them. Node-API's ABI
+# is the same for every Node, so another Node is no reason to compile again.
 build_addon() {
   need_modules
   local stamp=$REPO/build/addon-stamp wanted
   wanted="$(fingerprint native binding.gyp package-lock.json) $(uname -m)"
-  [[ -f $REPO/build/Release/nfsroot_trace.node ]] && is_fresh "$stamp" "$wanted" && return 0
+  has_compiled && is_fresh "$stamp" "$wanted" && return 0
   need_debian "${BUILD_PACKAGES[@]}"
   with_lock "$REPO/build/lock" compile_addon "$stamp" "$wanted" || exit
 }
 
+has_compiled() {
+  [[ -f $REPO/build/Release/nfsroot_trace.node && -f $REPO/build/Release/trace-world ]]
+}
+
 compile_addon() {
-  [[ ! -f $REPO/build/Release/nfsroot_trace.node ]] || ! is_fresh "$1" "$2" || return 0
+  ! has_compiled || ! is_fresh "$1" "$2" || return 0
   say 'compiling the addon'
   local log=$REPO/build/addon.log
   # node-gyp itself, not by npx: that saves npm's start-up and its words about settings.

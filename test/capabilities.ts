@@ -10,7 +10,15 @@
  * can tell afterwards whether each skip was needed.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { accessSync, constants, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { cacheFolder } from './lab/cache.ts';
@@ -46,6 +54,8 @@ const probes = {
     probeShell(
       'unshare --net sh -c "ip link set lo up && ip link add name v0 type veth peer name v1"',
     ),
+  /** Process, mount, ipc and host-name namespaces. */
+  namespaces: () => probeShell('unshare --pid --mount --ipc --uts --fork true'),
   chroot: () => probeShell('chroot / true'),
   /** debootstrap is there; whether its mirror answers is not asked. */
   debootstrap: () => lackOfCommand('debootstrap'),
@@ -77,6 +87,12 @@ const probes = {
   /** rpm and rpmbuild: a root that has rpm's database. */
   rpm: () => lackOfCommand('rpm') ?? lackOfCommand('rpmbuild'),
   zsh: () => lackOfCommand('zsh'),
+  /** What the build of a kernel asks for, besides a compiler and make. */
+  kbuild: () =>
+    lackOfCommand('flex') ??
+    lackOfCommand('bison') ??
+    lackOfCommand('bc') ??
+    (existsSync('/usr/include/libelf.h') ? null : 'no libelf.h'),
 } as const satisfies Record<string, () => Lack>;
 
 export type Capability = keyof typeof probes;

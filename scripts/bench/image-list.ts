@@ -1,26 +1,16 @@
 /**
- * Measures how fast the names in a plain archive of about 300 MB are listed, beside GNU cpio, bsdcpio
- * and busybox; prints a Markdown table of medians. Owns its archive: the sizes of a Debian root's
- * files, names of usual length. Runs are interleaved, in a warm page cache, names into /dev/null.
- *   --runs N       interleaved runs of each (default 5)
- *   --dir FOLDER   where the archive is made (default /var/tmp)
+ * Listing the names in a plain archive of about 300 MB, beside GNU cpio, bsdcpio and busybox. Owns
+ * its archive: the sizes of a Debian root's files, names of usual length. Names go into /dev/null.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { headerLength, paddingOf, trailer, writeHeader } from '../../src/image/cpio.ts';
 import { Input } from '../../src/image/tools/input.ts';
 import { walkImage } from '../../src/image/tools/walk-image.ts';
-import { scriptArguments } from '../../test/support/script-arguments.ts';
-import { machine, markdownTable, median } from './figures.ts';
-
-const { values } = scriptArguments({
-  options: { runs: { type: 'string', default: '5' }, dir: { type: 'string', default: '/var/tmp' } },
-});
-const runs = Number(values.runs);
-const work = mkdtempSync(join(values.dir, 'nfsroot-trace-bench-'));
-const archive = join(work, 'image.cpio');
-const TRACE = join(import.meta.dirname, '../../dist/cli/bin.cjs');
+import { machine, markdownTable } from './figures.ts';
+import { TRACE } from './image-writers.ts';
+import { columns, interleaved, type Way } from './interleaved.ts';
 
 /** The same sizes in every run: a small linear congruential generator. */
 function sizes(): number[] {
@@ -35,7 +25,7 @@ function sizes(): number[] {
   });
 }
 
-function makeArchive(): void {
+function makeArchive(archive: string): void {
   const fd = openSync(archive, 'w');
   let offset = 0;
   const write = (bytes: Buffer): void => {
@@ -60,7 +50,7 @@ function makeArchive(): void {
   closeSync(fd);
 }
 
-async function inProcess(): Promise<void> {
+async function inProcess(archive: string): Promise<void> {
   const input = Input.open(archive);
   const names: string[] = [];
   await walkImage(input, {
@@ -75,44 +65,43 @@ async function inProcess(): Promise<void> {
   closeSync(fd);
 }
 
-function program(command: string, ...args: readonly string[]): () => void {
+/** By a program that reads the archive from its standard input. */
+function program(archive: string, command: string, ...args: readonly string[]): Way['run'] {
   return () => {
     const [input, output] = [openSync(archive, 'r'), openSync('/dev/null', 'w')];
-    const { status } = spawnSync(command, args, { stdio: [input, output, 'inherit'] });
+    const { status } = spawnSync(command, args, { stdio: [input, output, 'ignore'] });
     closeSync(input);
     closeSync(output);
     if (status !== 0) throw new Error(`${command} failed`);
+    return undefined;
   };
 }
 
-const LISTERS: readonly (readonly [string, () => void | Promise<void>])[] = [
-  ['`cpio -t`', program('cpio', '-t', '--quiet')],
-  ['`bsdcpio -it`', program('bsdcpio', '-it', '--quiet')],
-  ['`busybox cpio -t`', program('busybox', 'cpio', '-t')],
-  ['**ours**, in a running process', inProcess],
-  ['**ours**, `trace image list`', program(process.execPath, TRACE, 'image', 'list', archive)],
-];
-
-try {
-  makeArchive();
-  const times: number[][] = LISTERS.map(() => []);
-  for (let run = -1; run < runs; run++)
-    for (const [index, [, list]] of LISTERS.entries()) {
-      const start = performance.now();
-      await list();
-      // The first is to warm up.
-      if (run >= 0) times[index]?.push(performance.now() - start);
-    }
-  const base = times[0] ?? [];
-  const rows = LISTERS.map(([name], index) => {
-    const own = times[index] ?? [];
-    const ratio = median(own.map((time, run) => (base[run] ?? NaN) / time));
-    return [name, `${median(own).toFixed(0)} ms`, ratio.toFixed(1)];
+export async function benchListed(work: string, runs: number): Promise<string> {
+  const archive = join(work, 'image.cpio');
+  makeArchive(archive);
+  const by = (name: string, ...words: readonly [string, ...string[]]): Way => ({
+    name,
+    run: program(archive, ...words),
   });
+  const ways: Way[] = [
+    by('`cpio -t`', 'cpio', '-t', '--quiet'),
+    by('`bsdcpio -it`', 'bsdcpio', '-it', '--quiet'),
+    by('`busybox cpio -t`', 'busybox', 'cpio', '-t'),
+    { name: '**ours**, in a running process', run: () => inProcess(archive) },
+    by(
+      '**ours**, `trace image list`: a process with all it does',
+      process.execPath,
+      TRACE,
+      'image',
+      'list',
+      archive,
+    ),
+    by('Node, started to do nothing', process.execPath, '-e', ''),
+  ];
+  const rows = (await interleaved({ ways, runs })).map((one) => [one.name, ...columns(one)]);
   const size = Math.round(statSync(archive).size / 1e6);
-  process.stdout.write(
-    `${markdownTable([[`listing ${size} MB, ${sizes().length} entries`, 'median', '× cpio'], ...rows])}\n${machine()}\n`,
-  );
-} finally {
-  rmSync(work, { recursive: true });
+  return `The names of ${sizes().length} entries in ${size} MB, into /dev/null; the archive in memory. Medians of ${runs} interleaved runs. ${machine()}.
+
+${markdownTable([['', 'time', 'speed'], ...rows])}`;
 }

@@ -9,6 +9,7 @@ import { scriptArguments } from '../../test/support/script-arguments.ts';
 import { writePart } from './figures.ts';
 import { benchClosure } from './image-closure.ts';
 import { benchCompressed } from './image-compressed.ts';
+import { benchListed } from './image-list.ts';
 import { benchUnchanged } from './image-unchanged.ts';
 import { benchShared, benchWritten } from './image-written.ts';
 
@@ -27,6 +28,7 @@ const benches: Readonly<Record<string, (work: string, runs: number) => Promise<s
   unchanged: benchUnchanged,
   compressed: benchCompressed,
   closure: benchClosure,
+  listed: benchListed,
 };
 const unknown = positionals.filter((name) => !(name in benches));
 if (unknown.length > 0) {

@@ -3,14 +3,23 @@
  * CLOCK_MONOTONIC microseconds.
  */
 import type { ClientIdentity, OpenSession, PendingBoot, SessionNote } from '../common/boots.ts';
+import type { SessionTier } from '../common/words.ts';
 import type { IdentityBounds } from './client-identities.ts';
 import type { BudgetOptions } from './session-budget.ts';
 
-/** `stop`: the recording ended; `boot`, `manual`: another session of the same client follows. */
-export type CloseReason = 'boot' | 'quiet' | 'stop' | 'manual';
+/**
+ * `stop`: the recording ended; `boot`, `manual`: another session of the same client follows;
+ * `given`, `broken`: whoever gave the session has given all of it, or went away before.
+ */
+export type CloseReason = 'boot' | 'quiet' | 'stop' | 'manual' | 'given' | 'broken';
 
 export type SessionEffect =
-  | { readonly kind: 'opened'; readonly session: OpenSession }
+  | {
+      readonly kind: 'opened';
+      readonly session: OpenSession;
+      /** Not that of the sensors: the session is given. */
+      readonly tier?: SessionTier;
+    }
   | {
       readonly kind: 'closed';
       readonly id: number;

@@ -19,6 +19,7 @@ import { BoundedMap } from './bounded-map.ts';
 import { LiveSessions, type Live } from './live-sessions.ts';
 import { Nfs4Clients, type Verdict } from './nfs4-clients.ts';
 import { PendingBoots } from './pending-boots.ts';
+import { RefusedAccesses } from './refused-accesses.ts';
 import { SessionBudget } from './session-budget.ts';
 import { collisionNote, mergedNote, sharingNote } from './session-notes.ts';
 
@@ -34,7 +35,6 @@ const BY_MARKER: ReadonlySet<BootEvidence['kind']> = new Set([
 
 const SECOND = 1_000_000;
 const MOST_MOUNTED = 16_384;
-const MOST_REFUSED = 16_384;
 
 export class BootSessions {
   readonly #mountDebounceUs: number;
@@ -46,11 +46,7 @@ export class BootSessions {
   readonly #budget: SessionBudget;
   /** `client root` → last FSINFO. */
   readonly #mounted = new BoundedMap<string, number>(MOST_MOUNTED);
-  /** `client root` → an access of it got no session, then. */
-  readonly #refused = new BoundedMap<string, number>(MOST_REFUSED);
-  /** The last access without a session that is not in `refused` any more. */
-  #refusedBeforeUs = -Infinity;
-  #refusals = 0;
+  readonly #refused = new RefusedAccesses();
   #merged = 0;
   #nextId: number;
 
@@ -84,7 +80,7 @@ export class BootSessions {
 
   get drops(): SessionDrops {
     return {
-      accesses: this.#refusals,
+      accesses: this.#refused.count,
       evidence: this.#pending.dropped,
       identities: this.#nfs4.forgotten,
       boots: this.#merged,
@@ -142,7 +138,7 @@ export class BootSessions {
     if (live !== undefined && seen.readsInit === true) live = this.#onInitRead(live, seen, effects);
     live ??= this.#openNext(seen, effects);
     if (live === undefined) {
-      this.#refuse(seen);
+      this.#refused.note(keyOf(client, rootId), seen.lastUs);
       return { sessionId: null, effects };
     }
     live.session.lastUs = Math.max(live.session.lastUs, seen.lastUs);
@@ -154,6 +150,12 @@ export class BootSessions {
   /** Closes what has been quiet for too long. */
   tick(nowUs: number): SessionEffect[] {
     return this.#live.clients.flatMap((client) => this.#live.expire(client, nowUs));
+  }
+
+  /** The number of a session that is opened elsewhere. */
+  takeId(): number {
+    this.#nextId += 1;
+    return this.#nextId - 1;
   }
 
   /** Would the server's own view of its clients tell who shares an address? */
@@ -337,15 +339,13 @@ export class BootSessions {
     effects: SessionEffect[],
   ): Live {
     const { client, rootId, recordingId, firstUs } = seen;
-    const id = this.#nextId;
-    this.#nextId += 1;
     const session: OpenSession = {
-      id,
+      id: this.takeId(),
       client,
       rootId,
       recordingId,
       evidence,
-      partial: partial || this.#wasRefused(seen),
+      partial: partial || this.#refused.take(keyOf(client, rootId), firstUs),
       openedUs: firstUs,
       lastUs: firstUs,
     };
@@ -354,20 +354,6 @@ export class BootSessions {
     this.#noteCollision(client, firstUs, effects);
     this.#noteSharing(client, firstUs, effects);
     return live;
-  }
-
-  #refuse({ client, rootId, lastUs }: AccessSeen): void {
-    this.#refusals += 1;
-    const oldest = this.#refused.set(keyOf(client, rootId), lastUs);
-    if (oldest !== undefined) this.#refusedBeforeUs = Math.max(this.#refusedBeforeUs, oldest[1]);
-  }
-
-  /** Were there accesses before that got no session? In doubt yes. */
-  #wasRefused({ client, rootId, firstUs }: AccessSeen): boolean {
-    const key = keyOf(client, rootId);
-    const known = this.#refused.has(key);
-    this.#refused.delete(key);
-    return known || firstUs <= this.#refusedBeforeUs + 60 * SECOND;
   }
 
   /** The next access on each root opens its session; roots with one still open have theirs. */

@@ -9,8 +9,11 @@ import type { Context } from './context.ts';
 /** Adds one command to the program; `context` gives its surroundings when it runs. */
 export type Register = (program: Command, context: (command: Command) => Context) => void;
 
-const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
-  Object.entries({
+/** Given the rest of the line, of which a command may load only what is asked for. */
+type Load = (rest: readonly string[]) => Promise<Register>;
+
+const COMMANDS: ReadonlyMap<string, Load> = new Map(
+  Object.entries<Load>({
     start: async () => (await import('./commands/start.ts')).registerStart,
     stop: async () => (await import('./commands/stop.ts')).registerStop,
     status: async () => (await import('./commands/status.ts')).registerStatus,
@@ -22,7 +25,9 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
     export: async () => (await import('./commands/export.ts')).registerExport,
     snapshot: async () => (await import('./commands/snapshot.ts')).registerSnapshot,
     content: async () => (await import('./commands/content.ts')).registerContent,
-    image: async () => (await import('./commands/image.ts')).registerImage,
+    image: async (rest) => (await import('./commands/image.ts')).imageCommand(rest),
+    run: async () => (await import('./commands/run.ts')).registerRun,
+    shell: async () => (await import('./commands/shell.ts')).registerShell,
     mark: async () => (await import('./commands/mark.ts')).registerMark,
     session: async () => (await import('./commands/session.ts')).registerSession,
     client: async () => (await import('./commands/client.ts')).registerClient,
@@ -33,8 +38,10 @@ const COMMANDS: ReadonlyMap<string, () => Promise<Register>> = new Map(
 );
 
 /** The one that the command line begins with; else (help, a misspelt name, options first) all. */
-export async function commandsFor([first = '']: readonly string[]): Promise<readonly Register[]> {
+export async function commandsFor([first = '', ...rest]: readonly string[]): Promise<
+  readonly Register[]
+> {
   const named = COMMANDS.get(first);
-  if (named !== undefined) return [await named()];
-  return Promise.all([...COMMANDS.values()].map((load) => load()));
+  if (named !== undefined) return [await named(rest)];
+  return Promise.all([...COMMANDS.values()].map((load) => load([])));
 }

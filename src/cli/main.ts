@@ -1,12 +1,13 @@
 /**
- * The command line: global options, the list of commands, and the one place where a failure
- * becomes a message, a hint and an exit code.
+ * The programs: their global options, and the one place where a failure becomes a message, a hint
+ * and an exit code.
  */
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, TraceError } from '../common/errors.ts';
-import { commandsFor, type Register } from './commands.ts';
+import { commandsFor } from './commands.ts';
 import { Context, type GlobalOptions } from './context.ts';
 import { Output, writeAll } from './output.ts';
+import { standAlone } from './stand-alone.ts';
 import { version } from './version.ts';
 
 const GLOBAL_OPTIONS = [
@@ -16,18 +17,24 @@ const GLOBAL_OPTIONS = [
   ['--db <file>', 'read this database instead of the one in the state folder'],
 ] as const;
 
-/** A command line of ours; commander's own messages are caught and told our way. */
-function program(commands: readonly Register[]): Command {
-  const trace = new Command('trace')
-    .description(
+const contextOf = (command: Command): Context =>
+  new Context(command.optsWithGlobals<GlobalOptions>());
+
+/** Each is loaded when it is the one that runs. Those beside `trace` are in docs/nbic.md. */
+const PROGRAMS: Readonly<Record<string, (argv: readonly string[]) => Promise<Command>>> = {
+  trace: async (argv) => {
+    const trace = new Command('trace').description(
       'Records which files each diskless client of an NFS root really used, and builds a small RAM image from them.',
-    )
-    .version(version());
-  for (const register of commands)
-    register(trace, (command) => new Context(command.optsWithGlobals<GlobalOptions>()));
-  prepare(trace, true);
-  return trace;
-}
+    );
+    for (const register of await commandsFor(argv)) register(trace, contextOf);
+    return trace;
+  },
+  nbic: async () => standAlone((await import('./nbic/nbic.ts')).registerNbic, contextOf),
+  'trace-files': async () =>
+    standAlone((await import('./nbic/trace-files.ts')).registerTraceFiles, contextOf),
+  'cpio-list': async () =>
+    standAlone((await import('./image/list.ts')).registerImageList, contextOf).name('cpio-list'),
+};
 
 /** Gives a command and those below it the global options, so that they may stand anywhere. */
 function prepare(command: Command, visible: boolean): void {
@@ -47,7 +54,7 @@ function prepare(command: Command, visible: boolean): void {
   for (const below of command.commands) prepare(below, false);
 }
 
-function explained(error: unknown): TraceError {
+function explained(error: unknown, program: string): TraceError {
   if (error instanceof TraceError) return error;
   if (error instanceof CommanderError && error.code === 'commander.help')
     return new TraceError({
@@ -61,7 +68,7 @@ function explained(error: unknown): TraceError {
     return new TraceError({
       code: error.code.replace('commander.', 'usage-').toLowerCase(),
       message: first,
-      hint: rest.join(' ').replace(/[()]/g, '').trim() || 'see `trace --help`',
+      hint: rest.join(' ').replace(/[()]/g, '').trim() || `see \`${program} --help\``,
       exit: 'usage',
     });
   }
@@ -69,29 +76,30 @@ function explained(error: unknown): TraceError {
   return new TraceError({
     code: 'internal',
     message: `unexpected: ${cause.stack ?? String(error)}`,
-    hint: 'this is a bug in trace; what was recorded is safe',
+    hint: 'this is a bug; what was recorded is safe',
     exit: 'bug',
     cause,
   });
 }
 
-async function main(argv: readonly string[]): Promise<number> {
-  const trace = program(await commandsFor(argv));
+/** Runs a program of that name; the exit code is the process's. */
+export async function main(name: string, argv: readonly string[]): Promise<void> {
+  const program = await PROGRAMS[name]?.(argv);
+  if (program === undefined) throw new RangeError(`there is no program ${name}`);
+  program.version(version());
+  prepare(program, name === 'trace');
   try {
     if (argv.length === 0) {
-      trace.outputHelp();
-      return EXIT.usage;
+      program.outputHelp();
+      process.exitCode = EXIT.usage;
+      return;
     }
-    await trace.parseAsync([...argv], { from: 'user' });
-    return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok;
+    await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
-    const failure = explained(error);
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    const failure = explained(error, name);
     // Before anything is written: a reader that has gone ends the program there.
     process.exitCode = failure.exitCode;
     new Output({ json: argv.includes('--json') }).fail(failure);
-    return failure.exitCode;
   }
 }
-
-process.exitCode = await main(process.argv.slice(2));

@@ -13,6 +13,8 @@ export const BOOT_EVIDENCE = [
   'manual',
   'first-traffic',
   'quiet',
+  'local',
+  'import',
 ] as const;
 
 export interface BootEvidence {

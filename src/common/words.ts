@@ -31,6 +31,14 @@ export function operationsOf(bits: number): Operation[] {
 export const TIERS = ['exact+names', 'exact', 'reads', 'sole-client'] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** Who gives a session that no client's traffic makes: a command that was traced, or a list. */
+export const GIVERS = ['local', 'import'] as const;
+export type Giver = (typeof GIVERS)[number];
+
+/** How a session's accesses are known. A session that was given has its giver here. */
+export const SESSION_TIERS = [...TIERS, ...GIVERS] as const;
+export type SessionTier = (typeof SESSION_TIERS)[number];
+
 /**
  * How an access is known. `atime` is the weakest: an access time that lies in a loss, of a file that
  * nothing else accounts for.

@@ -151,7 +151,7 @@ async function describeImage(
 }
 
 /** A session that may lack something must not look like one that does not. */
-function refuseDoubt({ loss, partial, unnamed, sessions }: SessionSet): void {
+export function refuseDoubt({ loss, partial, unnamed, sessions }: SessionSet): void {
   const lossy = sessions.filter((session) => session.loss > 0).map(({ id }) => `session-${id}`);
   const doubts = [
     ...(loss > 0 ? [`${loss} events may be missing in ${lossy.join(', ')}`] : []),

@@ -3,15 +3,17 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
+import { TraceError } from '../common/errors.ts';
 import type { ImageSizes } from '../image/sizes/weigh.ts';
+import { errorOf, unreachable } from './client-errors.ts';
+import type { Opening } from './given-api.ts';
+import { GivenStream } from './given-stream-client.ts';
 import { request } from './http.ts';
 import type { ImageRule } from '../image/choices.ts';
 import type { CheckedBody, ContentBody, KeptBody, PrunedBody } from './content-api.ts';
 import type { ImageReport } from './image-report.ts';
 import { type SizesBody, sizesOf } from './sizes-body.ts';
 import type {
-  ErrorBody,
   ImageRequestBody,
   LabelBody,
   MarkBody,
@@ -94,6 +96,11 @@ export class ControlClient {
 
   checkContent(): Promise<CheckedBody> {
     return this.#json('POST', '/v1/content/check', {});
+  }
+
+  /** Opens a session that is given row by row. */
+  give(opening: Opening): Promise<GivenStream> {
+    return GivenStream.open(this.#socket, opening);
   }
 
   /** Ends the daemon after a last commit. */
@@ -196,39 +203,6 @@ export class ControlClient {
   }
 
   #unreachable(cause: NodeJS.ErrnoException): TraceError {
-    if (cause.code === 'EACCES')
-      return new TraceError({
-        code: 'socket-permission',
-        message: `no permission for the daemon's socket ${this.#socket}`,
-        hint: 'run it as root',
-        exit: 'permission',
-        cause,
-      });
-    if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED')
-      return new TraceError({
-        code: 'daemon-not-running',
-        message: `no daemon listens on ${this.#socket}`,
-        hint: 'start one with `trace start --root DIR` or `trace daemon`',
-        exit: 'unavailable',
-        cause,
-      });
-    return new TraceError({
-      code: 'daemon-connection',
-      message: `the connection to the daemon broke: ${cause.message}`,
-      hint: 'see its log, and `trace status`',
-      exit: 'io',
-      cause,
-    });
+    return unreachable(this.#socket, cause);
   }
-}
-
-function errorOf(text: string): TraceError {
-  const { error } = JSON.parse(text) as ErrorBody;
-  const exit: ExitName = error.exit in EXIT ? (error.exit as ExitName) : 'bug';
-  return new TraceError({
-    code: error.code,
-    message: error.message,
-    exit,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
 }

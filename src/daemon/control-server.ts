@@ -20,6 +20,8 @@ import {
   type PrunedBody,
   removeRequest,
 } from './content-api.ts';
+import { GIVEN_ROUTE } from './given-api.ts';
+import type { GivenStreamOptions } from './given-stream.ts';
 import { createServer } from './http.ts';
 import {
   imageRequest,
@@ -29,7 +31,6 @@ import {
   startRequest,
   stopRequest,
   watchRequest,
-  type ErrorBody,
   type LabelBody,
   type MarkBody,
   type StartBody,
@@ -37,6 +38,7 @@ import {
   type StopBody,
   type WatchBody,
 } from './api.ts';
+import { checked, errorBody, knownError } from './wire.ts';
 
 /** What the routes about kept content call. */
 export interface ContentService {
@@ -51,6 +53,8 @@ export interface ContentService {
 const GRACE_MS = 2000;
 /** How long an answer of the live feed may wait for its reader. */
 const STUCK_MS = 10_000;
+/** How long a request may take to come; but that which lasts as long as a session. */
+const ASKING_MS = 300_000;
 
 /** Far more than people and programs have at a time. */
 const MOST_CONNECTIONS = 100;
@@ -65,6 +69,8 @@ export interface ControlService {
   newSession(client: string, root: Buffer | null): Promise<MarkBody>;
   label(client: string, label: string | null): LabelBody;
   image(request: z.infer<typeof imageRequest>, output: Response): Promise<void>;
+  /** Settles when the session that is given has ended. */
+  give(stream: Omit<GivenStreamOptions, 'given'>): Promise<void>;
   shutdown(): void;
   readonly content: ContentService;
 }
@@ -72,7 +78,8 @@ export interface ControlService {
 export class ControlServer {
   readonly #path: string;
   readonly #ending: AbortSignal;
-  readonly #server: Server = createServer();
+  // Node would end every request after some minutes: see askInTime().
+  readonly #server: Server = createServer({ requestTimeout: 0 });
 
   /** @param options.ending once it is aborted every request is refused */
   constructor(options: { readonly socket: string; readonly ending: AbortSignal }) {
@@ -106,7 +113,9 @@ export class ControlServer {
     const app = routes(service, this.#ending);
     this.#server.maxConnections = MOST_CONNECTIONS;
     this.#server.on('request', (request, response) => {
-      if (claimTurn(request, response)) app(request, response);
+      if (!claimTurn(request, response)) return;
+      if (request.url !== GIVEN_ROUTE) askInTime(request);
+      app(request, response);
     });
     // The socket is bound within listen(): there is no moment at which others may open it.
     const umask = process.umask(0o117);
@@ -178,6 +187,12 @@ function claimTurn({ socket }: IncomingMessage, response: ServerResponse): boole
   return true;
 }
 
+function askInTime(request: IncomingMessage): void {
+  const timer = setTimeout(() => request.destroy(), ASKING_MS).unref();
+  request.once('end', () => clearTimeout(timer));
+  request.once('close', () => clearTimeout(timer));
+}
+
 function routes(service: ControlService, ending: AbortSignal): express.Express {
   const app = express();
   app.disable('x-powered-by');
@@ -215,6 +230,7 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
     const { client, label } = read(labelRequest, request);
     response.json(service.label(client, label));
   });
+  app.post(GIVEN_ROUTE, (request, response) => service.give({ request, response, ending }));
   app.post('/v1/image', async (request, response) => {
     await service.image(read(imageRequest, request), response);
   });
@@ -254,23 +270,6 @@ function read<T extends z.ZodType>(schema: T, request: Request): z.infer<T> {
   return checked(schema, request.body);
 }
 
-function checked<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new TraceError({
-    code: 'bad-request',
-    message: `${issue?.path.join('.') || 'request'}: ${issue?.message ?? 'is not valid'}`,
-    exit: 'usage',
-  });
-}
-
-/** How express says that a body is no JSON, too long, or broke off. */
-function isClientsFault(error: unknown): error is Error {
-  const status = error instanceof Error && 'status' in error ? error.status : undefined;
-  return typeof status === 'number' && status >= 400 && status < 500;
-}
-
 /** Express knows an error handler by its four parameters. */
 function sendError(error: unknown, _: Request, response: Response, next: NextFunction): void {
   if (response.headersSent) {
@@ -279,25 +278,6 @@ function sendError(error: unknown, _: Request, response: Response, next: NextFun
     next();
     return;
   }
-  const known =
-    error instanceof TraceError
-      ? error
-      : isClientsFault(error)
-        ? new TraceError({ code: 'bad-request', message: error.message, exit: 'usage' })
-        : new TraceError({
-            code: 'internal',
-            message: error instanceof Error ? error.message : String(error),
-            hint: 'this is a bug; the daemon goes on',
-            exit: 'bug',
-            cause: error,
-          });
-  const body: ErrorBody = {
-    error: {
-      code: known.code,
-      message: known.message,
-      exit: known.exit,
-      ...(known.hint === undefined ? {} : { hint: known.hint }),
-    },
-  };
-  response.status(known.exit === 'bug' ? 500 : 400).json(body);
+  const known = knownError(error);
+  response.status(known.exit === 'bug' ? 500 : 400).json(errorBody(known));
 }

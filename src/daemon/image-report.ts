@@ -8,13 +8,24 @@ import type { ImagePart } from '../image/parts/part.ts';
 import type { Doubt } from '../image/sweeps/sweep.ts';
 import type { BuiltImage } from './build-image.ts';
 
-export interface ImageReport {
+export interface ImageReport extends PlanReport {
   readonly expression: string;
   /** When the snapshot was made that it is of; null for the root as it is. */
   readonly as_recorded: string | null;
   /** The marks that bound it. */
   readonly since: string | null;
   readonly until: string | null;
+  readonly tier: string;
+  readonly loss: number;
+  readonly partial: readonly string[];
+  /** Sessions that were still open: they may grow. */
+  readonly open: readonly string[];
+  /** Sweeps that left their traces in the sessions. */
+  readonly sweeps: readonly SweepReport[];
+}
+
+/** What is told of the image itself, whatever it was made from. */
+export interface PlanReport {
   /** Length of what was written. */
   readonly bytes: number;
   readonly format: string;
@@ -29,11 +40,6 @@ export interface ImageReport {
   readonly content_bytes: number;
   /** Entries by their first reason. */
   readonly reasons: Readonly<Record<string, number>>;
-  readonly tier: string;
-  readonly loss: number;
-  readonly partial: readonly string[];
-  /** Sessions that were still open: they may grow. */
-  readonly open: readonly string[];
   readonly drift: readonly (JsonPath & { readonly what: string })[];
   /** Extended attributes that are in a file of the image; null if no entry has any. */
   readonly attributes: {
@@ -47,8 +53,6 @@ export interface ImageReport {
   readonly left_out: readonly (JsonPath & { readonly why: string })[];
   /** What each rule did. */
   readonly rules: readonly RuleReport[];
-  /** Those that left their traces in the sessions. */
-  readonly sweeps: readonly SweepReport[];
   readonly problems: readonly {
     readonly code: string;
     readonly message: string;
@@ -94,12 +98,28 @@ export interface CompressionReport {
 }
 
 export function imageReport(built: BuiltImage): ImageReport {
-  const { set, plan, choices, result, packages, recordedUs } = built;
+  const { set, recordedUs } = built;
   return {
     expression: set.expression,
     as_recorded: recordedUs === null ? null : new Date(recordedUs / 1000).toISOString(),
     since: set.since,
     until: set.until,
+    tier: set.tier,
+    loss: set.loss,
+    partial: set.partial.map(nameOf),
+    open: set.open.map(nameOf),
+    sweeps: sweepReports(built),
+    ...planReport(built),
+  };
+}
+
+export function planReport({
+  plan,
+  choices,
+  result,
+  packages,
+}: Pick<BuiltImage, 'plan' | 'choices' | 'result' | 'packages'>): PlanReport {
+  return {
     bytes: result.bytes,
     format: choices.format ?? 'newc',
     compression: compressionReport(choices, result),
@@ -108,10 +128,6 @@ export function imageReport(built: BuiltImage): ImageReport {
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
     reasons: plan.countsByReason,
-    tier: set.tier,
-    loss: set.loss,
-    partial: set.partial.map(nameOf),
-    open: set.open.map(nameOf),
     drift: plan.drift.map(({ path, what }) => ({ ...jsonPath(path), what })),
     attributes: plan.attributes && {
       ...plan.attributes,
@@ -125,7 +141,6 @@ export function imageReport(built: BuiltImage): ImageReport {
       bytes,
       kept: kept.map(jsonPath),
     })),
-    sweeps: sweepReports(built),
     problems: [
       ...plan.problems,
       ...(result.frames?.problems ?? []),

@@ -28,6 +28,7 @@ import type {
 import type { ControlService } from './control-server.ts';
 import { buildImage } from './build-image.ts';
 import type { ContentKeeper } from './content-keeper.ts';
+import { takeGiven, type GivenStreamOptions } from './given-stream.ts';
 import { imageReport } from './image-report.ts';
 import { sizesBody } from './sizes-body.ts';
 import { WatchFeed } from './watch-feed.ts';
@@ -181,6 +182,10 @@ export class Service implements ControlService {
     } finally {
       await file.close();
     }
+  }
+
+  give(stream: Omit<GivenStreamOptions, 'given'>): Promise<void> {
+    return takeGiven({ ...stream, given: this.#options.recorder.given });
   }
 
   shutdown(): void {

@@ -54,18 +54,6 @@ export class CpioFieldError extends Error {
   }
 }
 
-/** Bytes that are not a newc archive. */
-export class CpioFormatError extends Error {
-  override readonly name = 'CpioFormatError';
-  /** Where in the archive. */
-  readonly offset: number;
-
-  constructor(offset: number, message: string) {
-    super(`${message} at byte ${offset}`);
-    this.offset = offset;
-  }
-}
-
 /** Zeros that follow `length` bytes up to a multiple of 4. */
 export function paddingOf(length: number): number {
   return -length & 3;
@@ -152,79 +140,4 @@ export function trailer(offset: number, magic: string = NEWC): Buffer {
   };
   writeHeader(bytes, 0, end, magic);
   return bytes;
-}
-
-/** A header as it was read. */
-export interface CpioRecord extends CpioHeader {
-  readonly devMajor: number;
-  readonly devMinor: number;
-  /** Where the header and the data start in the archive. */
-  readonly offset: number;
-  readonly dataOffset: number;
-}
-
-/** Random access to an archive. */
-export interface CpioSource {
-  readonly size: number;
-  /** Exactly these bytes, or fewer at the end. */
-  read(offset: number, length: number): Buffer;
-}
-
-export function bufferSource(bytes: Buffer): CpioSource {
-  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
-}
-
-/**
- * The records of an archive or of several that follow each other, as the kernel takes them: end
- * records and zeros between archives are passed over. Throws {@link CpioFormatError}.
- */
-export function* readRecords(source: CpioSource): Generator<CpioRecord> {
-  let offset = 0;
-  while (offset < source.size) {
-    const head = source.read(offset, HEADER_BYTES);
-    if (head[0] === 0) {
-      // Padding: the kernel looks for the next magic at each multiple of 4.
-      offset += 4;
-      continue;
-    }
-    if (offset % 4 !== 0) throw new CpioFormatError(offset, 'record not on a multiple of 4');
-    const magic = head.toString('latin1', 0, 6);
-    if (magic !== NEWC && magic !== NEWC_CRC)
-      throw new CpioFormatError(offset, `no newc record but ${JSON.stringify(magic)}`);
-    if (head.length < HEADER_BYTES) throw new CpioFormatError(offset, 'header cut off');
-    const field = (index: number): number => {
-      const text = head.toString('latin1', 6 + index * 8, 14 + index * 8);
-      if (!/^[0-9a-fA-F]{8}$/.test(text))
-        throw new CpioFormatError(offset, `field ${JSON.stringify(text)} is not hexadecimal`);
-      return Number.parseInt(text, 16);
-    };
-    const nameSize = field(11);
-    if (nameSize === 0 || nameSize > MAX_NAME_BYTES)
-      throw new CpioFormatError(offset, `name of ${nameSize} bytes`);
-    const raw = source.read(offset + HEADER_BYTES, nameSize);
-    if (raw.length < nameSize) throw new CpioFormatError(offset, 'name cut off');
-    if (raw[nameSize - 1] !== 0) throw new CpioFormatError(offset, 'name without an end');
-    const name = raw.subarray(0, raw.indexOf(0));
-    const size = field(6);
-    const dataOffset = offset + headerLength(nameSize - 1);
-    if (dataOffset + size > source.size) throw new CpioFormatError(offset, 'data cut off');
-    const record: CpioRecord = {
-      inode: field(0),
-      mode: field(1),
-      uid: field(2),
-      gid: field(3),
-      nlink: field(4),
-      mtime: field(5),
-      size,
-      devMajor: field(7),
-      devMinor: field(8),
-      rdevMajor: field(9),
-      rdevMinor: field(10),
-      name,
-      offset,
-      dataOffset,
-    };
-    offset = dataOffset + size + paddingOf(size);
-    if (!name.equals(TRAILER_NAME)) yield record;
-  }
 }

@@ -9,11 +9,14 @@ import type {
   LossUpdate,
   MissingDropped,
   MissingLookup,
+  NameChange,
   NewFile,
 } from '../store/types.ts';
 
 export class BatchBuilder {
   readonly files: NewFile[] = [];
+  /** Beside those of the roots that are recorded. */
+  readonly names: NameChange[] = [];
   losses: LossUpdate[] = [];
   readonly grown: LossGrowth[] = [];
   readonly missing: MissingLookup[] = [];

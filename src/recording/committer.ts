@@ -192,7 +192,7 @@ export class Committer {
     return {
       files: builder.files,
       mounts: roots.flatMap((root) => root.newMounts()),
-      names,
+      names: [...builder.names, ...names],
       accesses: builder.accesses(),
       missing: builder.missing,
       missingDropped: builder.missingDropped,
@@ -212,8 +212,8 @@ export class Committer {
         fromUs: toMonotonic(loss.fromUs),
         toUs: toMonotonic(loss.toUs),
       });
-    const { files, missing, missingDropped } = builder;
-    return { files, accesses: builder.accesses(), missing, missingDropped };
+    const { files, names, missing, missingDropped } = builder;
+    return { files, names, accesses: builder.accesses(), missing, missingDropped };
   }
 
   /** Not each time, and not while batches wait: the last word of a loss is the one that counts. */
@@ -246,7 +246,8 @@ export class Committer {
     const { onNotice } = this.#options;
     if (shiftUs !== 0) onNotice(noticeOfStep(shiftUs));
     for (const effect of effects)
-      if (effect.kind === 'opened') this.#names?.want(effect.session.client);
+      if (effect.kind === 'opened' && effect.tier === undefined)
+        this.#names?.want(effect.session.client);
     for (const notice of noticesOfEffects(effects)) onNotice(notice);
     for (const loss of losses) onNotice(noticeOfLoss(loss));
   }

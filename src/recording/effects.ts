@@ -32,7 +32,7 @@ export function batchOfEffects(
   return {
     opened: effects.flatMap((effect) =>
       effect.kind === 'opened'
-        ? [{ ...atWall(effect.session), tier: tierOf(effect.session.id) }]
+        ? [{ ...atWall(effect.session), tier: effect.tier ?? tierOf(effect.session.id) }]
         : [],
     ),
     revised: effects.flatMap((effect) =>

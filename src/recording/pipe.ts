@@ -5,17 +5,18 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { BootSessions, type SessionEffect } from '../attribution/boot-sessions.ts';
-import type { FileBatch, FileEvent, LossCount, NfsBatch } from '../common/batches.ts';
+import type { NfsBatch } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
 import type { LossGrowth } from '../store/types.ts';
 import { TraceError } from '../common/errors.ts';
 import { BatchBuilder } from './batch-builder.ts';
 import { nowUs } from './clock.ts';
 import { Committer } from './committer.ts';
-import { coveredUs, drained } from './drained.ts';
+import { coveredUs } from './drained.ts';
 import { stallOf, type Notice } from './effects.ts';
 import type { ExportTable } from './export-table.ts';
 import { FileAttributor } from './file-attributor.ts';
+import { Intake } from './intake.ts';
 import { LateSyncs } from './late-syncs.ts';
 import { NfsAttributor } from './nfs-attributor.ts';
 import { Nfs4Renewals } from './nfs4-renewals.ts';
@@ -66,20 +67,12 @@ export class Pipe {
   readonly #nfsAttributor: NfsAttributor;
   readonly #fileAttributor: FileAttributor;
   readonly #syncs: LateSyncs;
+  readonly #intake: Intake;
   readonly #renewals = new Nfs4Renewals();
-  /** File events taken since the last commit. */
-  #events: FileEvent[] = [];
-  #fileLosses: LossCount[] = [];
-  #fileUntilUs = 0;
-  /** Of the last batches taken. */
-  #traceSequence = 0;
-  #fileSequence = 0;
   #nextFileId: number;
   #failure: string | null = null;
   /** Why the kernel's queues could not be drained for somebody who needs the whole. */
   #late: unknown = null;
-  /** When the sensors were drained last, monotonic. */
-  #drainedUs = nowUs();
   /** Did a client ever show in file events alone: of a server of user space? */
   #byFileEvents = false;
   #flushUs: number;
@@ -92,7 +85,7 @@ export class Pipe {
     this.#serverPorts = options.serverPorts;
     const next = store.nextIds();
     this.#nextFileId = next.file;
-    const nextFileId = (): number => this.#nextFileId++;
+    const { nextFileId } = this;
     const serverPorts = (): readonly number[] => this.#serverPorts;
     this.#committer = new Committer({
       store,
@@ -107,6 +100,7 @@ export class Pipe {
       onNotice: options.onNotice,
     });
     this.#syncs = new LateSyncs(options);
+    this.#intake = new Intake(options);
     const { toMonotonic } = this.wall;
     this.sessions = new BootSessions({
       nextSessionId: next.session,
@@ -125,7 +119,7 @@ export class Pipe {
       exports,
       refreshNames: async () => {
         await this.#syncs.files();
-        this.#takeFileEvents();
+        this.#intake.takeFiles();
       },
     });
     this.#fileAttributor = new FileAttributor({ ...shared, serverPorts });
@@ -171,6 +165,14 @@ export class Pipe {
   get uncommitted(): number {
     return this.#committer.waiting;
   }
+
+  /** Must what comes now be dropped, because the store takes nothing? */
+  get full(): boolean {
+    return this.#committer.full;
+  }
+
+  /** The number of a file that the store does not know. */
+  readonly nextFileId = (): number => this.#nextFileId++;
 
   forget(root: RootRecording): void {
     this.#witnesses.forget(root);
@@ -245,7 +247,7 @@ export class Pipe {
         [builder, effects] = [new BatchBuilder(), []];
       }
       // The trace first: what it names has then been created in an event of the file side.
-      const trace = this.#unseenTrace(this.#options.sensors.drainTrace());
+      const trace = this.#intake.takeTrace();
       more = trace.more === true;
       const whole = drained && !more;
       try {
@@ -257,7 +259,8 @@ export class Pipe {
         failure = error as Error;
         this.#takeAbandoned(trace, { builder, toWall }, failure);
       }
-      if (!more) this.#committer.noteSeen(coveredUs(beganUs, this.#fileUntilUs, trace.untilUs));
+      if (!more)
+        this.#committer.noteSeen(coveredUs(beganUs, this.#intake.filesUntilUs, trace.untilUs));
       this.#addLosses(builder, trace, toWall);
     }
     // What is suspicious only now is judged in the next flush, after both queues were drained.
@@ -310,9 +313,8 @@ export class Pipe {
 
   /** The store has taken nothing for so long that memory is full: what comes is only counted. */
   #drop(trace: NfsBatch): void {
-    this.#takeFileEvents();
-    const { count, fromUs } = drained(trace, this.#events, this.#drainedUs);
-    this.#events = [];
+    this.#intake.takeFiles();
+    const { count, fromUs } = this.#intake.abandon(trace);
     this.#committer.noteDropped(count, fromUs);
   }
 
@@ -331,22 +333,22 @@ export class Pipe {
       readonly drained: boolean;
     },
   ): Promise<void> {
-    this.#takeFileEvents();
-    const lastUs = this.#drainedUs;
-    this.#drainedUs = nowUs();
+    this.#intake.takeFiles();
+    const lastUs = this.#intake.drainedUs;
+    this.#intake.noteDrained();
     await this.#nfsAttributor.attribute(trace, { builder, effects, toWall, whole: drained });
-    const files: FileBatch = { events: this.#events, losses: [], untilUs: this.#fileUntilUs };
+    const { files, drainedUs } = this.#intake;
     const { traced } = this.#options.sensors;
     const before = effects.length;
     try {
       const named = this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
       if (named > 0) this.#byFileEvents = true;
-      if (named > 0 && this.#drainedUs - lastUs > this.#flushUs + STALL_US)
-        builder.losses.push(stallOf(named, toWall(lastUs), toWall(this.#drainedUs)));
+      if (named > 0 && drainedUs - lastUs > this.#flushUs + STALL_US)
+        builder.losses.push(stallOf(named, toWall(lastUs), toWall(drainedUs)));
     } finally {
       this.#committer.noteSoleClient(effects.slice(before));
     }
-    this.#events = [];
+    this.#intake.clearFiles();
     // The sessions that the rest belongs to are not quiet.
     if (trace.more === true) return;
     const now = nowUs();
@@ -355,37 +357,13 @@ export class Pipe {
     effects.push(...this.sessions.tick(now));
   }
 
-  /** Nothing of a batch that was taken before: its counts would be doubled. */
-  #unseenTrace(batch: NfsBatch): NfsBatch {
-    if (batch.sequence === undefined) return batch;
-    if (batch.sequence <= this.#traceSequence)
-      return { rows: [], markers: [], losses: [], untilUs: batch.untilUs };
-    this.#traceSequence = batch.sequence;
-    return batch;
-  }
-
-  /** Drains the file side and lets every index follow it. */
-  #takeFileEvents(): void {
-    const batch = this.#options.sensors.drainFiles();
-    if (batch.sequence !== undefined) {
-      if (batch.sequence <= this.#fileSequence) return;
-      this.#fileSequence = batch.sequence;
-    }
-    // Not push(...): as arguments a full table's 262,144 rows overflow the stack.
-    this.#events = this.#events.concat(batch.events);
-    this.#fileLosses.push(...batch.losses);
-    this.#fileUntilUs = batch.untilUs;
-    for (const root of this.#options.roots.values()) root.followNames(batch.events);
-  }
-
   /** What an attribution that failed may not have looked at any more, all of it, as one loss. */
   #takeAbandoned(
     trace: NfsBatch,
     { builder, toWall }: { builder: BatchBuilder; toWall: (us: number) => number },
     error: Error,
   ): void {
-    const { count, fromUs } = drained(trace, this.#events, this.#drainedUs);
-    this.#events = [];
+    const { count, fromUs } = this.#intake.abandon(trace);
     if (count === 0) return;
     builder.losses.push({
       recordingId: null,
@@ -399,7 +377,7 @@ export class Pipe {
   }
 
   #addLosses(builder: BatchBuilder, trace: NfsBatch, toWall: (us: number) => number): void {
-    for (const { where, count, fromUs, toUs } of [...trace.losses, ...this.#fileLosses])
+    for (const { where, count, fromUs, toUs } of this.#intake.losses(trace))
       builder.losses.push({
         recordingId: null,
         sessionId: null,
@@ -408,6 +386,5 @@ export class Pipe {
         fromUs: toWall(fromUs),
         toUs: toWall(toUs),
       });
-    this.#fileLosses = [];
   }
 }

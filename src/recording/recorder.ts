@@ -11,6 +11,7 @@ import { ClientFilter } from './client-filter.ts';
 import { nowUs } from './clock.ts';
 import { ExportTable } from './export-table.ts';
 import { knownFilesOf } from './file-numbers.ts';
+import { endLeftOpen, GivenSessions } from './given-sessions.ts';
 import { Pipe } from './pipe.ts';
 import { RootPlaces, type Resumed } from './root-places.ts';
 import { RootRecording } from './root-recording.ts';
@@ -42,6 +43,8 @@ const LAST_SYNC_MS = 1500;
 const FIRST_WORD_MS = 10;
 
 export class Recorder {
+  /** Sessions that somebody gives. */
+  readonly given: GivenSessions;
   readonly #options: RecorderOptions;
   readonly #roots = new Map<number, RootRecording>();
   readonly #sensors: SensorSet;
@@ -55,6 +58,7 @@ export class Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    endLeftOpen(options.store);
     this.#sensors = options.replay?.sensors ?? new Sensors(options);
     this.#exports = new ExportTable({
       roots: this.#roots,
@@ -70,6 +74,12 @@ export class Recorder {
       roots: this.#roots,
       exports: this.#exports,
       growing: () => this.#places.absent.growing(),
+    });
+    this.given = new GivenSessions({
+      store: options.store,
+      pipe: this.#pipe,
+      roots: this.#roots,
+      turn: (work) => this.#turns.take(work),
     });
     this.#places = new RootPlaces({
       store: options.store,
@@ -293,7 +303,7 @@ export class Recorder {
       lastCommitUs: this.#pipe.lastCommitUs,
       failure: this.#pipe.failure,
       uncommitted: this.#pipe.uncommitted,
-      open: this.#pipe.sessions.open,
+      open: [...this.#pipe.sessions.open, ...this.given.open],
       drops: this.#pipe.sessions.drops,
     };
   }
@@ -337,6 +347,7 @@ export class Recorder {
         for (const root of this.#roots.values()) root.close();
         this.#roots.clear();
         this.#exports.close();
+        this.given.close();
         await this.#sensors.stop(LAST_SYNC_MS);
       }
     });

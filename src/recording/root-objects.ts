@@ -167,6 +167,27 @@ export class RootObjects {
     return this.#sightsOf(object).some(({ volume, id }) => volume.index.childOf(id, name) >= 0);
   }
 
+  /** What this directory has under a name now; -1 if nothing. */
+  childOf(object: number, name: Buffer): number {
+    for (const { volume, id } of this.#sightsOf(object)) {
+      const child = volume.index.childOf(id, name);
+      if (child >= 0) return this.numberOf(volume, child);
+    }
+    return -1;
+  }
+
+  /** Has a directory's file system asked for one of its names. */
+  refreshName(object: number, name: Buffer): void {
+    for (const { volume, id } of this.#sightsOf(object))
+      volume.index.refreshNames(volume.index.handleOf(id), [name]);
+  }
+
+  /** The top of the volume that begins at a path from the root; -1 if none does. */
+  topOf(prefix: Buffer): number {
+    const volume = this.#mounted.find((one) => one.prefix.equals(prefix));
+    return volume === undefined ? -1 : this.numberOf(volume, 0);
+  }
+
   /** Is it the root directory itself? */
   isTop(object: number): boolean {
     const { volume, id } = this.#sightOf(object);

@@ -88,8 +88,9 @@ export class RootPlaces {
     await this.noteRemounts();
     for (const root of [...this.#options.roots.values()]) {
       if (root.isInPlace()) continue;
-      const { rootId, startedUs } = root.options;
-      const recording = this.#options.store.activeRecordings().find((one) => one.rootId === rootId);
+      const { recordingId, startedUs } = root.options;
+      const active = this.#options.store.activeRecordings();
+      const recording = active.find(({ id }) => id === recordingId);
       await this.#options.pipe.flush(false);
       this.#options.drop(root);
       if (recording === undefined) continue;

@@ -5,6 +5,7 @@
  */
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent } from '../common/batches.ts';
+import type { ObjectStat } from '../fanotify-ts/handle-index.ts';
 import type { NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
 import { wallOffsetUs } from './clock.ts';
@@ -217,6 +218,26 @@ export class RootRecording {
   /** Does this directory have this name now? */
   hasChild(directory: number, name: Buffer): boolean {
     return this.#objects.hasChild(directory, name);
+  }
+
+  /** What this directory has under a name; -1 if nothing. */
+  childOf(directory: number, name: Buffer): number {
+    return this.#objects.childOf(directory, name);
+  }
+
+  /** Asks the file system for one name of a directory. */
+  refreshName(directory: number, name: Buffer): void {
+    this.#objects.refreshName(directory, name);
+  }
+
+  /** The directory that a file system of the root begins with, by its path; -1 if none does there. */
+  topOf(path: Buffer): number {
+    return this.#objects.topOf(path);
+  }
+
+  /** As it is now; null if none of its names leads to it any more. */
+  statOf(object: number): ObjectStat | null {
+    return this.#objects.statOf(object);
   }
 
   isInit(object: number): boolean {

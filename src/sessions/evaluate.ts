@@ -4,7 +4,13 @@
  */
 import { compareBytes } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
-import { OPERATIONS, operationBit, type Operation, type Tier } from '../common/words.ts';
+import {
+  OPERATIONS,
+  operationBit,
+  SESSION_TIERS,
+  type Operation,
+  type SessionTier,
+} from '../common/words.ts';
 import type { FileAccessRow, SessionRow } from '../store/types.ts';
 import { formatExpression, sessionsIn, type SessionExpression } from './expression.ts';
 import { within, type Moments } from './moments.ts';
@@ -26,7 +32,7 @@ export interface SessionSet {
   readonly root: Buffer;
   readonly rootId: number;
   /** The worst tier of its sessions. */
-  readonly tier: Tier;
+  readonly tier: SessionTier;
   /** Objects by their first name in bytewise order, those without a name last. */
   readonly objects: readonly EvaluatedRow[];
   /** Objects that no name is known of: they cannot be listed. */
@@ -193,11 +199,9 @@ export function unknownSession(id: number): TraceError {
   });
 }
 
-const TIER_ORDER: readonly Tier[] = ['exact+names', 'exact', 'reads', 'sole-client'];
-
-function worstTier(sessions: readonly SessionRow[]): Tier {
-  const worst = Math.max(...sessions.map(({ tier }) => TIER_ORDER.indexOf(tier)));
-  return TIER_ORDER[worst] ?? 'sole-client';
+function worstTier(sessions: readonly SessionRow[]): SessionTier {
+  const worst = Math.max(...sessions.map(({ tier }) => SESSION_TIERS.indexOf(tier)));
+  return SESSION_TIERS[worst] ?? 'sole-client';
 }
 
 function refuseOtherRoots(first: SessionRow, sessions: readonly SessionRow[]): void {

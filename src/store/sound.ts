@@ -3,7 +3,7 @@
  * from it is checked before it is believed, paths above all. Pure.
  */
 import { BOOT_EVIDENCE, type BootEvidence } from '../common/boots.ts';
-import { TIERS } from '../common/words.ts';
+import { SESSION_TIERS } from '../common/words.ts';
 import { DamagedRow } from './errors.ts';
 
 /** An empty, `.` or `..` part, a slash at either end, or a NUL. */
@@ -28,7 +28,7 @@ export function soundSession(row: {
 }): void {
   const times = [row.openedUs, row.lastUs, row.closedUs ?? 0];
   if (
-    !(TIERS as readonly string[]).includes(row.tier) ||
+    !(SESSION_TIERS as readonly string[]).includes(row.tier) ||
     !(BOOT_EVIDENCE as readonly string[]).includes(row.evidence) ||
     times.some((us) => Math.abs(us) > LAST_US)
   )

@@ -5,7 +5,7 @@
 import type { FileHandle } from '../common/batches.ts';
 import type { ClientIdentity, OpenSession, PendingBoot, SessionNote } from '../common/boots.ts';
 import { TraceError } from '../common/errors.ts';
-import type { Tier } from '../common/words.ts';
+import type { SessionTier } from '../common/words.ts';
 import { storeError } from './errors.ts';
 import { Place } from './place.ts';
 import { openDatabase, type OpenOptions, type OpenedDatabase } from './open-database.ts';
@@ -95,7 +95,7 @@ export class Store {
     readonly rootId: number;
     readonly label: string | null;
     readonly clients: readonly string[];
-    readonly tier: Tier;
+    readonly tier: SessionTier;
     readonly onLoss?: OnLoss;
     readonly keepContent?: boolean;
     readonly atUs: number;
@@ -112,7 +112,7 @@ export class Store {
   }
 
   /** The tier of sessions that open from now on. */
-  setTier(recordingId: number, tier: Tier): void {
+  setTier(recordingId: number, tier: SessionTier): void {
     this.#write((writer) => writer.setTier(recordingId, tier));
   }
 

@@ -10,7 +10,7 @@ import type {
   PendingBoot,
   SessionNote,
 } from '../common/boots.ts';
-import type { Evidence, Tier } from '../common/words.ts';
+import type { Evidence, SessionTier } from '../common/words.ts';
 
 /** A file at its first sight. */
 export interface NewFile {
@@ -93,7 +93,7 @@ export interface LossGrowth {
 }
 
 /** A session as the machine opened it; `tier` is the recording's when it is not given. */
-export type SessionOpened = OpenSession & { readonly tier?: Tier };
+export type SessionOpened = OpenSession & { readonly tier?: SessionTier };
 
 /** A name that a session looked up in a directory without such a name; counts are summed. */
 export interface MissingLookup {
@@ -210,7 +210,7 @@ export interface RecordingRow {
   readonly root: Buffer;
   readonly label: string | null;
   readonly clients: readonly string[];
-  readonly tier: Tier;
+  readonly tier: SessionTier;
   readonly onLoss: OnLoss;
   readonly startedUs: number;
   readonly stoppedUs: number | null;
@@ -228,7 +228,7 @@ export interface SessionRow {
   /** What a person calls the client, and the name of its address. */
   readonly clientLabel: string | null;
   readonly clientName: string | null;
-  readonly tier: Tier;
+  readonly tier: SessionTier;
   readonly evidence: BootEvidence;
   readonly partial: boolean;
   readonly openedUs: number;

@@ -4,7 +4,7 @@
  */
 import type { Database, Statement } from 'better-sqlite3';
 import type { SessionNote } from '../common/boots.ts';
-import type { Tier } from '../common/words.ts';
+import { GIVERS, type SessionTier } from '../common/words.ts';
 import { ClientWriter } from './clients.ts';
 import { ClockShift } from './clock-shift.ts';
 import { evidenceBit } from './evidence.ts';
@@ -91,8 +91,9 @@ const SQL = {
   // Those of sessions that have ended keep their times when the clock is set, and are not found.
   growLoss: `UPDATE loss SET to_us = max(to_us, @toUs)
     WHERE recording_id = @recordingId AND place = @where AND from_us = @fromUs`,
+  // No sensor makes a session that is given, and none loses anything of it.
   recordingsAt: `SELECT id FROM recording
-    WHERE started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
+    WHERE tier NOT IN (${GIVERS.map((giver) => `'${giver}'`).join(', ')}) AND started_us <= @toUs AND (stopped_us IS NULL OR stopped_us >= @fromUs) ORDER BY id`,
   mark: 'INSERT INTO mark (session_id, at_us, text) VALUES (?, ?, ?) RETURNING id',
   openIds: 'SELECT id FROM session WHERE closed_us IS NULL ORDER BY id',
 } as const;
@@ -138,7 +139,7 @@ export class Writer {
     readonly rootId: number;
     readonly label: string | null;
     readonly clients: readonly string[];
-    readonly tier: Tier;
+    readonly tier: SessionTier;
     readonly onLoss?: OnLoss;
     readonly keepContent?: boolean;
     readonly atUs: number;
@@ -156,7 +157,7 @@ export class Writer {
     this.#sql.stopRecording.run(atUs, id);
   }
 
-  setTier(recordingId: number, tier: Tier): void {
+  setTier(recordingId: number, tier: SessionTier): void {
     this.#sql.tier.run(tier, recordingId);
   }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { bufferSource, readRecords } from '../../src/image/cpio.ts';
+import { recordsOf } from '../image/records-of.ts';
 import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
 import type { TraceSandbox } from '../support/trace-sandbox.ts';
 
@@ -27,10 +27,7 @@ before(() => {
 after(() => sandbox.remove());
 
 const exported = (...more: string[]): string[] => ['export', SESSIONS.whole, '-o', 'x', ...more];
-const names = (): string[] =>
-  [...readRecords(bufferSource(readFileSync(sandbox.at('x'))))].map(({ name }) =>
-    name.toString('latin1'),
-  );
+const names = (): string[] => recordsOf(readFileSync(sandbox.at('x'))).map(({ name }) => name);
 
 describe('rules', () => {
   test('of the command line come before the file’s, each in its order', async () => {

@@ -13,7 +13,7 @@ let place = '';
 /** A place with no more of the built program than its launcher. */
 beforeEach(() => {
   place = mkdtempSync(join(tmpdir(), 'nfsroot-trace-launcher-'));
-  for (const name of ['bin.cjs', 'load.cjs']) {
+  for (const name of ['bin.cjs', 'launch.cjs', 'load.cjs', 'nbic/nbic.cjs']) {
     cpSync(join(REPOSITORY, 'dist/cli', name), join(place, 'dist/cli', name));
   }
   const links = { recursive: true, verbatimSymlinks: true };
@@ -21,10 +21,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(place, { recursive: true }));
 
-const trace = (...nodeOptions: string[]) =>
-  spawnSync(process.execPath, [...nodeOptions, join(place, 'dist/cli/bin.cjs')], {
+const start = (file: string, ...nodeOptions: string[]) =>
+  spawnSync(process.execPath, [...nodeOptions, join(place, 'dist/cli', file)], {
     encoding: 'utf8',
   });
+const trace = (...nodeOptions: string[]) => start('bin.cjs', ...nodeOptions);
 
 function makeAddon(): void {
   mkdirSync(join(place, 'build/Release'), { recursive: true });
@@ -39,15 +40,29 @@ test('a Node that is too old: one line, a hint, status 78', () => {
   assert.equal(status, 78);
 });
 
-test('the launcher holds nothing that Node 8 cannot parse or load', () => {
-  const source = readFileSync(join(REPOSITORY, 'src/cli/bin.cts'), 'utf8');
-  const to = (target: ts.ScriptTarget) =>
-    ts.transpileModule(source, {
-      compilerOptions: { target, module: ts.ModuleKind.CommonJS, removeComments: true },
-    }).outputText;
-  // Node 8 is ECMAScript 2017: what compiles to the same text for both has nothing newer.
-  assert.equal(to(ts.ScriptTarget.ES2017), to(ts.ScriptTarget.ES2023));
-  assert.doesNotMatch(to(ts.ScriptTarget.ES2017), /\bimport\(|require\('node:/);
+test('the other programs are started the same way, and say who they are', () => {
+  const { status, stderr } = start('nbic/nbic.cjs');
+  assert.match(stderr, /^error: nbic's native addon is not built\n/);
+  assert.equal(status, 78);
+});
+
+test('the launchers hold nothing that Node 8 cannot parse or load', () => {
+  const { bin } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+  };
+  const installed = Object.values(bin).map((file) =>
+    file.replace(/^dist/, 'src').replace(/\.cjs$/, '.cts'),
+  );
+  for (const file of ['src/cli/launch.cts', ...installed]) {
+    const source = readFileSync(join(REPOSITORY, file), 'utf8');
+    const to = (target: ts.ScriptTarget) =>
+      ts.transpileModule(source, {
+        compilerOptions: { target, module: ts.ModuleKind.CommonJS, removeComments: true },
+      }).outputText;
+    // Node 8 is ECMAScript 2017: what compiles to the same text for both has nothing newer.
+    assert.equal(to(ts.ScriptTarget.ES2017), to(ts.ScriptTarget.ES2023), file);
+    assert.doesNotMatch(to(ts.ScriptTarget.ES2017), /\bimport\(|require\('node:/, file);
+  }
 });
 
 test('the addon is not built: a hint, status 78', () => {

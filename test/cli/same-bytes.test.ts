@@ -21,6 +21,7 @@ import {
   recordSessions,
   UNPACK,
 } from '../support/same-image.ts';
+import { checkExport } from '../support/check-export.ts';
 import { TraceSandbox, type RunOptions } from '../support/trace-sandbox.ts';
 
 const NOBODY = 65_534;
@@ -79,6 +80,7 @@ describe('the same bytes for two', { skip: lacks('root', 'btrfs', 'mount', 'busy
       };
       const [made, again] = await Promise.all([make(root), make(nobody)]);
       assertSame(one, made, again);
+      await checkExport({ args: one.args, folder: made.folder, stdout: Buffer.from(made.stdout) });
       const { compression, drift, attributes, not_carried } = JSON.parse(
         made.stdout,
       ) as ImageReport;

@@ -7,7 +7,8 @@ import { ContentFolder } from '../../src/content/content-folder.ts';
 import { type Kept, keepContent, type KeepRequest } from '../../src/content/keep-content.ts';
 import { RecordedSource } from '../../src/content/recorded-source.ts';
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
-import { exportImage, type ExportOptions } from '../../src/image/export.ts';
+import type { ExportOptions } from '../../src/image/export.ts';
+import { exportImage } from '../image/export-image.ts';
 import { planImage, type PlanOptions, type SessionFile } from '../../src/image/plan.ts';
 import { allPaths, temporaryFolder } from '../image/support.ts';
 

@@ -6,14 +6,10 @@ import { describe, it, type TestContext } from 'node:test';
 
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import { ALIGNED_LEAST } from '../../src/image/align.ts';
-import {
-  bufferSource,
-  type CpioRecord,
-  headerLength,
-  MAX_NAME_BYTES,
-  readRecords,
-} from '../../src/image/cpio.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { headerLength, MAX_NAME_BYTES } from '../../src/image/cpio.ts';
+import type { ImageRecord } from '../../src/image/tools/record.ts';
+import { recordsOf } from './records-of.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan, PlanOptions } from '../../src/image/plan.ts';
 import { lacks } from '../capabilities.ts';
 import { cannotMake, makeFileSystem } from '../index/file-systems.ts';
@@ -67,7 +63,7 @@ async function withPlan(
   }
 }
 
-const records = (path: string): CpioRecord[] => [...readRecords(bufferSource(readFileSync(path)))];
+const records = (path: string) => recordsOf(readFileSync(path));
 
 /** Bytes of extents that the file shares with another, as e2fsprogs shows them. */
 function sharedBytes(path: string): number {
@@ -90,7 +86,7 @@ describe('--align', () => {
     await image({ root, output: plain, align: false });
     await image({ root, output: aligned });
     const [before, after] = [records(plain), records(aligned)];
-    const known = (record: CpioRecord) => ({ ...record, offset: 0, dataOffset: 0 });
+    const known = (record: ImageRecord) => ({ ...record, offset: 0, dataOffset: 0 });
     assert.deepEqual(after.map(known), before.map(known));
     const large = after.filter(({ size }) => size >= ALIGNED_LEAST);
     assert.equal(large.length, SIZES.length + 2);

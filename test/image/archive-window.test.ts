@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 
 import { ArchiveWindow } from '../../src/fanotify-ts/archive-window.ts';
 import { encodeArchive } from '../../src/image/archive.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import { makeTree, openTree, planAll, temporaryFolder } from './support.ts';
 
 async function scene(t: TestContext) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import type { ImageFormat } from '../../src/image/choices.ts';
 import { type ImagePlan, planImage } from '../../src/image/plan.ts';
 import { openTree, put, run, sha256, temporaryFolder } from './support.ts';

@@ -2,15 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import {
-  bufferSource,
   CpioFieldError,
-  CpioFormatError,
   type CpioHeader,
   headerLength,
-  readRecords,
   trailer,
   writeHeader,
 } from '../../src/image/cpio.ts';
+import type { ImageRecord } from '../../src/image/tools/record.ts';
+import { recordsOf } from './records-of.ts';
 
 const header = (more: Partial<CpioHeader> = {}): CpioHeader => ({
   inode: 0x12345678,
@@ -38,8 +37,7 @@ function record(one: CpioHeader, data: string): Buffer {
   return Buffer.concat([encode({ ...one, size: data.length }), body]);
 }
 
-const names = (bytes: Buffer): string[] =>
-  [...readRecords(bufferSource(bytes))].map((one) => one.name.toString('latin1'));
+const names = (bytes: Buffer): string[] => recordsOf(bytes).map(({ name }) => name);
 
 describe('newc records', () => {
   it('are written byte for byte as the format says', () => {
@@ -106,11 +104,17 @@ describe('reading', () => {
   it('gives back what was written', () => {
     const one = header({ rdevMajor: 8, rdevMinor: 17, size: 3 });
     const bytes = Buffer.concat([record(one, 'abc'), trailer(0)]);
-    const [read] = [...readRecords(bufferSource(bytes))];
+    const [read] = recordsOf(bytes);
     assert.ok(read);
-    const { offset, dataOffset, devMajor, devMinor, ...rest } = read;
-    assert.deepEqual(rest, one);
-    assert.deepEqual([offset, devMajor, devMinor], [0, 0, 0]);
+    const { offset, dataOffset } = read;
+    for (const [field, value] of Object.entries({
+      ...one,
+      name: 'bin/x',
+      devMajor: 0,
+      devMinor: 0,
+    }))
+      assert.equal(read[field as keyof ImageRecord], value, field);
+    assert.equal(offset, 0);
     assert.equal(bytes.toString('latin1', dataOffset, dataOffset + 3), 'abc');
   });
 
@@ -124,30 +128,5 @@ describe('reading', () => {
   it('takes a name that carries more than one NUL', () => {
     const padded = record(header({ name: Buffer.from('a\0\0\0\0') }), 'x');
     assert.deepEqual(names(padded), ['a']);
-  });
-
-  it('says where an archive is broken', () => {
-    const good = record(header(), 'abc');
-    const broken = (at: number, text: string): Buffer => {
-      const copy = Buffer.from(good);
-      copy.write(text, at, 'latin1');
-      return copy;
-    };
-    for (const [bytes, message] of [
-      [Buffer.from('not an archive'), /no newc record/],
-      [broken(0, '070707'), /no newc record but "070707"/],
-      [broken(54, 'zzzzzzzz'), /not hexadecimal/],
-      [broken(94, '00000000'), /name of 0 bytes/],
-      [broken(94, '00001001'), /name of 4097 bytes/],
-      [broken(94, '00000005'), /name without an end/],
-      [good.subarray(0, 60), /header cut off/],
-      [good.subarray(0, 113), /name cut off/],
-      [good.subarray(0, 117), /data cut off/],
-      [Buffer.concat([good, Buffer.from('x')]), /no newc record/],
-    ] as const)
-      assert.throws(() => names(bytes), {
-        constructor: CpioFormatError,
-        message,
-      });
   });
 });

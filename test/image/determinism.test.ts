@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import { planImage } from '../../src/image/plan.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from '../../src/image/tables.ts';
 import {

@@ -18,7 +18,8 @@ import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
-import { exportImage, type ExportOptions, type ExportResult } from '../../src/image/export.ts';
+import type { ExportOptions, ExportResult } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import { exportIfChanged } from '../../src/image/export-if-changed.ts';
 import { OuterParts } from '../../src/image/parts/outer-parts.ts';
 import { cannotMake, makeFileSystem } from '../index/file-systems.ts';

@@ -27,8 +27,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { TraceError } from '../../src/common/errors.ts';
 import type { NativeTree } from '../../src/fanotify-ts/tree.ts';
-import { bufferSource, readRecords } from '../../src/image/cpio.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { recordsOf } from './records-of.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan } from '../../src/image/plan.ts';
 import { openTree, planAll, put, run, temporaryFolder } from './support.ts';
 import { lacks } from '../capabilities.ts';
@@ -70,8 +70,8 @@ const fails =
 
 const contents = (image: Buffer): Record<string, string> =>
   Object.fromEntries(
-    [...readRecords(bufferSource(image))].map(({ name, dataOffset, size }) => [
-      name.toString('latin1'),
+    recordsOf(image).map(({ name, dataOffset, size }) => [
+      name,
       image.toString('latin1', dataOffset, dataOffset + size),
     ]),
   );

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
 import { compareBytes } from '../../src/common/bytes.ts';
-import { bufferSource, paddingOf, readRecords, writeHeader } from '../../src/image/cpio.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { paddingOf, writeHeader } from '../../src/image/cpio.ts';
+import { recordsOf } from './records-of.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan } from '../../src/image/plan.ts';
 import { lacks } from '../capabilities.ts';
 import {
@@ -37,19 +38,18 @@ async function makeImage(
 
 /** GNU cpio's archive with the numbers that it takes from the file system put to ours. */
 function normalise(theirs: Buffer, ours: Buffer): Buffer {
-  const ourRecords = new Map(
-    [...readRecords(bufferSource(ours))].map((one) => [one.name.toString('latin1'), one]),
-  );
+  const ourRecords = new Map(recordsOf(ours).map((one) => [one.name, one]));
   const result = Buffer.from(theirs);
-  for (const record of readRecords(bufferSource(theirs))) {
-    const our = ourRecords.get(record.name.toString('latin1'));
-    assert.ok(our, `${record.name.toString()} is in GNU cpio's archive alone`);
+  for (const record of recordsOf(theirs)) {
+    const our = ourRecords.get(record.name);
+    assert.ok(our, `${record.name} is in GNU cpio's archive alone`);
     writeHeader(result, record.offset, {
       ...record,
+      name: Buffer.from(record.name, 'latin1'),
       inode: our.inode,
       // GNU cpio keeps a directory's count of subdirectories and the root's own time.
       nlink: (record.mode & 0o170000) === 0o040000 ? our.nlink : record.nlink,
-      mtime: our.name.toString() === '.' ? our.mtime : record.mtime,
+      mtime: our.name === '.' ? our.mtime : record.mtime,
     });
   }
   return result;
@@ -81,7 +81,7 @@ describe('the archive', () => {
     const { image } = await makeImage(t);
     const bytes = readFileSync(image);
     assert.equal(bytes.length % 512, 0);
-    for (const record of readRecords(bufferSource(bytes))) {
+    for (const record of recordsOf(bytes)) {
       assert.equal(record.dataOffset % 4, 0);
       const end = record.dataOffset + record.size;
       assert.ok(bytes.subarray(end, end + paddingOf(record.size)).every((byte) => byte === 0));

@@ -8,7 +8,7 @@ import { basename, dirname, join } from 'node:path';
 
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import type { InitKind } from '../../src/image/choices.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from './export-image.ts';
 import type { ImagePlan } from '../../src/image/plan.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from '../../src/image/tables.ts';
 import { planAll, put, run } from './support.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
 import { INIT_KINDS, type InitKind } from '../../src/image/choices.ts';
-import { bufferSource, readRecords } from '../../src/image/cpio.ts';
+import { recordsOf } from './records-of.ts';
 import { initScript } from '../../src/image/init-scripts.ts';
 import { lacks } from '../capabilities.ts';
 import { busyboxRoot, copyProgram, imageOf, runInit } from './init-run.ts';
@@ -90,8 +90,8 @@ describe('an image that was unpacked in part', able, () => {
   it('is named by its init, which goes on', async (t) => {
     const made = await image(t, 'exec');
     const bytes = readFileSync(made);
-    const records = [...readRecords(bufferSource(bytes))];
-    assert.equal(records.at(-1)?.name.toString(), '.nfsroot-trace/complete');
+    const records = recordsOf(bytes);
+    assert.equal(records.at(-1)?.name, '.nfsroot-trace/complete');
     assert.doesNotMatch(runInit({ image: made }), /NOT WHOLE/);
     const last = records.at(-1)?.offset ?? 0;
     writeFileSync(made, bytes.subarray(0, last));

@@ -3,6 +3,7 @@
  * Owns the private folder of that machine.
  */
 import { rm, stat } from 'node:fs/promises';
+import { assertReadAlike } from '../support/other-readers.ts';
 import { ensureArtifacts } from './artifacts.ts';
 import { SUITE } from './debian.ts';
 import { ExercisedMachine, type BootReport } from './exercised-machine.ts';
@@ -26,13 +27,14 @@ export interface ImageBootOptions {
   readonly onLine?: (line: string) => void;
 }
 
-/** Boots an image, gives the machine to `use` once its exercise is done, and removes it all. */
+/** Other programs read it too, then it boots; gives the machine to `use` once its exercise is done, and removes it all. */
 export async function withImageBoot<T>(
   options: ImageBootOptions,
   use: (machine: ExercisedMachine, report: BootReport) => Promise<T>,
 ): Promise<T> {
   const { kernel } = await ensureArtifacts(SUITE, () => undefined);
   const { size } = await stat(options.image);
+  await assertReadAlike(options.image);
   const folder = await privateFolder();
   const machine = new ExercisedMachine({
     name: options.name ?? 'image',

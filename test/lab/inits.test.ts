@@ -5,7 +5,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { InitKind } from '../../src/image/choices.ts';
-import { bufferSource, readRecords } from '../../src/image/cpio.ts';
+import { recordsOf } from '../image/records-of.ts';
 import { lacks } from '../capabilities.ts';
 import { busyboxRoot, copyProgram, imageOf } from '../image/init-run.ts';
 import { put, run } from '../image/support.ts';
@@ -113,7 +113,7 @@ describe(
     test('exec: an image cut off before its last record is named', async () => {
       const made = await image('exec');
       const bytes = readFileSync(made);
-      const last = [...readRecords(bufferSource(bytes))].at(-1);
+      const last = recordsOf(bytes).at(-1);
       writeFileSync(made, bytes.subarray(0, last?.offset));
       const log = await boots(made, 'ro', /lab: started .*\n/);
       assert.match(log, /^init: THIS IMAGE IS NOT WHOLE/m);

@@ -19,7 +19,8 @@ export interface MachineOptions {
   /** For messages and the log's name. */
   readonly name: string;
   readonly kernel: string;
-  readonly initrd: string;
+  /** None for a kernel that has one built in. */
+  readonly initrd?: string;
   /** Kernel command line, besides the console. */
   readonly append: string;
   readonly memoryMb: number;
@@ -83,7 +84,8 @@ export class Machine {
         ...['--pdeathsig', 'KILL', 'qemu-system-x86_64', '-nodefaults', '-no-user-config'],
         ...['-accel', 'tcg,thread=single', '-cpu', 'max', '-display', 'none'],
         ...['-m', String(options.memoryMb), '-smp', String(options.cpus)],
-        ...['-kernel', options.kernel, '-initrd', options.initrd],
+        ...['-kernel', options.kernel],
+        ...(options.initrd === undefined ? [] : ['-initrd', options.initrd]),
         // Emulated on a busy machine, the timer may fail the kernel's test of it, which would panic.
         ...['-append', `console=ttyS0 panic=0 no_timer_check ${options.append}`],
         ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { bufferSource, readRecords } from '../../src/image/cpio.ts';
+import { recordsOf } from '../image/records-of.ts';
 import { lacks } from '../capabilities.ts';
 import { compare } from './compare.ts';
 import type { BootReport } from './exercised-machine.ts';
@@ -100,7 +100,7 @@ const MAY_BE_UNUSED = [
 /** Names of an image's regular files, as Latin-1. */
 async function regularFiles(image: string): Promise<string[]> {
   const names: string[] = [];
-  for (const { mode, name } of readRecords(bufferSource(await readFile(image))))
-    if ((mode & 0o170000) === 0o100000) names.push(name.toString('latin1'));
+  for (const { mode, name } of recordsOf(await readFile(image)))
+    if ((mode & 0o170000) === 0o100000) names.push(name);
   return names;
 }

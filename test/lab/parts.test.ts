@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
 import type { CompressionMethod } from '../../src/image/choices.ts';
 import { METHODS } from '../../src/image/compress/methods.ts';
-import { exportImage } from '../../src/image/export.ts';
+import { exportImage } from '../image/export-image.ts';
 import { OuterParts } from '../../src/image/parts/outer-parts.ts';
 import { DEVICE_NODES, MOUNT_POINTS } from '../../src/image/tables.ts';
 import { lacks } from '../capabilities.ts';

@@ -41,6 +41,7 @@ interface JsonPath {
 export interface SessionFile extends JsonPath {
   readonly other_names: readonly JsonPath[];
   readonly operations: readonly string[];
+  readonly created: boolean;
   readonly bytes: number;
 }
 

@@ -101,6 +101,18 @@ describe('scripts/install', { skip: lacks('root') }, () => {
     assert.match(readFileSync(trace, 'utf8'), /current\/dist\/cli\/bin\.cjs/);
   });
 
+  test('every program of package.json has its command', () => {
+    const { bin } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
+      bin: Record<string, string>;
+    };
+    assert.deepEqual(readdirSync(at('usr/local/bin')).sort(), Object.keys(bin).sort());
+    for (const [name, file] of Object.entries(bin)) {
+      assert.ok(existsSync(join(REPOSITORY, 'scripts/bin', name)), name);
+      const text = readFileSync(at(`usr/local/bin/${name}`), 'utf8');
+      assert.ok(text.includes(`exec ${PREFIX}/current/bin/node ${PREFIX}/current/${file} "$@"`));
+    }
+  });
+
   test('again: nothing is copied; an upgrade keeps the release before, which may still run', () => {
     const [release = ''] = releases();
     const { ino } = statSync(at(`${PREFIX}/releases/${release}/bin/node`));

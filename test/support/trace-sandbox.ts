@@ -95,8 +95,43 @@ export class TraceSandbox {
       : [first, ...others, process.execPath, ...own];
   }
 
+  /** Of an image that it made, other programs must see the same. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-    return this.execute(this.command(args, options.prefix), options);
+    const ran = await this.execute(this.command(args, options.prefix), options);
+    if (args[0] === 'export' && ran.code === 0) {
+      // Most tests make none, and need no reader.
+      const { checkExport } = await import('./check-export.ts');
+      const { folder } = this;
+      await checkExport({
+        args,
+        folder,
+        stdout: ran.stdout,
+        elsewhere: options.prefix !== undefined,
+      });
+    }
+    return ran;
+  }
+
+  /** A shell script in a folder, with every program of ours on the PATH; it must succeed. */
+  async script(folder: string, text: string, options: RunOptions = {}): Promise<Ran> {
+    const ran = await this.tryScript(folder, text, options);
+    assert.equal(ran.code, 0, `${text}: ${ran.stderr}${ran.text}`);
+    return ran;
+  }
+
+  /** The same, whatever comes of it. */
+  tryScript(folder: string, text: string, { env, prefix = [] }: RunOptions = {}): Promise<Ran> {
+    const [first, ...others] = [...prefix, 'sh'];
+    const line: [string, ...string[]] = [
+      first,
+      ...others,
+      '-ec',
+      'cd "$0"; eval "$1"',
+      folder,
+      text,
+    ];
+    const path = `${join(REPOSITORY, 'scripts/bin')}:${process.env['PATH'] ?? ''}`;
+    return this.execute(line, { env: { PATH: path, ...env } });
   }
 
   /** Any command in the place's environment. */

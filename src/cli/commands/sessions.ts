@@ -1,10 +1,8 @@
 /** `trace sessions`: every boot session, with what it holds and what it lost. */
 import type { Command } from 'commander';
-import { resolve } from 'node:path';
 import type { Register } from '../commands.ts';
-import { TraceError } from '../../common/errors.ts';
-import type { Store } from '../../store/store.ts';
-import { rootArgument } from '../root-argument.ts';
+import { momentOf } from '../moment.ts';
+import { recordedRoot } from '../recorded-root.ts';
 import { clientText, sessionShape, stateOf } from '../shapes.ts';
 import { spelledAddress } from '../../common/addresses.ts';
 import { size, table, time } from '../output.ts';
@@ -27,9 +25,9 @@ export const registerSessions: Register = (program, context) => {
       const { output } = here;
       await here.withStore((store) => {
         const rows = store.sessions({
-          ...(options.root === undefined ? {} : { rootId: rootId(store, options.root) }),
+          ...(options.root === undefined ? {} : { rootId: recordedRoot(store, options.root).id }),
           ...(options.client === undefined ? {} : { client: spelledAddress(options.client) }),
-          ...(options.since === undefined ? {} : { sinceUs: since(options.since) }),
+          ...(options.since === undefined ? {} : { sinceUs: momentOf(options.since) }),
         });
         output.value({ sessions: rows.map(sessionShape) });
         if (rows.length === 0) output.line('no session yet');
@@ -64,31 +62,3 @@ export const registerSessions: Register = (program, context) => {
       });
     });
 };
-
-function rootId(store: Store, text: string): number {
-  const wanted = [rootArgument(text), Buffer.from(resolve(text))];
-  const root = store.roots().find(({ path }) => wanted.some((one) => one.equals(path)));
-  if (root !== undefined) return root.id;
-  throw new TraceError({
-    code: 'unknown-root',
-    message: `${text} has never been recorded`,
-    hint: `recorded: ${
-      store
-        .roots()
-        .map(({ path }) => path.toString())
-        .join(', ') || 'nothing'
-    }`,
-    exit: 'notFound',
-  });
-}
-
-function since(text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isFinite(ms)) return ms * 1000;
-  throw new TraceError({
-    code: 'bad-time',
-    message: `'${text}' is not a time`,
-    hint: 'write it like 2026-01-31T12:00:00Z',
-    exit: 'usage',
-  });
-}

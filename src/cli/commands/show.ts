@@ -1,6 +1,7 @@
 /** `trace show SESSION`: client, boot evidence, tier, counts, losses, marks, and the image to be. */
 import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
+import type { SessionTier } from '../../common/words.ts';
 import { withPlan } from '../../daemon/build-image.ts';
 import { type SweepReport, sweepReports } from '../../daemon/image-report.ts';
 import { countOperations } from '../../sessions/evaluate.ts';
@@ -9,6 +10,9 @@ import type { Register } from '../commands.ts';
 import { size, table, time } from '../output.ts';
 import { sessionArgument } from '../session-argument.ts';
 import { clientText, lossShape, sessionShape, stateOf } from '../shapes.ts';
+
+/** Tiers that know of names that were looked up in vain. */
+const NAMING: ReadonlySet<SessionTier> = new Set(['exact+names', 'local', 'import']);
 
 /** What an export would hold now, or why that can't be said. */
 type Outlook =
@@ -60,7 +64,7 @@ export const registerShow: Register = (program, context) => {
           ['files', String(session.files)],
           ['bytes read', size(session.bytes)],
           ['operations', countsText(operations)],
-          ...(session.tier === 'exact+names' ? [['missing names', missingText(missing)]] : []),
+          ...(NAMING.has(session.tier) ? [['missing names', missingText(missing)]] : []),
           ...session.marks.map(({ atUs, text }) => [
             'mark',
             `${time(atUs)} ${output.name(Buffer.from(text))}`,

@@ -1,11 +1,11 @@
 /** `trace start`: begins to record a root; starts a daemon in the background if none listens. */
 import { Option, type Command } from 'commander';
 import { bytesOf } from '../../common/bytes.ts';
-import { TraceError } from '../../common/errors.ts';
 import { checkStart } from '../../daemon/check-start.ts';
 import type { Register } from '../commands.ts';
 import { required } from '../required.ts';
 import { rootArgument } from '../root-argument.ts';
+import { withDaemon } from '../with-daemon.ts';
 
 interface StartOptions {
   readonly root?: string;
@@ -33,34 +33,19 @@ export const registerStart: Register = (program, context) => {
     )
     .option('--keep-content', 'when a session ends, keep the files that its image needs')
     .action(async (options: StartOptions, command: Command) => {
-      const { client, output, places } = context(command);
+      const surroundings = context(command);
+      const { client, output } = surroundings;
       const root = rootArgument(required(options.root, '--root <dir>'));
       const clients = options.client ?? [];
       checkStart({ root, clients });
       const { label = null, onLoss, keepContent = false } = options;
       const request = { root, label, clients, onLoss, keepContent };
-      let pid: number | null = null;
-      const body = await client.start(request).catch(async (error: unknown) => {
-        if (!isNobodyThere(error)) throw error;
-        // Loaded only now: most starts find a daemon, and its modules take 1.4 ms to load.
-        const { spawnDaemon } = await import('../spawn-daemon.ts');
-        pid = await spawnDaemon({ client, places });
-        if (pid !== null)
-          output.say(`started a daemon (pid ${pid}); its log is ${places.stateDir}/daemon.log`);
-        return client.start(request);
-      });
-      output.value({ ...body, daemon_started: pid });
+      const asked = await withDaemon(surroundings, () => client.start(request));
+      const { answer: body, started } = asked;
+      output.value({ ...body, daemon_started: started });
       for (const { message, hint } of body.warnings) output.warn(message, hint);
       const { root: recorded, objects, walking } = body.recording;
       const size = walking ? 'being listed' : `${objects} objects`;
       output.line(`recording ${output.name(bytesOf(recorded))}: ${size}, tier ${body.tier}`);
     });
 };
-
-/** Did no daemon take the request? */
-function isNobodyThere(error: unknown): boolean {
-  return (
-    error instanceof TraceError &&
-    (error.code === 'daemon-not-running' || error.code === 'daemon-ending')
-  );
-}

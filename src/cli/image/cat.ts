@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import { copyData, findFile } from '../../image/tools/find-file.ts';
 import { withRereadable } from '../../image/tools/spool.ts';
+import { bytesOfArgument } from '../bytes-of-argument.ts';
 import type { Register } from '../commands.ts';
 import { checkWhole, withImage } from './image-input.ts';
 
@@ -21,7 +22,10 @@ export const registerImageCat: Register = (image, context) => {
         });
       return withImage(path, (input) =>
         withRereadable(input, async (again) => {
-          const { record, walked } = await findFile(again(), Buffer.from(file).toString('latin1'));
+          const { record, walked } = await findFile(
+            again(),
+            bytesOfArgument(file).toString('latin1'),
+          );
           if (record !== null) await copyData(again(), record, (bytes) => output.bytes(bytes));
           checkWhole(walked, { output, name: input.name });
         }),

@@ -1,21 +1,16 @@
 /**
- * A file that goes into an image as it is, before it or behind it. Owns the open file and what is
- * asked of it: that the kernel will unpack it. Must not know where it goes.
+ * A file that goes into an image as it is, before it or behind it. Owns the open file. Must not know
+ * where it goes, or formats.
  */
 import { constants, fstatSync, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { TraceError } from '../../common/errors.ts';
 import type { CompressionMethod } from '../choices.ts';
-import { CpioFormatError, type CpioRecord } from '../cpio.ts';
 import { notReadable } from '../not-readable.ts';
-import { checkArchive } from './check-archive.ts';
-import { compressionOf } from './magic.ts';
-import { unpack } from './unpack.ts';
-import { checkZstdFrames } from './zstd-frames.ts';
+import { Input } from '../tools/input.ts';
+import { badPart, checkPart } from './check-part.ts';
 
 const PIECE = 1 << 20;
-/** What tells one format from another. */
-const HEAD_BYTES = 16;
 
 export class PartFile {
   /** As a person gave it. */
@@ -41,8 +36,7 @@ export class PartFile {
 
   /**
    * @param options.early only a plain archive will do
-   * Throws `part-not-readable`, `bad-part` for what the kernel would not unpack, `early-names`,
-   * `part-changed`, `program-missing`.
+   * Throws `part-not-readable`, and what {@link checkPart} throws.
    */
   static async open(name: string, { early }: { readonly early: boolean }): Promise<PartFile> {
     // A fifo without a writer must not hold everything up.
@@ -52,17 +46,9 @@ export class PartFile {
     });
     try {
       const stat = fstatSync(file.fd);
-      if (!stat.isFile()) throw bad(name, 'not a file', 'give the archive itself');
-      const compression = compressionOf(await readAt(file, 0, HEAD_BYTES, name), name);
-      if (compression !== null && early)
-        throw bad(
-          name,
-          `compressed by ${compression}`,
-          'what the kernel looks for before it unpacks anything must be plain; unpack it first, or use --append',
-        );
-      const part = new PartFile({ name, compression, file, stat });
-      await part.#check(early);
-      return part;
+      if (!stat.isFile()) throw badPart(name, 'not a file', 'give the archive itself');
+      const compression = await checkPart(Input.ofDescriptor(file.fd, name), { early });
+      return new PartFile({ name, compression, file, stat });
     } catch (error) {
       await file.close();
       throw error;
@@ -87,20 +73,6 @@ export class PartFile {
     return this.#file.close();
   }
 
-  async #check(early: boolean): Promise<void> {
-    const { name, compression } = this;
-    const content = compression === null ? this.pieces() : unpack(this.pieces(), compression);
-    try {
-      if (compression === 'zstd') await checkZstdFrames(this.pieces());
-      await checkArchive(content, early ? (record) => hasFoundName(name, record) : undefined);
-    } catch (cause) {
-      if (cause instanceof CpioFormatError)
-        throw bad(name, `not a whole newc archive: ${cause.message}`, NEWC_HINT, cause);
-      if (cause instanceof TraceError && cause.code !== 'program-failed') throw cause;
-      throw bad(name, `not whole: ${(cause as Error).message}`, WHOLE_HINT, cause);
-    }
-  }
-
   #changed(): TraceError {
     return new TraceError({
       code: 'part-changed',
@@ -109,16 +81,6 @@ export class PartFile {
       exit: 'failed',
     });
   }
-}
-
-function hasFoundName(name: string, record: CpioRecord): void {
-  if (!record.name.toString('latin1').startsWith('./kernel/')) return;
-  throw new TraceError({
-    code: 'early-names',
-    message: `${name} has ${record.name.toString()}, and the kernel looks for names without ./`,
-    hint: 'make it with: find kernel | LC_ALL=C sort | cpio -o -H newc',
-    exit: 'data',
-  });
 }
 
 async function readAt(
@@ -134,19 +96,6 @@ async function readAt(
   } catch (cause) {
     throw unreadable(name, cause);
   }
-}
-
-const WHOLE_HINT = 'make it again; one that follows another of another kind is appended by itself';
-const NEWC_HINT = 'make it with cpio -o -H newc; --append also takes gzip, zstd, xz and lz4 -l';
-
-function bad(name: string, what: string, hint: string, cause?: unknown): TraceError {
-  return new TraceError({
-    code: 'bad-part',
-    message: `${name} is ${what}`,
-    hint,
-    exit: 'data',
-    ...(cause !== undefined && { cause }),
-  });
 }
 
 function unreadable(name: string, cause: unknown): TraceError {

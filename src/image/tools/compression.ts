@@ -22,6 +22,13 @@ export function compressionAt(head: Buffer): Compression | null {
   return head.length < 2 ? null : (MAGIC.get(head.readUInt16BE()) ?? null);
 }
 
+/** What else such bytes are known for, with the way out. */
+export function unknownKind(head: Buffer): string | null {
+  const digits = head.toString('hex', 0, 4);
+  if (digits === '04224d18') return 'lz4, not of its legacy format: take lz4 -l';
+  return /^5.2a4d18$/.test(digits) ? 'a skippable frame: take zstd, not pzstd' : null;
+}
+
 /** Bytes that the kernel cannot unpack, or that nobody can. */
 export class BadMember extends Error {
   override readonly name = 'BadMember';

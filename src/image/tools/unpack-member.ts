@@ -3,7 +3,7 @@
  * unpacked, and that the input stands behind the member afterwards. Must not know archives.
  */
 import { pipeline } from 'node:stream';
-import { createInflateRaw, createZstdDecompress } from 'node:zlib';
+import { crc32, createInflateRaw, createZstdDecompress } from 'node:zlib';
 import { TraceError } from '../../common/errors.ts';
 import { runProgram } from '../compress/program.ts';
 import { BadMember, type Compression } from './compression.ts';
@@ -11,7 +11,7 @@ import { lz4Frames, passGzipHeader, takeRest, xzStream, zstdFrame } from './fram
 import type { Input } from './input.ts';
 
 const CHUNK = 256 * 1024;
-/** CRC and length, at which the kernel does not look. */
+/** CRC-32 and length, at which the kernel does not look. */
 const GZIP_TRAILER = 8;
 
 interface Unpacker {
@@ -29,11 +29,18 @@ const TO_THE_END = {
   lzo: { program: 'lzop', args: ['-d', '-c'], package: 'lzop' },
 } as const satisfies Readonly<Record<string, Unpacker>>;
 
-/** Throws {@link BadMember}, and `program-missing` for what this machine cannot unpack. */
-export function unpackMember(input: Input, compression: Compression): AsyncGenerator<Buffer> {
+/**
+ * @param options.strict gzip's checksum, too, must be right
+ * Throws {@link BadMember}, and `program-missing` for what this machine cannot unpack.
+ */
+export function unpackMember(
+  input: Input,
+  compression: Compression,
+  { strict }: { readonly strict: boolean },
+): AsyncGenerator<Buffer> {
   switch (compression) {
     case 'gzip':
-      return inflated(input);
+      return inflated(input, strict);
     case 'zstd':
       return unzstd(zstdFrame(input));
     case 'xz':
@@ -83,7 +90,7 @@ async function* byProgram(unpacker: Unpacker, pieces: Iterable<Buffer>): AsyncGe
 }
 
 /** Only the engine knows where the bytes end: it tells how many it took of what it was given. */
-async function* inflated(input: Input): AsyncGenerator<Buffer> {
+async function* inflated(input: Input, strict: boolean): AsyncGenerator<Buffer> {
   passGzipHeader(input);
   const inflate = createInflateRaw({ chunkSize: CHUNK });
   let known = 0;
@@ -101,12 +108,22 @@ async function* inflated(input: Input): AsyncGenerator<Buffer> {
     });
   };
   give();
+  let sum = 0;
   try {
-    yield* inflate as AsyncIterable<Buffer>;
+    for await (const chunk of inflate as AsyncIterable<Buffer>) {
+      if (strict) sum = crc32(chunk, sum);
+      yield chunk;
+    }
   } catch (cause) {
     throw bad('gzip', cause);
   }
   input.consume(inflate.bytesWritten - known);
+  if (strict) {
+    const trailer = input.window(GZIP_TRAILER);
+    if (trailer.length < GZIP_TRAILER) throw new BadMember('gzip is cut off');
+    if (trailer.readUInt32LE() !== sum)
+      throw new BadMember("gzip is damaged: its checksum is not its content's");
+  }
   input.skip(GZIP_TRAILER);
 }
 

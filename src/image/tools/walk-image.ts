@@ -2,7 +2,7 @@
  * Goes through an image as the kernel does: plain archives, compressed members and zeros, one behind
  * the other. Owns what may follow what. Must not know what becomes of the records.
  */
-import { BadMember, type Compression, compressionAt } from './compression.ts';
+import { BadMember, type Compression, compressionAt, unknownKind } from './compression.ts';
 import type { Input } from './input.ts';
 import { RecordReader, type RecordTaker, type Stop } from './record-reader.ts';
 import { unpackMember } from './unpack-member.ts';
@@ -26,7 +26,7 @@ export interface ImageTaker extends RecordTaker {
 export interface WalkedImage {
   /** Null if the kernel takes all of it. */
   readonly stop: Stop | null;
-  /** In words, for a person; with a stop of a decompressor. */
+  /** In words, for a person; of a stop before or in a compressed member. */
   readonly why: string | null;
   /** Read of the image: all of it, if nothing stopped it. */
   readonly bytes: number;
@@ -36,8 +36,15 @@ export interface WalkedImage {
 const DIGIT = 0x30;
 const UNKNOWN = 'invalid magic at start of compressed archive';
 
-/** Throws `program-missing` for what this machine cannot unpack. */
-export async function walkImage(input: Input, taker: ImageTaker): Promise<WalkedImage> {
+/**
+ * @param options.strict also what the kernel does not look at must be right: gzip's checksum
+ * Throws `program-missing` for what this machine cannot unpack.
+ */
+export async function walkImage(
+  input: Input,
+  taker: ImageTaker,
+  { strict = false }: { readonly strict?: boolean } = {},
+): Promise<WalkedImage> {
   const reader = new RecordReader(taker);
   let members = 0;
   let why: string | null = null;
@@ -56,6 +63,7 @@ export async function walkImage(input: Input, taker: ImageTaker): Promise<Walked
     reader.member(isPlain ? offset : 0);
     members++;
     if (!isPlain && compression === null) {
+      why = unknownKind(input.window(4));
       reader.fail('unknown-magic', UNKNOWN, offset);
       break;
     }
@@ -64,7 +72,7 @@ export async function walkImage(input: Input, taker: ImageTaker): Promise<Walked
     if (compression === null) plain(input, reader, goesOn);
     else
       try {
-        for await (const chunk of unpackMember(input, compression)) {
+        for await (const chunk of unpackMember(input, compression, { strict })) {
           unpackedBytes += chunk.length;
           feed(chunk, reader);
           if (!goesOn()) break;

@@ -20,7 +20,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { TraceError } from '../../../src/common/errors.ts';
 import { FrameCache, type Wanted } from '../../../src/image/compress/frame-cache.ts';
-import { exportImage, type FramesResult } from '../../../src/image/export.ts';
+import type { FramesResult } from '../../../src/image/export.ts';
+import { exportImage } from '../export-image.ts';
 import { lacks } from '../../capabilities.ts';
 import { openTree, planAll, put, run, temporaryFolder } from '../support.ts';
 

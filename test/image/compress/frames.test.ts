@@ -10,8 +10,9 @@ import { archiveLength } from '../../../src/image/archive.ts';
 import { COMPRESSION_METHODS, type CompressionMethod } from '../../../src/image/choices.ts';
 import { cutFrames, FRAME_MOST } from '../../../src/image/compress/cut-frames.ts';
 import { checkCompression, METHODS } from '../../../src/image/compress/methods.ts';
-import { bufferSource, readRecords } from '../../../src/image/cpio.ts';
-import { exportImage, type ExportOptions } from '../../../src/image/export.ts';
+import { recordsOf } from '../records-of.ts';
+import type { ExportOptions } from '../../../src/image/export.ts';
+import { exportImage } from '../export-image.ts';
 import { type ImagePlan, planImage } from '../../../src/image/plan.ts';
 import { MemoryTree } from '../memory-tree.ts';
 import { makeTree, openTree, planAll, put, run, temporaryFolder } from '../support.ts';
@@ -85,7 +86,7 @@ describe('a compressed image', () => {
       const names = run('cpio', ['-t', '--quiet'], { input: decompressed(method, once) });
       assert.equal(names.toString('latin1').split('\n').filter(Boolean).length > 300, true);
       // Each frame by itself is whole records: what the kernel wants of a member.
-      const starts = [...readRecords(bufferSource(plain))].map(({ offset }) => offset);
+      const starts = recordsOf(plain).map(({ offset }) => offset);
       for (const { start } of cutFrames(made.plan.entries).slice(0, -1))
         assert.ok(starts.includes(start), String(start));
     });

@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { TraceError } from '../../../src/common/errors.ts';
 import type { NativeTree } from '../../../src/fanotify-ts/tree.ts';
 import type { ImageFormat } from '../../../src/image/choices.ts';
-import { exportImage } from '../../../src/image/export.ts';
+import { exportImage } from '../export-image.ts';
 import { formatGenInitCpio } from '../../../src/image/formats/gen-init-cpio.ts';
 import { formatList } from '../../../src/image/list.ts';
 import { type ImagePlan, planImage } from '../../../src/image/plan.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import Sqlite from 'better-sqlite3';
 
-import { exportImage } from '../../../src/image/export.ts';
+import { exportImage } from '../export-image.ts';
 import { findPackages, unreadProblems } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
 import { RpmHeader } from '../../../src/image/packages/rpm-header.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { bufferSource, readRecords } from '../../../src/image/cpio.ts';
+import { recordsOf } from '../records-of.ts';
 import { PartFile } from '../../../src/image/parts/part-file.ts';
 import type { ImagePlan } from '../../../src/image/plan.ts';
 import type { TreeStat } from '../../../src/image/tree.ts';
@@ -73,9 +73,9 @@ describe('--early-microcode', () => {
     );
     assert.equal(second?.data.toString('latin1'), amd('any') + amd('17'));
     for (const found of [first, second]) assert.equal(found.at % 16, 0);
-    const records = [...readRecords(bufferSource(microcode))];
+    const records = recordsOf(microcode);
     assert.deepEqual(
-      records.map(({ name, mode, mtime }) => `${name.toString()} ${mode.toString(8)} ${mtime}`),
+      records.map(({ name, mode, mtime }) => `${name} ${mode.toString(8)} ${mtime}`),
       [
         ...['kernel', 'kernel/x86', 'kernel/x86/microcode'].map((name) => `${name} 40755 0`),
         `${AMD} 100644 0`,

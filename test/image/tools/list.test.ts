@@ -241,6 +241,13 @@ describe('cat', () => {
     ] as const)
       assert.equal((await sandbox.ok(['image', 'cat', image, path])).text, content);
     assert.equal(await piped(image, 'cat - bin/../usr/a'), 'new');
+    // Of what is lost when it is decoded, two that look the same.
+    const lost = put('lost.cpio', archive(file('\xff', 'one'), file('\xfe', 'other')));
+    for (const [path, content] of [
+      ['\\377', 'one'],
+      ['\\376', 'other'],
+    ] as const)
+      assert.equal(await piped(lost, `cat - "$(printf '${path}')"`), content);
     await sandbox.fails(['image', 'cat', image, 'usr/b'], { code: 66, message: /has no usr\/b/ });
     await sandbox.fails(['image', 'cat', image, 'usr'], { code: 1, message: /is a directory/ });
     await sandbox.fails(['image', 'cat', image, 'h1', '--json'], { code: 64, message: /--json/ });

@@ -1,0 +1,65 @@
+/**
+ * A list of files as a person has it, from a file or standard input, as paths below a root. Owns
+ * which of the forms that lists come in it is. Must not look into the root.
+ */
+import { createReadStream } from 'node:fs';
+import { TraceError } from '../../common/errors.ts';
+import { parseList } from '../../image/list.ts';
+
+/** Millions of names: more is no list of what a boot used, and must not fill the memory. */
+const MOST_BYTES = 256 << 20;
+
+/**
+ * One path a line, or each ended by a NUL byte, which no name can hold: so the one NUL tells.
+ * A path that begins with the root's own is below it; any other is as the root itself sees it.
+ * @param root absolute
+ * @throws TraceError `list-not-readable`, `list-too-large`, `list-empty`
+ */
+export async function readList(
+  file: string,
+  { root }: { readonly root: Buffer },
+): Promise<Buffer[]> {
+  const bytes = await readAll(file);
+  const paths = parseList(bytes, { nul: bytes.includes(0) });
+  if (paths.length === 0)
+    throw new TraceError({
+      code: 'list-empty',
+      message: `there is no path in ${nameOf(file)}`,
+      hint: 'a list has one path of the root a line',
+      exit: 'data',
+    });
+  const own = Buffer.concat([root.subarray(1), Buffer.from('/')]);
+  return paths.map((path) =>
+    path.subarray(0, own.length).equals(own) ? path.subarray(own.length) : path,
+  );
+}
+
+async function readAll(file: string): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of file === '-' ? process.stdin : createReadStream(file)) {
+      parts.push(part as Buffer);
+      length += (part as Buffer).length;
+      if (length > MOST_BYTES) break;
+    }
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new TraceError({
+      code: 'list-not-readable',
+      message: `cannot read ${nameOf(file)}: ${code ?? String(cause)}`,
+      hint: '--list takes a file with one path of the root a line, or - for standard input',
+      exit: code === 'ENOENT' ? 'notFound' : 'io',
+      cause,
+    });
+  }
+  if (length <= MOST_BYTES) return Buffer.concat(parts);
+  throw new TraceError({
+    code: 'list-too-large',
+    message: `${nameOf(file)} is over ${MOST_BYTES >> 20} MiB`,
+    hint: 'is it a list of files, one path a line?',
+    exit: 'data',
+  });
+}
+
+const nameOf = (file: string): string => (file === '-' ? 'standard input' : file);

@@ -1,0 +1,46 @@
+/** What a person is told of an image that was made from sessions. */
+import type { ImageReport, SweepReport } from '../daemon/image-report.ts';
+import type { Doubt } from '../image/sweeps/sweep.ts';
+import { tellImage, theFirst, warnOfImage } from './image-words.ts';
+import { size, type Output } from './output.ts';
+
+export function tellSessionImage(output: Output, report: ImageReport, path: string): void {
+  const between = report.sweeps
+    .filter(({ left_out }) => left_out > 0)
+    .map((sweep) => `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`);
+  tellImage(output, report, { path, of: report.expression, between });
+}
+
+/** `sweep of /usr/share in session-42`; the root's own path is `.` in JSON. */
+function sweepText({ path, session }: SweepReport): string {
+  return `sweep of /${path === '.' ? '' : path} in ${session}`;
+}
+
+const DOUBTS: Readonly<Record<Doubt, string>> = {
+  unseen: 'the client may have used some later without asking the server, as NFSv4 lets it',
+  busy: 'something else used new files meanwhile',
+};
+
+export function warnOfSessionImage(output: Output, report: ImageReport): void {
+  warnOfImage(output, report);
+  for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
+    output.warn(
+      `${drifted.length} recorded objects ${what} since the session, ${theFirst(drifted)}`,
+    );
+  for (const sweep of report.sweeps)
+    if (sweep.doubt !== null && sweep.kept > 0)
+      output.warn(
+        `the ${sweepText(sweep)} read ${sweep.kept} files that stay: ${DOUBTS[sweep.doubt]}`,
+        'record a boot without it, bound the image by marks, or --exclude what is not wanted',
+      );
+  if (report.open.length > 0)
+    output.warn(
+      `${report.open.join(', ')} still open: what comes later is not in this image`,
+      'end them with `trace stop` or `trace session new`',
+    );
+  if (report.loss > 0 || report.partial.length > 0)
+    output.warn(
+      `built from doubtful sessions: loss ${report.loss}, partial ${report.partial.length}`,
+      '`trace show` says what and when',
+    );
+}

@@ -1,0 +1,289 @@
+/**
+ * Sessions that somebody gives, row by row: a traced command, or a list. Each has a recording of its
+ * own, whose tier is its giver. Owns those that are open, and what their rows become.
+ * Must not know how rows arrive, nor what sensors see.
+ */
+import type { OpenSession } from '../common/boots.ts';
+import { TraceError } from '../common/errors.ts';
+import { GIVERS, operationBit, type Giver } from '../common/words.ts';
+import type { Store } from '../store/store.ts';
+import type { AccessUpdate, LossUpdate } from '../store/types.ts';
+import { BatchBuilder } from './batch-builder.ts';
+import { nowUs } from './clock.ts';
+import { foreignMounts, GivenTrees } from './given-trees.ts';
+import {
+  NO_COUNTS,
+  type GivenCounts,
+  type GivenLoss,
+  type GivenOpening,
+  type GivenRow,
+} from './given-types.ts';
+import { walkPath } from './path-walk.ts';
+import type { Pipe } from './pipe.ts';
+import type { RootRecording } from './root-recording.ts';
+
+/** Each keeps a tree in memory, at the worst. */
+const MOST_OPEN = 64;
+
+const READ = operationBit('read');
+const READLINK = operationBit('readlink');
+const READDIR = operationBit('readdir');
+const GETATTR = operationBit('getattr');
+const S_IFMT = 0o170000;
+const REGULAR = 0o100000;
+const LINK = 0o120000;
+const DIRECTORY = 0o040000;
+
+export interface GivenSessionsOptions {
+  readonly store: Store;
+  readonly pipe: Pipe;
+  /** Roots that are recorded, by id. */
+  readonly roots: ReadonlyMap<number, RootRecording>;
+  /** One piece of work at a time, for whoever works with the same roots. */
+  readonly turn: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+/** A given session that goes on; times are monotonic. */
+interface Given {
+  readonly session: OpenSession;
+  readonly giver: Giver;
+  readonly path: Buffer;
+  lastUs: number;
+  order: number;
+}
+
+export class GivenSessions {
+  readonly #options: GivenSessionsOptions;
+  readonly #trees: GivenTrees;
+  readonly #open = new Map<number, Given>();
+
+  constructor(options: GivenSessionsOptions) {
+    this.#options = options;
+    this.#trees = new GivenTrees({ store: options.store, recorded: options.roots });
+  }
+
+  /** Sessions that are being given; monotonic. */
+  get open(): OpenSession[] {
+    return [...this.#open.values()].map(({ session, lastUs }) => ({ ...session, lastUs }));
+  }
+
+  has(id: number): boolean {
+    return this.#open.has(id);
+  }
+
+  /**
+   * Opens a session. Nothing is written if the root cannot be listed.
+   * @throws TraceError `root-not-found`, ..., `too-many-given`
+   */
+  begin({ root: path, giver, label }: GivenOpening): Promise<number> {
+    const { store, pipe } = this.#options;
+    return this.#options.turn(async () => {
+      if (this.#open.size >= MOST_OPEN)
+        throw new TraceError({
+          code: 'too-many-given',
+          message: `${MOST_OPEN} sessions are being given already`,
+          hint: 'wait until one has ended: see `trace sessions`',
+          exit: 'busy',
+        });
+      GivenTrees.check(path);
+      // A step of the clock that waits for the store would move what comes before it.
+      pipe.commit([]);
+      const atUs = nowUs();
+      const rootId = store.ensureRoot(path);
+      const recordingId = store.startRecording({
+        rootId,
+        label,
+        clients: [],
+        tier: giver,
+        atUs: pipe.wall.toWall(atUs),
+      });
+      const session: OpenSession = {
+        id: pipe.sessions.takeId(),
+        client: giver,
+        rootId,
+        recordingId,
+        evidence: { kind: giver },
+        partial: false,
+        openedUs: atUs,
+        lastUs: atUs,
+      };
+      const given: Given = { session, giver, path, lastUs: atUs, order: 0 };
+      try {
+        await this.#treeOf(given);
+        pipe.commit([{ kind: 'opened', session, tier: giver }]);
+      } catch (error) {
+        store.stopRecording(recordingId, pipe.wall.nowUs);
+        this.#release(rootId);
+        throw error;
+      }
+      this.#open.set(session.id, given);
+      return session.id;
+    });
+  }
+
+  /**
+   * Takes rows into a session: all of them are in one transaction.
+   * @throws TraceError what the store throws when it can take nothing; `root-not-found`, ...
+   */
+  add(id: number, rows: readonly GivenRow[]): Promise<GivenCounts> {
+    return this.#options.turn(async () => {
+      const given = this.#given(id);
+      const { pipe } = this.#options;
+      if (pipe.full)
+        throw new TraceError({
+          code: 'database-io',
+          message: 'the database takes nothing, and memory is full',
+          hint: 'see `trace status`',
+          exit: 'io',
+        });
+      const tree = await this.#treeOf(given);
+      const builder = new BatchBuilder();
+      const counts = this.#take(rows, { given, tree, builder });
+      if (this.#trees.isOwn(tree)) builder.names.push(...tree.nameChanges());
+      given.lastUs = nowUs();
+      pipe.commit([], builder);
+      return counts;
+    });
+  }
+
+  /**
+   * Ends a session.
+   * @param how.broken why it may lack something that its giver had still to give; null: it is whole
+   * @param how.losses what the giver may have missed
+   */
+  end(
+    id: number,
+    how: { readonly broken: string | null; readonly losses?: readonly GivenLoss[] },
+  ): Promise<void> {
+    const { pipe, store } = this.#options;
+    return this.#options.turn(async () => {
+      const { session } = this.#given(id);
+      const { broken, losses = [] } = how;
+      const builder = new BatchBuilder();
+      const all = [
+        ...losses,
+        ...(broken === null ? [] : [{ where: 'giver', count: 1, detail: broken }]),
+      ];
+      const [fromUs, toUs] = [pipe.wall.toWall(session.openedUs), pipe.wall.nowUs];
+      builder.losses.push(...all.map((loss) => lossOf(loss, { session, fromUs, toUs })));
+      const reason = broken === null ? 'given' : 'broken';
+      this.#open.delete(id);
+      this.#release(session.rootId);
+      await pipe.commitLast([{ kind: 'closed', id, reason, atUs: nowUs() }], builder);
+      store.stopRecording(session.recordingId, pipe.wall.nowUs);
+    });
+  }
+
+  close(): void {
+    this.#open.clear();
+    this.#trees.close();
+  }
+
+  #take(
+    rows: readonly GivenRow[],
+    at: { readonly given: Given; readonly tree: RootRecording; readonly builder: BatchBuilder },
+  ): GivenCounts {
+    const { given, tree, builder } = at;
+    const foreign = foreignMounts(tree);
+    const nowWallUs = this.#options.pipe.wall.nowUs;
+    const skipped = { ...NO_COUNTS.skipped };
+    let [found, missing] = [0, 0];
+    const fileOf = (object: number): number =>
+      tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
+    for (const row of rows) {
+      const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign });
+      const { count } = row;
+      const firstUs = row.firstUs ?? row.lastUs ?? nowWallUs;
+      const lastUs = Math.max(firstUs, row.lastUs ?? firstUs);
+      const use = (
+        object: number,
+        what: Pick<AccessUpdate, 'operations' | 'bytes' | 'created'>,
+      ): void =>
+        builder.add({
+          sessionId: given.session.id,
+          fileId: fileOf(object),
+          count,
+          firstUs,
+          lastUs,
+          order: given.order,
+          evidence: given.giver,
+          ...what,
+        });
+      for (const link of links) use(link, { operations: READLINK, bytes: 0 });
+      if (end.kind === 'found') {
+        found += 1;
+        const { bytes, created } = row;
+        use(end.object, { operations: operationsOn(row.operations, end.mode), bytes, created });
+      } else if (end.kind === 'missing') {
+        missing += 1;
+        const directoryId = fileOf(end.directory);
+        const sessionId = given.session.id;
+        builder.missing.push({ sessionId, directoryId, name: end.name, count, firstUs, lastUs });
+      } else skipped[end.why] += 1;
+      given.order += 1;
+    }
+    return { found, missing, skipped };
+  }
+
+  #given(id: number): Given {
+    const given = this.#open.get(id);
+    if (given !== undefined) return given;
+    throw new TraceError({
+      code: 'ending',
+      message: `session-${id} is not being given any more`,
+      hint: 'the daemon ends',
+      exit: 'unavailable',
+    });
+  }
+
+  #treeOf({ path, session }: Given): Promise<RootRecording> {
+    const { rootId, recordingId } = session;
+    return this.#trees.of({ path, rootId, recordingId });
+  }
+
+  #release(rootId: number): void {
+    if ([...this.#open.values()].some(({ session }) => session.rootId === rootId)) return;
+    this.#trees.release(rootId);
+  }
+}
+
+/** What these operations are on a thing of this type. */
+function operationsOn(bits: number, mode: number): number {
+  const type = mode & S_IFMT;
+  if (bits === 0) return type === REGULAR ? READ : type === LINK ? READLINK : GETATTR;
+  if ((bits & READ) === 0 || (type !== DIRECTORY && type !== LINK)) return bits;
+  return (bits & ~READ) | (type === LINK ? READLINK : READDIR);
+}
+
+function lossOf(
+  { where, count, detail }: GivenLoss,
+  of: { session: OpenSession; fromUs: number; toUs: number },
+): LossUpdate {
+  const { session, fromUs, toUs } = of;
+  const { id: sessionId, recordingId } = session;
+  return { sessionId, recordingId, where, count, fromUs, toUs, detail };
+}
+
+/**
+ * Sessions that were being given when the daemon was killed: nobody gives the rest. Before the store
+ * is asked what goes on.
+ */
+export function endLeftOpen(store: Store): void {
+  const left = store.openSessions().filter(({ evidence }) => isGiver(evidence.kind));
+  const recordings = store.activeRecordings().filter(({ tier }) => isGiver(tier));
+  if (left.length + recordings.length === 0) return;
+  const fromUs = store.lastIngestUs() ?? 0;
+  const toUs = Math.max(fromUs, Date.now() * 1000);
+  const loss = { where: 'daemon-restart', count: 1, fromUs, toUs };
+  const detail = 'the daemon ended while the session was given';
+  store.ingest({
+    atUs: fromUs,
+    losses: left.map(({ id, recordingId }) => ({ ...loss, recordingId, sessionId: id, detail })),
+    closed: left.map(({ id }) => ({ id, reason: 'broken', atUs: toUs })),
+  });
+  for (const { id } of recordings) store.stopRecording(id, toUs);
+}
+
+function isGiver(word: string): boolean {
+  return (GIVERS as readonly string[]).includes(word);
+}

@@ -1,0 +1,65 @@
+/**
+ * The processes and mounts of one run of `trace run`, as the whole machine shows them.
+ * Owns the looking; a run is known by a word of its command line.
+ */
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+
+export type Role = 'tool' | 'world' | 'init' | 'command';
+
+/** The first process of each kind that runs now. */
+export function processesOf(word: string): Map<Role, number> {
+  const found = new Map<Role, number>();
+  for (const pid of pids()) {
+    const role = roleOf(pid, word);
+    if (role !== null && !found.has(role)) found.set(role, pid);
+  }
+  return found;
+}
+
+/** Every process whose command line has the word. */
+export function leftOf(word: string): number[] {
+  return pids().filter((pid) => roleOf(pid, word) !== null);
+}
+
+function roleOf(pid: number, word: string): Role | null {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+    if (!words.includes(word)) return null;
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    // A zombie has ended; who reaps it is not our matter.
+    if (/^State:\s*[ZX]/m.test(status)) return null;
+    const numbers = (/^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? '').split('\t');
+    const isWorld = words[0] === 'trace-world';
+    if (isWorld && readlinkSync(`/proc/${pid}/ns/pid`) === readlinkSync('/proc/self/ns/pid'))
+      return 'world';
+    if (isWorld && numbers.at(-1) === '1') return 'init';
+    return numbers.length > 1 ? 'command' : 'tool';
+  } catch {
+    return null;
+  }
+}
+
+/** Processes in whose mount namespace a directory is the root of a mount. */
+export function mountersOf(directory: string, diskPath: string): number[] {
+  const { dev } = statSync(directory);
+  // As mountinfo has it; the numbers are small here.
+  const device = `${dev >> 8}:${dev & 0xff}`;
+  const within = directory.slice(diskPath.length);
+  return pids().filter((pid) => {
+    try {
+      const lines = readFileSync(`/proc/${pid}/mountinfo`, 'latin1').split('\n');
+      return lines.some((line) => {
+        const [, , device_, top] = line.split(' ');
+        return device_ === device && top === within;
+      });
+    } catch {
+      return false;
+    }
+  });
+}
+
+function pids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
