@@ -2,6 +2,7 @@
 #include "archive/archive_binding.h"
 
 #include "archive/copy_binding.h"
+#include "archive/sum_binding.h"
 #include "archive/tree_binding.h"
 #include "archive/window_binding.h"
 #include "archive/writer_binding.h"
@@ -11,4 +12,5 @@ void InitArchive(Napi::Env env, Napi::Object exports) {
   exports.Set("ArchiveJob", DefineArchiveJob(env));
   exports.Set("ArchiveWindow", DefineArchiveWindow(env));
   exports.Set("copyPlanned", DefineCopyPlanned(env));
+  exports.Set("sumFile", DefineSumFile(env));
 }

@@ -55,7 +55,8 @@ class Writer {
       done = file.after;
       if (!PutFile(file)) return;
     }
-    if (Put(job_->head + done, job_->head_length - done)) Flush();
+    if (!Put(job_->head + done, job_->head_length - done)) return;
+    if (PutOpen(job_->tail, job_->tail_length, "")) Flush();
   }
 
  private:
@@ -158,14 +159,18 @@ class Writer {
       if (!Flush() || !Share(fd, file, &shared)) return false;
       left -= shared;
     }
-    while (left > 0) {
-      const size_t want = static_cast<size_t>(std::min<uint64_t>(left, kBuffer - fill_));
-      if (!ReadPlanned(fd, path, buffer_ + fill_, want, file.size - left, job_)) return false;
+    return PutOpen(fd, file.size, path, file.size - left) && CheckPlanned(fd, path, file, job_);
+  }
+
+  bool PutOpen(int fd, uint64_t end, const std::string& path, uint64_t from = 0) {
+    while (from < end) {
+      const size_t want = static_cast<size_t>(std::min<uint64_t>(end - from, kBuffer - fill_));
+      if (!ReadPlanned(fd, path, buffer_ + fill_, want, from, job_)) return false;
       fill_ += want;
-      left -= want;
+      from += want;
       if (fill_ == kBuffer && !Flush()) return false;
     }
-    return CheckPlanned(fd, path, file, job_);
+    return true;
   }
 
   RootTree* const tree_;

@@ -18,6 +18,9 @@ struct ArchiveJob : ArchiveTrouble {
   size_t head_length = 0;
   const char* names = nullptr;
   std::vector<ArchiveFile> files;
+  // What follows all of these: the first bytes of an open file, as they are; none if it is -1.
+  int tail = -1;
+  uint64_t tail_length = 0;
   int fd = -1;
 
   std::atomic<uint64_t> written{0};

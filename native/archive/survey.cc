@@ -50,7 +50,7 @@ bool IsForeign(const RootTree& tree, const std::string& path, const struct statx
   return mounted && !tree.IsEntered(path);
 }
 
-void Survey(RootTree* tree, const std::vector<std::string>& paths, double* rows) {
+void Survey(RootTree* tree, const std::vector<std::string>& paths, bool inside, double* rows) {
   double* row = rows;
   for (const std::string& path : paths) {
     row[0] = 0;
@@ -59,10 +59,11 @@ void Survey(RootTree* tree, const std::vector<std::string>& paths, double* rows)
     struct statx st;
     if (!tree->Stat(path, &st)) {
       row[0] = errno;
+      memset(row + 3, 0, kStatFields * sizeof *row);
     } else {
       FillStat(st, IsForeign(*tree, path, st), row + 3);
       std::string name;
-      const int directory = tree->Parent(path, &name);
+      const int directory = inside ? tree->Parent(path, &name) : -1;
       if (directory >= 0 && S_ISREG(st.stx_mode) && !name.empty()) {
         const int fd = OpenQuietly(directory, name.c_str(), 0);
         if (fd >= 0) {

@@ -42,6 +42,7 @@ void WalkSymlinks(RootTree* tree, SymlinkWalk* out) {
   while (!waiting.empty()) {
     const std::string path = std::move(waiting.back());
     waiting.pop_back();
+    out->directories.append(path).push_back('\0');
     const int fd = tree->OpenDirectory(path);
     if (fd < 0) {
       if (PassOver(errno)) continue;

@@ -1,4 +1,4 @@
-// One walk over a root that finds every symbolic link.
+// One walk over a root that finds every symbolic link, and every directory that it looked into.
 // Owns nothing. Must not resolve links: that is the caller's decision.
 #pragma once
 #include <string>
@@ -6,9 +6,10 @@
 class RootTree;
 
 struct SymlinkWalk {
-  std::string flat;     // path NUL target NUL ... , in bytewise order of the paths
-  int err = 0;          // errno of the failure, 0 if none
-  std::string subject;  // the directory or link it happened on
+  std::string flat;         // path NUL target NUL ... , in bytewise order of the paths
+  std::string directories;  // path NUL ... , in no order; the root's own is empty
+  int err = 0;              // errno of the failure, 0 if none
+  std::string subject;      // the directory or link it happened on
 };
 
 // Stays on the root's own mount, and within paths of PATH_MAX bytes. What vanishes during the walk

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -44,9 +45,14 @@ class SymlinkWorker : public Napi::AsyncWorker {
   }
   void OnOK() override {
     if (walk_.err != 0)
-      deferred_.Reject(SystemError(Env(), walk_.err, "openat2", walk_.subject).Value());
-    else
-      deferred_.Resolve(Napi::Buffer<char>::Copy(Env(), walk_.flat.data(), walk_.flat.size()));
+      return deferred_.Reject(SystemError(Env(), walk_.err, "openat2", walk_.subject).Value());
+    const auto copy = [this](const std::string& flat) {
+      return Napi::Buffer<char>::Copy(Env(), flat.data(), flat.size());
+    };
+    auto result = Napi::Object::New(Env());
+    result["links"] = copy(walk_.flat);
+    result["directories"] = copy(walk_.directories);
+    deferred_.Resolve(result);
   }
 
  private:
@@ -55,35 +61,60 @@ class SymlinkWorker : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
+std::vector<std::string> Split(const std::string& flat) {
+  std::vector<std::string> paths;
+  for (size_t at = 0; at < flat.size();) {
+    const size_t end = std::min(flat.find('\0', at), flat.size());
+    paths.push_back(flat.substr(at, end - at));
+    at = end + 1;
+  }
+  return paths;
+}
+
+// On two threads: who waits for this can do nothing else meanwhile.
 class SurveyWorker : public Napi::AsyncWorker {
  public:
-  SurveyWorker(Napi::Env env, const RootTree& tree, std::vector<std::string> paths,
-               Napi::Float64Array rows)
+  SurveyWorker(Napi::Env env, const RootTree& tree, std::string flat, bool inside)
       : Napi::AsyncWorker(env, "nfsroot-trace:survey"),
-        paths_(std::move(paths)),
-        data_(rows.Data()),
-        rows_(Napi::Persistent(rows.As<Napi::Object>())),
+        flat_(std::move(flat)),
+        inside_(inside),
         deferred_(Napi::Promise::Deferred::New(env)) {
-    if (!tree_.OpenSame(tree)) err_ = errno;
+    const auto count = static_cast<size_t>(std::count(flat_.begin(), flat_.end(), '\0'));
+    auto rows = Napi::Float64Array::New(env, count * kSurveyFields);
+    data_ = rows.Data();
+    rows_ = Napi::Persistent(rows.As<Napi::Object>());
+    if (!tree_.OpenSame(tree) || !other_.OpenSame(tree)) err_ = errno;
   }
   Napi::Promise Promise() const { return deferred_.Promise(); }
 
  protected:
   void Execute() override {
-    if (err_ == 0) Survey(&tree_, paths_, data_);
+    if (err_ == 0) {
+      std::vector<std::string> paths = Split(flat_);
+      const size_t middle = paths.size() / 2;
+      const auto half = paths.begin() + static_cast<std::ptrdiff_t>(middle);
+      const std::vector<std::string> last(half, paths.end());
+      paths.erase(half, paths.end());
+      std::thread other([&] { Survey(&other_, last, inside_, data_ + middle * kSurveyFields); });
+      Survey(&tree_, paths, inside_, data_);
+      other.join();
+    }
     tree_.Close();
+    other_.Close();
   }
   void OnOK() override {
     if (err_ != 0)
       deferred_.Reject(SystemError(Env(), err_, "fcntl").Value());
     else
-      deferred_.Resolve(Env().Undefined());
+      deferred_.Resolve(rows_.Value());
   }
 
  private:
   RootTree tree_;
-  const std::vector<std::string> paths_;
-  double* const data_;
+  RootTree other_;
+  const std::string flat_;
+  const bool inside_;
+  double* data_ = nullptr;
   Napi::ObjectReference rows_;  // keeps `data_` alive
   Napi::Promise::Deferred deferred_;
   int err_ = 0;
@@ -249,6 +280,7 @@ Napi::Value TreeBinding::Attribute(const Napi::CallbackInfo& info) {
   return Napi::Buffer<char>::Copy(info.Env(), value.get(), static_cast<size_t>(length));
 }
 
+// symlinks() -> Promise of {links, directories}, each flat as symlink_walk.h has them.
 Napi::Value TreeBinding::Symlinks(const Napi::CallbackInfo& info) {
   auto* const worker = new SymlinkWorker(info.Env(), tree_);
   const Napi::Promise promise = worker->Promise();
@@ -256,20 +288,13 @@ Napi::Value TreeBinding::Symlinks(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-// survey(paths, rows: Float64Array) -> Promise: fills a row of survey.h for each path, which each
-// end by a NUL.
+// survey(paths, inside: boolean) -> Promise of a Float64Array with a row of survey.h for each path,
+// which each end by a NUL.
 Napi::Value TreeBinding::LookAt(const Napi::CallbackInfo& info) {
-  const std::string flat = PathOf(info[0]);
-  auto rows = info[1].As<Napi::Float64Array>();
-  std::vector<std::string> paths;
-  for (size_t at = 0; at < flat.size();) {
-    const size_t end = std::min(flat.find('\0', at), flat.size());
-    paths.push_back(flat.substr(at, end - at));
-    at = end + 1;
-  }
-  if (rows.ElementLength() < paths.size() * kSurveyFields)
-    return Throw(info.Env(), EINVAL, "survey", "");
-  auto* const worker = new SurveyWorker(info.Env(), tree_, std::move(paths), rows);
+  std::string flat = PathOf(info[0]);
+  if (!flat.empty() && flat.back() != '\0') return Throw(info.Env(), EINVAL, "survey", "");
+  auto* const worker =
+      new SurveyWorker(info.Env(), tree_, std::move(flat), info[1].As<Napi::Boolean>().Value());
   const Napi::Promise promise = worker->Promise();
   worker->Queue();
   return promise;

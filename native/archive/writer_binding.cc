@@ -52,7 +52,7 @@ class Worker : public Napi::AsyncWorker {
 
 class JobBinding : public Napi::ObjectWrap<JobBinding> {
  public:
-  // new ArchiveJob(tree, fd, head, files: Float64Array, names)
+  // new ArchiveJob(tree, fd, head, files: Float64Array, names, tail, tailLength); no tail is -1.
   explicit JobBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JobBinding>(info) {
     const TreeBinding* const tree = TreeBinding::Unwrap(info[0].As<Napi::Object>());
     auto head = info[2].As<Napi::Buffer<char>>();
@@ -66,6 +66,8 @@ class JobBinding : public Napi::ObjectWrap<JobBinding> {
     job.head = head.Data();
     job.head_length = head.Length();
     job.names = names.Data();
+    job.tail = info[5].As<Napi::Number>().Int32Value();
+    job.tail_length = static_cast<uint64_t>(info[6].As<Napi::Number>().Int64Value());
     if (!TakeRecords(info[3].As<Napi::Float64Array>(), {head.Length(), names.Length()}, &job.files))
       return;
     state_->head = Napi::Persistent(head);

@@ -17,7 +17,9 @@ import type { Tree } from '../image/tree.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
+import { imageReport } from './image-report.ts';
 import { type ImageSource, type SourceChoice, withSource } from './image-source.ts';
+import type { RememberedImage } from './remembered-image.ts';
 import type { FileAccessRow } from '../store/types.ts';
 import { type SessionSweep, sweptFiles } from './swept-files.ts';
 
@@ -54,8 +56,9 @@ export async function withPlan<T>(
   const rows = { session: (id: number) => store.session(id), files: rowsOf };
   const set = evaluate(parseExpression(request.expression), rows, choices);
   if (!request.acceptLoss) refuseDoubt(set);
-  const { tree, recorded } = request;
-  return withSource(set, { tree, recorded, mounts: store.mounts(set.root) }, async (source) => {
+  const { tree, recorded, witnessed } = request;
+  const mounts = store.mounts(set.root);
+  return withSource(set, { tree, recorded, witnessed, mounts }, async (source) => {
     const { sweeps, sweepOf } = sweptFiles(set, rowsOf, source.planned);
     const files = namedFiles(set.objects, sweepOf);
     const plan = await planImage({ ...choices, files, tree: source.planned });
@@ -86,12 +89,27 @@ export interface BuildRequest extends ImageRequest {
   readonly outer?: OuterParts | undefined;
   /** Say what the image is made of, too. */
   readonly weigh?: boolean | undefined;
+  /** How long files must have been at rest to be known without being read; for tests. */
+  readonly settledSeconds?: number | undefined;
 }
 
-export function buildImage(request: BuildRequest): Promise<BuiltImage> {
-  const { choices, output, version, frameCache, ifChanged = false, outer } = request;
+export function buildImage(
+  request: BuildRequest,
+  /** Is told of the image, and what it was made from. */
+  remembered: RememberedImage | null = null,
+): Promise<BuiltImage> {
+  const {
+    choices,
+    output,
+    version,
+    frameCache,
+    ifChanged = false,
+    outer,
+    settledSeconds,
+  } = request;
   const { format, compress } = choices;
-  return withPlan(request, async ({ set, files, plan, sweeps, source }) => {
+  const witnessed = remembered === null ? undefined : { settledSeconds };
+  return withPlan({ ...request, witnessed }, async ({ set, files, plan, sweeps, source }) => {
     refusePlan(plan, choices);
     const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
@@ -111,8 +129,14 @@ export function buildImage(request: BuildRequest): Promise<BuiltImage> {
       origin,
       packages,
       outer,
+      settledSeconds,
+      onKept: remembered?.onKept,
     });
-    return { set, plan, sweeps, choices, result, recordedUs: stored?.atUs ?? null, ...told };
+    const recordedUs = stored?.atUs ?? null;
+    const built = { set, plan, sweeps, choices, result, recordedUs, ...told };
+    const { witness } = source;
+    if (witness) await remembered?.keep(imageReport(built), { root: set.root, witness });
+    return built;
   });
 }
 

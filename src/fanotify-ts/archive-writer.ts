@@ -14,6 +14,8 @@ export interface WriteArchiveOptions extends ArchiveContent {
   readonly tree: NativeTree;
   /** Open for writing; stays open. A pipe or socket may be non-blocking. */
   readonly fd: number;
+  /** What follows: the first bytes of an open file, whoever made it; it stays open. */
+  readonly tail?: { readonly fd: number; readonly length: number } | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called about ten times a second with the bytes written so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
@@ -31,6 +33,8 @@ const ArchiveJob = addon['ArchiveJob'] as new (
   head: Buffer,
   files: Float64Array,
   names: Buffer,
+  tail: number,
+  tailLength: number,
 ) => ArchiveJobHandle;
 
 interface ArchiveFailure extends SystemError {
@@ -47,9 +51,12 @@ const PROGRESS_MS = 100;
  * signal's reason.
  */
 export async function writeArchive(options: WriteArchiveOptions): Promise<number> {
-  const { tree, fd, head, files, names = head, signal, onProgress } = options;
+  const { tree, fd, head, files, names = head, tail, signal, onProgress } = options;
   signal?.throwIfAborted();
-  const job = new ArchiveJob(tree.handle, fd, head, files, names);
+  const job = new ArchiveJob(
+    ...([tree.handle, fd, head, files, names] as const),
+    ...([tail?.fd ?? -1, tail?.length ?? 0] as const),
+  );
   const abort = () => job.abort();
   signal?.addEventListener('abort', abort);
   const timer = onProgress && setInterval(() => onProgress(job.written()), PROGRESS_MS);

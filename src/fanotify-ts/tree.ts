@@ -12,7 +12,7 @@ import { constants } from 'node:os';
 import { compareBytes } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
 import { addon } from './binding.ts';
-import { SURVEY_FIELDS, SurveyedTree } from './surveyed-tree.ts';
+import { SurveyedTree } from './surveyed-tree.ts';
 import { isSystemError } from './system-error.ts';
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -47,6 +47,12 @@ export interface TreeLink {
   readonly target: Buffer;
 }
 
+export interface TreeWalk {
+  readonly links: TreeLink[];
+  /** In no order. */
+  readonly directories: Buffer[];
+}
+
 /** The addon's class; errors are {@link isSystemError} ones. */
 export interface RootTreeHandle {
   open(path: Buffer, mounts: readonly Buffer[]): void;
@@ -59,9 +65,10 @@ export interface RootTreeHandle {
   read(path: Buffer, offset: number, length: number): Buffer;
   attributes(path: Buffer): Buffer | undefined;
   attribute(path: Buffer, name: Buffer): Buffer | undefined;
-  symlinks(): Promise<Buffer>;
-  /** Fills a row (native/archive/survey.h) for each path, which each end by a NUL. */
-  survey(paths: Buffer, rows: Float64Array): Promise<void>;
+  /** Flat, as native/archive/symlink_walk.h has them. */
+  symlinks(): Promise<{ readonly links: Buffer; readonly directories: Buffer }>;
+  /** A row (native/archive/survey.h) for each path, which each end by a NUL. */
+  survey(paths: Buffer, inside: boolean): Promise<Float64Array>;
 }
 
 const RootTree = addon['RootTree'] as new () => RootTreeHandle;
@@ -177,16 +184,17 @@ export class NativeTree {
       .map((path) => path.toString('latin1'))
       .filter((name) => !name.includes('\0'));
     names.sort();
-    const rows = new Float64Array(names.length * SURVEY_FIELDS);
-    // On two threads: what waits for this can do nothing else meanwhile.
-    const middle = names.length >> 1;
-    await Promise.all(
-      [names.slice(0, middle), names.slice(middle)].map((part, half) => {
-        const flat = Buffer.from(part.map((name) => `${name}\0`).join(''), 'latin1');
-        return this.handle.survey(flat, rows.subarray(half * middle * SURVEY_FIELDS));
-      }),
-    );
+    const flat = Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1');
+    const rows = await this.handle.survey(flat, true);
     return new SurveyedTree({ tree: this, names, rows });
+  }
+
+  /**
+   * What is at each of these paths, which each end by a NUL; sorted ones are quickest. Of the rows
+   * (native/archive/survey.h) those are the same bytes whose object nobody has changed in any way.
+   */
+  look(paths: Buffer): Promise<Float64Array> {
+    return this.handle.survey(paths, false);
   }
 
   /** The bytes that a symbolic link holds. */
@@ -225,20 +233,25 @@ export class NativeTree {
    * Throws `root-not-readable` for a directory that may not be read: links would be missing.
    */
   async symlinks(): Promise<TreeLink[]> {
-    let flat: Buffer;
+    return (await this.walk()).links;
+  }
+
+  /** The same, with every directory that was looked into: the root, and all whose names change this. */
+  async walk(): Promise<TreeWalk> {
+    let found: Awaited<ReturnType<RootTreeHandle['symlinks']>>;
     try {
-      flat = await this.handle.symlinks();
+      found = await this.handle.symlinks();
     } catch (cause) {
       const subject = isSystemError(cause) ? cause.subject : undefined;
       throw this.#error('list', subject ?? Buffer.alloc(0), cause);
     }
-    const parts = splitNul(flat);
+    const parts = splitNul(found.links);
     const links: TreeLink[] = [];
     for (let i = 0; i + 1 < parts.length; i += 2) {
       const [path, target] = [parts[i], parts[i + 1]];
       if (path !== undefined && target !== undefined) links.push({ path, target });
     }
-    return links;
+    return { links, directories: splitNul(found.directories) };
   }
 
   #call<T>(doing: string, path: Buffer, call: () => T): T {

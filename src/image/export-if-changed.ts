@@ -13,17 +13,23 @@ import { LastExport } from './last-export.ts';
 import { hashSources } from './made-of.ts';
 import { contentOf } from './stored-files.ts';
 
+export interface IfChangedOptions extends ExportOptions {
+  /** Called with a hash of all that the image is made from, once a record of that is beside it. */
+  readonly onKept?: ((made: string) => void) | undefined;
+}
+
 /**
  * As {@link exportImage}; or leaves the archive at `output` alone, its times too, if it is what the
  * last such export left there and everything that it was made from is as it was.
  */
-export async function exportIfChanged(options: ExportOptions): Promise<ExportResult> {
+export async function exportIfChanged(options: IfChangedOptions): Promise<ExportResult> {
   const { output, tree, stored, compress } = options;
   const made = typeof output === 'string' ? await hashOf(options) : null;
   if (made === null || typeof output !== 'string') return exportImage(options);
   const last = new LastExport({ output, made });
   const told = await last.told();
   if (told !== null) {
+    options.onKept?.(made);
     const { frames, ...result } = JSON.parse(told) as ExportResult;
     if (compress === undefined || frames === undefined) return { ...result, unchanged: true };
     // The root's kernel is not in every image.
@@ -31,7 +37,7 @@ export async function exportIfChanged(options: ExportOptions): Promise<ExportRes
     return { ...result, frames: { ...frames, cache: null, problems }, unchanged: true };
   }
   const result = await exportImage({ ...options, onWritten: (fd) => last.written(fd) });
-  await last.keep(JSON.stringify(result));
+  if (await last.keep(JSON.stringify(result))) options.onKept?.(made);
   return result;
 }
 

@@ -229,6 +229,9 @@ async function compressed(
             put: async (part) => {
               bytes += await put(options, fd, part);
             },
+            copy: async (frame) => {
+              bytes += await frame.writeTo({ tree, fd, signal });
+            },
             onProgress: onProgress && ((done) => onProgress(done, archive.bytes)),
           });
           const end = frames.at(-1)?.end ?? 0;

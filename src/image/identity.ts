@@ -45,8 +45,13 @@ export class FileIdentity {
   /** Whether files of an archive, as numbers, will show it when they change. */
   isSettled(files: Float64Array): boolean {
     for (let at = CTIME; at < files.length; at += ARCHIVE_FILE_FIELDS)
-      if ((files[at] ?? Infinity) >= this.#before) return false;
+      if (!this.isLongAgo(files[at])) return false;
     return true;
+  }
+
+  /** Whether what changed last at this time, in seconds, will show it when it changes again. */
+  isLongAgo(ctime = Infinity): boolean {
+    return ctime < this.#before;
   }
 }
 

@@ -6,11 +6,11 @@
  * times) and of what was told of it, which follows. Whatever is different is another hash: an image
  * that was written to or replaced, another root, another choice, a damaged record.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { type BigIntStats, constants, fstatSync } from 'node:fs';
-import { open, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { type BigIntStats, fstatSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readOwnRecord, recordBeside, writeOwnRecord } from './own-record.ts';
 
 const MOST_BYTES = 64 << 10;
 /** The kernel's clock for file times ticks every 10 ms at the slowest (CONFIG_HZ=100). */
@@ -31,7 +31,7 @@ export class LastExport {
   async told(): Promise<string | null> {
     try {
       const path = await realpath(this.#output);
-      const record = await readOwn(recordOf(path));
+      const record = (await readOwnRecord(recordOf(path), MOST_BYTES)).toString();
       const told = record.slice(record.indexOf('\n') + 1);
       const found = await stat(path, { bigint: true });
       return found.isFile() && record === this.#record(found, told) ? told : null;
@@ -49,18 +49,18 @@ export class LastExport {
     await sleep(TICK_MS);
   }
 
-  /** Leaves the record for the next export; where it cannot be written, that writes the image anew. */
-  async keep(told: string): Promise<void> {
+  /**
+   * Leaves the record for the next export; false where it could not, and that writes the image anew.
+   */
+  async keep(told: string): Promise<boolean> {
     try {
       const path = await realpath(this.#output);
       const found = await stat(path, { bigint: true });
-      if (!isSameContent(found, this.#written)) return;
-      const place = recordOf(path);
-      const partial = `${place}.${randomBytes(8).toString('hex')}`;
-      await writeFile(partial, this.#record(found, told), { flag: 'wx', mode: 0o600 });
-      await rename(partial, place).catch((error: unknown) => unlink(partial).then(() => error));
+      if (!isSameContent(found, this.#written)) return false;
+      await writeOwnRecord(recordOf(path), this.#record(found, told));
+      return true;
     } catch {
-      // Nothing to tell: the image itself is there and right.
+      return false;
     }
   }
 
@@ -72,7 +72,7 @@ export class LastExport {
 }
 
 function recordOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.nfsroot-trace`);
+  return recordBeside(path, 'nfsroot-trace');
 }
 
 function isSameContent(found: BigIntStats, written: BigIntStats | null): boolean {
@@ -83,17 +83,4 @@ function isSameContent(found: BigIntStats, written: BigIntStats | null): boolean
     written.size === size &&
     written.mtimeNs === mtimeNs
   );
-}
-
-/** Throws for one that somebody else may have written: a folder may be everybody's. */
-async function readOwn(path: string): Promise<string> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const found = await file.stat();
-    const own = found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
-    if (!own || !found.isFile() || found.size > MOST_BYTES) throw new Error('not our own');
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
-  }
 }

@@ -1,8 +1,8 @@
 /** `trace export EXPRESSION -o FILE`: the image of one or several sessions. */
 import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
-import { buildImage } from '../../daemon/build-image.ts';
-import { imageReport, type ImageReport } from '../../daemon/image-report.ts';
+import { exportSession } from '../../daemon/export-session.ts';
+import type { ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import type { ImageChoices } from '../../image/choices.ts';
 import { addImageOptions, imageChoices, type ImageOptions } from '../image-options.ts';
@@ -107,7 +107,7 @@ function directly(
   const choices = choicesOf(chosen, output);
   return withOuterParts(chosen, choices, (outer) =>
     here.withStore(async (store) => {
-      const built = await buildImage({
+      const { report, sizes } = await exportSession({
         store,
         expression,
         acceptLoss,
@@ -121,9 +121,8 @@ function directly(
         recorded: asRecorded ? contentDir : undefined,
         weigh: path !== undefined,
       });
-      const report = imageReport(built);
       if (path !== undefined)
-        await writeReport(sizeReport(report, built.sizes), { path, output: here.output });
+        await writeReport(sizeReport(report, sizes), { path, output: here.output });
       return report;
     }),
   );

@@ -3,22 +3,19 @@
  * trusts, and its bound. Must not know archives or how frames are made.
  *
  * A kept frame is what compressing would give, byte for byte: its name is a hash of the frame's
- * content, the method, level and version. It ends with a hash over its name and data, so that a
- * damaged or misplaced one is found and made again. A file's time is its last use.
+ * content, the method, level and version. A damaged or misplaced one is found and made again. A
+ * file's time is its last use.
  */
-import { createHash, type Hash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TraceError } from '../../common/errors.ts';
 import { FrameIndex } from './frame-index.ts';
+import { KeptFrame } from './kept-frame.ts';
 
 /** Changes with what is in the files, or with the meaning of a key. */
-const VERSION = 'nfsroot-trace frame 1';
-const DIGEST_BYTES = 32;
-const PIECE = 1 << 20;
-/** Frames that are not larger are read at once, and checked on a worker thread. */
-const WHOLE_MOST = 16 << 20;
+const VERSION = 'nfsroot-trace frame 2';
 const NAME = /^[0-9a-f]{64}$/;
 const PARTIAL = /^\.[0-9a-f]{32}\.partial$/;
 /** Nobody takes so long for one frame: whoever made it was killed. */
@@ -100,7 +97,7 @@ export class FrameCache {
   /** The frame that is wanted, or null, and the key to keep it under. */
   async lookUp({ identity, compressor, hash }: Wanted): Promise<{
     readonly key: string;
-    readonly kept: AsyncIterable<Buffer> | null;
+    readonly kept: KeptFrame | null;
   }> {
     const known = this.#index.contentOf(identity);
     const content = known ?? (await hash());
@@ -114,37 +111,25 @@ export class FrameCache {
     return createHash('sha256').update(`${VERSION}\n${compressor}\n`).update(content).digest('hex');
   }
 
-  /** A kept frame in pieces, checked from end to end before the first; null if there is none. */
-  async find(key: string): Promise<AsyncIterable<Buffer> | null> {
-    const file = await this.#openKept(key);
-    if (file !== null) {
-      const frame = await checked(file, key).catch(() => null);
-      if (frame !== null) {
-        this.#counts.hits++;
-        const now = new Date();
-        // The time is the order in which frames go; a frame in a folder of root's keeps its own.
-        await file.utimes(now, now).catch(() => undefined);
-        return frame;
-      }
-      this.#counts.damaged++;
-      await file.close();
+  /** A kept frame, checked from end to end, to be closed; null if there is none. */
+  async find(key: string): Promise<KeptFrame | null> {
+    const frame = await KeptFrame.open(this.#path(key), key);
+    if (frame instanceof KeptFrame) {
+      this.#counts.hits++;
+      const now = new Date();
+      // The time is the order in which frames go; a frame in a folder of root's keeps its own.
+      await frame.file.utimes(now, now).catch(() => undefined);
+      return frame;
     }
+    if (frame === 'damaged') this.#counts.damaged++;
     this.#counts.misses++;
     return null;
-  }
-
-  async #openKept(key: string): Promise<FileHandle | null> {
-    try {
-      return await open(this.#path(key), constants.O_RDONLY | constants.O_NOFOLLOW);
-    } catch {
-      return null;
-    }
   }
 
   /** Keeps what is written to it; a failure to do so is counted and fails nothing else. */
   async keep(key: string): Promise<FrameKeeper> {
     const path = this.#path(`.${randomBytes(16).toString('hex')}.partial`);
-    const file = await open(path, 'wx', 0o600).catch(() => null);
+    const file = await open(path, 'wx+', 0o600).catch(() => null);
     return new FrameKeeper({
       file,
       path,
@@ -202,25 +187,22 @@ interface Keeping {
 /** Writes one frame beside its place and puts it there when it is whole. */
 export class FrameKeeper {
   readonly #given: Keeping;
-  readonly #hash: Hash;
   #good: boolean;
 
   constructor(given: Keeping) {
     this.#given = given;
-    this.#hash = createHash('sha256').update(given.key);
     this.#good = given.file !== null;
   }
 
   async write(part: Buffer): Promise<void> {
-    if (!this.#good) return;
-    this.#hash.update(part);
     await this.#try(async () => this.#given.file?.writeFile(part));
   }
 
-  /** No sync: a frame that a power cut has left incomplete shows by its hash. */
+  /** No sync: a frame that a power cut has left incomplete shows by its sum. */
   async commit(): Promise<void> {
-    await this.#try(async () => this.#given.file?.writeFile(this.#hash.digest()));
-    await this.#try(() => rename(this.#given.path, this.#given.target));
+    const { file, path, target, key } = this.#given;
+    await this.#try(async () => (file === null ? undefined : KeptFrame.seal(file, key)));
+    await this.#try(() => rename(path, target));
     if (!this.#good) this.#given.failed();
     await this.discard();
   }
@@ -235,63 +217,4 @@ export class FrameKeeper {
     if (!this.#good) return;
     await action().catch(() => (this.#good = false));
   }
-}
-
-/** A kept frame in pieces; null if it is not what was kept under this key. The last piece closes it. */
-async function checked(file: FileHandle, key: string): Promise<AsyncIterable<Buffer> | null> {
-  const found = await file.stat();
-  const length = found.size - DIGEST_BYTES;
-  if (!found.isFile() || length < 0) return null;
-  if (length > WHOLE_MOST)
-    return (await isWhole(file, { key, length })) ? pieces(file, length) : null;
-  const bytes = Buffer.allocUnsafeSlow(key.length + found.size);
-  bytes.write(key, 'latin1');
-  const { bytesRead } = await file.read(bytes, key.length, found.size, 0);
-  const end = bytes.length - DIGEST_BYTES;
-  const hash = Buffer.from(await crypto.subtle.digest('SHA-256', bytes.subarray(0, end)));
-  if (bytesRead < found.size || !hash.equals(bytes.subarray(end))) return null;
-  return one(file, bytes.subarray(key.length, end));
-}
-
-async function isWhole(
-  file: FileHandle,
-  { key, length }: { readonly key: string; readonly length: number },
-): Promise<boolean> {
-  const hash = createHash('sha256').update(key);
-  for (let at = 0; at < length;) {
-    const part = await readAt(file, at, Math.min(PIECE, length - at));
-    if (part.length === 0) return false;
-    hash.update(part);
-    at += part.length;
-  }
-  return hash.digest().equals(await readAt(file, length, DIGEST_BYTES));
-}
-
-async function* one(file: FileHandle, bytes: Buffer): AsyncGenerator<Buffer> {
-  await file.close();
-  yield bytes;
-}
-
-async function* pieces(file: FileHandle, length: number): AsyncGenerator<Buffer> {
-  try {
-    for (let at = 0; at < length;) {
-      const part = await readAt(file, at, Math.min(PIECE, length - at));
-      if (part.length === 0)
-        throw new TraceError({
-          code: 'frame-cache-failed',
-          message: 'a kept frame became shorter while it was read',
-          hint: 'export again',
-          exit: 'io',
-        });
-      yield part;
-      at += part.length;
-    }
-  } finally {
-    await file.close();
-  }
-}
-
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, position);
-  return buffer.subarray(0, bytesRead);
 }

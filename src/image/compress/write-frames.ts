@@ -3,14 +3,16 @@
  * the cache. Must not know methods, entries or where the bytes go.
  *
  * Frames of up to 16 MiB are read, compressed and waited for whole, several at a time; at most
- * twice as many as threads exist at once, so memory has a bound. A larger one, which is a single
- * large file, goes through in pieces when its turn comes.
+ * twice as many as threads exist at once, so memory has a bound. Kept ones are no more than open
+ * files until their turn comes: others are made meanwhile that come much later. A frame of more than
+ * 16 MiB, which is a single large file, goes through in pieces in its turn.
  */
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Compressor } from './compressor.ts';
 import { type Frame, FRAME_MOST } from './cut-frames.ts';
 import type { FrameCache } from './frame-cache.ts';
+import { KeptFrame } from './kept-frame.ts';
 
 /** The archive's bytes. */
 export interface FrameSource {
@@ -25,8 +27,9 @@ export interface FramesOptions {
   readonly compressor: Compressor;
   readonly cache: FrameCache | null;
   readonly threads: number;
-  /** Takes the bytes; called for one part after the other. */
+  /** Take bytes, or a kept frame's; called for one part after the other. */
   readonly put: (part: Buffer) => Promise<void>;
+  readonly copy: (frame: KeptFrame) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
   /** Bytes of the archive that are through. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
@@ -45,39 +48,101 @@ export function usualThreads(): number {
 
 /** The bytes are the same whatever the number of threads. */
 export async function writeFrames(options: FramesOptions): Promise<void> {
-  const { frames, identities = [], threads, put, signal, onProgress } = options;
-  const slots = new Slots(threads);
-  const begun: Promise<Buffer | null>[] = [];
-  const begin = (frame: Frame, identity: string | null): Promise<Buffer | null> => {
-    if (isLarge(frame)) return Promise.resolve(null);
-    const made = slots.run(() => {
+  const { frames, threads, put, copy, signal, onProgress } = options;
+  const ahead = new Ahead(options, threads);
+  try {
+    for (const [index, frame] of frames.entries()) {
       signal?.throwIfAborted();
-      return compressWhole(frame, { ...options, identity });
+      const made = await ahead.take(index);
+      if (made instanceof KeptFrame) await copied(made, copy);
+      else if (made !== null) await put(made);
+      else await writeLarge(frame, { ...options, identity: identityOf(options, index) });
+      onProgress?.(frame.end);
+    }
+  } finally {
+    await ahead.stop();
+  }
+}
+
+/** Null for a large frame, which is made when its turn comes. */
+type Made = Buffer | KeptFrame | null;
+
+/** Kept frames that are open at once. */
+const MOST_OPEN = 64;
+
+/** Frames that are being made, or looked for, before their turn has come. */
+class Ahead {
+  readonly #options: FramesOptions;
+  readonly #slots: Slots;
+  /** By their place; those that were taken are null. */
+  readonly #begun: Promise<Made>[] = [];
+  /** Those that are in memory, or may come to be. */
+  #made = 0;
+  /** Of these, the one that was taken last. */
+  #held = 0;
+  #taken = 0;
+
+  constructor(options: FramesOptions, threads: number) {
+    this.#options = options;
+    this.#slots = new Slots(threads);
+  }
+
+  /** The next one; what has room now is begun. */
+  async take(index: number): Promise<Made> {
+    this.#taken = index;
+    this.#made -= this.#held;
+    this.#held = 0;
+    this.#beginMore();
+    const made = await this.#begun[index];
+    this.#begun[index] = Promise.resolve(null);
+    if (!(made instanceof KeptFrame)) this.#held = 1;
+    return made ?? null;
+  }
+
+  /** Nothing more is begun, and what is kept is closed. */
+  async stop(): Promise<void> {
+    this.#slots.stop();
+    for (const result of await Promise.allSettled(this.#begun))
+      if (result.status === 'fulfilled' && result.value instanceof KeptFrame)
+        await result.value.file.close();
+  }
+
+  #beginMore(): void {
+    const { frames, threads } = this.#options;
+    while (this.#made < 2 * threads && this.#begun.length < this.#taken + MOST_OPEN) {
+      const frame = frames[this.#begun.length];
+      if (frame === undefined) return;
+      this.#made++;
+      this.#begun.push(this.#begin(frame, identityOf(this.#options, this.#begun.length)));
+    }
+  }
+
+  #begin(frame: Frame, identity: string | null): Promise<Made> {
+    if (isLarge(frame)) return Promise.resolve(null);
+    const made = this.#slots.run(async () => {
+      this.#options.signal?.throwIfAborted();
+      const one = await makeWhole(frame, { ...this.#options, identity });
+      if (one instanceof KeptFrame) {
+        this.#made--;
+        this.#beginMore();
+      }
+      return one;
     });
     // It is waited for in its turn; a failure before that is not an unhandled one.
     made.catch(() => undefined);
     return made;
-  };
+  }
+}
+
+function identityOf({ identities = [] }: FramesOptions, index: number): string | null {
+  return identities[index] ?? null;
+}
+
+async function copied(frame: KeptFrame, copy: FramesOptions['copy']): Promise<void> {
   try {
-    for (const [index, frame] of frames.entries()) {
-      while (begun.length < Math.min(frames.length, index + 2 * threads)) {
-        const next = frames[begun.length];
-        if (next !== undefined) begun.push(begin(next, identities[begun.length] ?? null));
-      }
-      signal?.throwIfAborted();
-      const made = await begun[index];
-      begun[index] = Promise.resolve(null);
-      if (made) await put(made);
-      else {
-        const identity = identities[index] ?? null;
-        for await (const part of compressLarge(frame, { ...options, identity })) await put(part);
-      }
-      onProgress?.(frame.end);
-    }
-  } catch (error) {
-    slots.stop();
-    await Promise.allSettled(begun);
-    throw error;
+    await copy(frame);
+  } finally {
+    await frame.file.close();
   }
 }
 
@@ -85,7 +150,7 @@ const isLarge = ({ start, end }: Frame): boolean => end - start > FRAME_MOST;
 
 type FrameOptions = FramesOptions & { readonly identity: string | null };
 
-async function compressWhole(frame: Frame, options: FrameOptions): Promise<Buffer> {
+async function makeWhole(frame: Frame, options: FrameOptions): Promise<Buffer | KeptFrame> {
   const { source, compressor, cache, identity } = options;
   let bytes: Buffer | undefined;
   const read = async (): Promise<Buffer> =>
@@ -97,11 +162,7 @@ async function compressWhole(frame: Frame, options: FrameOptions): Promise<Buffe
     // On a worker thread, unlike createHash: whoever builds here may have more to do.
     hash: async () => hex(await crypto.subtle.digest('SHA-256', plain(await read()))),
   });
-  if (kept !== null) {
-    const parts: Buffer[] = [];
-    for await (const part of kept) parts.push(part);
-    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
-  }
+  if (kept !== null) return kept;
   const made = await compressor.whole(await read());
   const keeper = await cache.keep(key);
   await keeper.write(made);
@@ -112,11 +173,11 @@ async function compressWhole(frame: Frame, options: FrameOptions): Promise<Buffe
 const hex = (bytes: ArrayBuffer): string => Buffer.from(bytes).toString('hex');
 const plain = (bytes: Buffer): Uint8Array<ArrayBuffer> => bytes as Uint8Array<ArrayBuffer>;
 
-async function* compressLarge(frame: Frame, options: FrameOptions): AsyncGenerator<Buffer> {
-  const { source, compressor, cache, identity } = options;
-  const length = frame.end - frame.start;
+async function writeLarge(frame: Frame, options: FrameOptions): Promise<void> {
+  const { source, compressor, cache, identity, put, copy } = options;
+  const compress = () => compressor.stream(pieces(source, frame), frame.end - frame.start);
   if (cache === null) {
-    yield* compressor.stream(pieces(source, frame), length);
+    for await (const part of compress()) await put(part);
     return;
   }
   const { key, kept } = await cache.lookUp({
@@ -128,16 +189,13 @@ async function* compressLarge(frame: Frame, options: FrameOptions): AsyncGenerat
       return hash.digest('hex');
     },
   });
-  if (kept !== null) {
-    yield* kept;
-    return;
-  }
+  if (kept !== null) return copied(kept, copy);
   const keeper = await cache.keep(key);
   let complete = false;
   try {
-    for await (const part of compressor.stream(pieces(source, frame), length)) {
+    for await (const part of compress()) {
       await keeper.write(part);
-      yield part;
+      await put(part);
     }
     complete = true;
   } finally {

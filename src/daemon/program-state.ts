@@ -1,0 +1,14 @@
+/**
+ * Which program this is, so that what another build of it has found out is not believed. Owns what
+ * tells: a build or an installation makes all files anew, so two of them stand for all.
+ */
+import { statSync } from 'node:fs';
+import { ADDON } from '../fanotify-ts/binding.ts';
+
+export function programState(): string {
+  const files = [ADDON, import.meta.filename].map((path) => {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [path, dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  });
+  return [process.version, ...files].join('\n');
+}

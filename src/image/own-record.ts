@@ -1,0 +1,41 @@
+/**
+ * Records that exports leave beside images, for the next ones. Owns where they are, whose are
+ * trusted, and that they are there whole or not at all. Must not know what is in them.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, rename, unlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+/**
+ * Throws for one that somebody else may have written, since a folder may be everybody's, and for one
+ * that is longer than `most` bytes.
+ */
+export async function readOwnRecord(path: string, most: number): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    const own = found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
+    if (!own || !found.isFile() || found.size > most) throw new Error('not our own');
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Throws what creating or renaming a file does. */
+export async function writeOwnRecord(path: string, record: string | Buffer): Promise<void> {
+  const partial = `${path}.${randomBytes(8).toString('hex')}`;
+  await writeFile(partial, record, { flag: 'wx', mode: 0o600 });
+  try {
+    await rename(partial, path);
+  } catch (error) {
+    await unlink(partial);
+    throw error;
+  }
+}
+
+/** The record of a kind that is beside an image. */
+export function recordBeside(image: string, ending: string): string {
+  return join(dirname(image), `.${basename(image)}.${ending}`);
+}
