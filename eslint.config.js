@@ -10,6 +10,7 @@ const mayImport = {
   store: [],
   image: ['fanotify-ts'],
   publish: [],
+  lists: [],
   content: ['fanotify-ts', 'image'],
   capture: ['fanotify-ts', 'attribution', 'store'],
   sessions: ['attribution', 'store', 'image'],
@@ -25,7 +26,7 @@ const mayImport = {
     'sessions',
     'recording',
   ],
-  cli: ['fanotify-ts', 'store', 'image', 'content', 'capture', 'sessions', 'daemon'],
+  cli: ['fanotify-ts', 'store', 'image', 'lists', 'content', 'capture', 'sessions', 'daemon'],
 };
 
 const rooms = Object.keys(mayImport);

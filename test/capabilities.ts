@@ -83,6 +83,8 @@ const probes = {
   cpio: () => lackOfCommand('cpio'),
   bsdcpio: () => lackOfCommand('bsdcpio'),
   busybox: () => lackOfCommand('busybox'),
+  /** strace is there, and may trace. */
+  strace: () => lackOfCommand('strace') ?? probeShell('strace -o /dev/null true'),
   python: () => lackOfCommand('python3'),
   /** rpm and rpmbuild: a root that has rpm's database. */
   rpm: () => lackOfCommand('rpm') ?? lackOfCommand('rpmbuild'),

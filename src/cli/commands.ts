@@ -18,6 +18,7 @@ const COMMANDS: ReadonlyMap<string, Load> = new Map(
     stop: async () => (await import('./commands/stop.ts')).registerStop,
     status: async () => (await import('./commands/status.ts')).registerStatus,
     watch: async () => (await import('./commands/watch.ts')).registerWatch,
+    import: async () => (await import('./commands/import.ts')).registerImport,
     sessions: async () => (await import('./commands/sessions.ts')).registerSessions,
     show: async () => (await import('./commands/show.ts')).registerShow,
     files: async () => (await import('./commands/files.ts')).registerFiles,

@@ -34,6 +34,8 @@ const PROGRAMS: Readonly<Record<string, (argv: readonly string[]) => Promise<Com
     standAlone((await import('./nbic/trace-files.ts')).registerTraceFiles, contextOf),
   'cpio-list': async () =>
     standAlone((await import('./image/list.ts')).registerImageList, contextOf).name('cpio-list'),
+  nd: async () =>
+    standAlone((await import('./commands/shell.ts')).registerShell, contextOf).name('nd'),
 };
 
 /** Gives a command and those below it the global options, so that they may stand anywhere. */

@@ -23,8 +23,32 @@ const GIVE_MS = 500;
 /** What the daemon made of the rows. */
 type GivenCounts = Awaited<ReturnType<GivenStream['end']>>;
 
+/** What became of a run; the JSON of `trace run`. */
+export interface RunOutcome {
+  readonly session: string;
+  /** The daemon has all of it. */
+  readonly whole: boolean;
+  /** The command's exit code. */
+  readonly exit: number;
+  /** Events that the kernel dropped, accesses in and files of what the command removed. */
+  readonly lost: number;
+  readonly gone: number;
+  readonly removed: number;
+  /** Null if the daemon has not all of it. */
+  readonly rows: GivenCounts | null;
+  /** The pid of the daemon that was started for it. */
+  readonly daemon_started: number | null;
+}
+
 /** Sets this process's exit code to the command's. */
 export async function runLocally(context: Context, options: LocalCommand): Promise<void> {
+  const outcome = await recordRun(context, options);
+  process.exitCode = !outcome.whole && outcome.exit === 0 ? EXIT.unavailable : outcome.exit;
+  context.output.value(outcome);
+}
+
+/** Runs the command to its end, whatever that is. */
+export async function recordRun(context: Context, options: LocalCommand): Promise<RunOutcome> {
   const { root, command, label } = options;
   const { client, output } = context;
   if (process.getuid?.() !== 0)
@@ -40,9 +64,8 @@ export async function runLocally(context: Context, options: LocalCommand): Promi
     const opening = { root, giver: 'local', label } as const;
     const { answer: stream, started } = await withDaemon(context, () => client.give(opening));
     const { end, counts } = await give({ run, stream, output });
-    process.exitCode = counts === null && end.code === 0 ? EXIT.unavailable : end.code;
     if (counts !== null) output.say(`recorded ${stream.session}`);
-    output.value({
+    return {
       session: stream.session,
       whole: counts !== null,
       exit: end.code,
@@ -51,7 +74,7 @@ export async function runLocally(context: Context, options: LocalCommand): Promi
       removed: run.removed,
       rows: counts,
       daemon_started: started,
-    });
+    };
   } finally {
     run.kill();
   }

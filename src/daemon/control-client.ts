@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../common/errors.ts';
 import type { ImageSizes } from '../image/sizes/weigh.ts';
 import { errorOf, unreachable } from './client-errors.ts';
-import type { Opening } from './given-api.ts';
+import type { GivenOpening } from '../recording/given-types.ts';
 import { GivenStream } from './given-stream-client.ts';
 import { request } from './http.ts';
 import type { ImageRule } from '../image/choices.ts';
@@ -99,7 +99,7 @@ export class ControlClient {
   }
 
   /** Opens a session that is given row by row. */
-  give(opening: Opening): Promise<GivenStream> {
+  give(opening: GivenOpening): Promise<GivenStream> {
     return GivenStream.open(this.#socket, opening);
   }
 

@@ -26,9 +26,6 @@ export const openingLine = z.strictObject({
   label: z.string().max(200).nullable(),
 });
 
-/** As whoever gives has it. */
-export type Opening = z.output<typeof openingLine>;
-
 /** GivenRow of the recording room. */
 export const rowLine = z.strictObject({
   path: bytes,

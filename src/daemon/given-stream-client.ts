@@ -5,16 +5,12 @@
 import { once } from 'node:events';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { z } from 'zod';
-import type { GivenCounts, GivenLoss, GivenRow } from '../recording/given-types.ts';
+import type { GivenCounts, GivenLoss, GivenOpening, GivenRow } from '../recording/given-types.ts';
 import { errorOf, unreachable } from './client-errors.ts';
-import {
-  GIVEN_ROUTE,
-  type BegunBody,
-  type EndedBody,
-  type Opening,
-  type rowLine,
-} from './given-api.ts';
+import { GIVEN_ROUTE, type BegunBody, type EndedBody, type rowLine } from './given-api.ts';
 import { request } from './http.ts';
+
+export type { GivenCounts, GivenLoss, GivenSkip } from '../recording/given-types.ts';
 
 /** A row; what is left out is as a {@link rowLine} has it. */
 export type GivingRow = Pick<GivenRow, 'path'> & Partial<GivenRow>;
@@ -32,7 +28,7 @@ export class GivenStream {
    * Resolves when the session is open: `trace sessions` has it.
    * @throws TraceError `daemon-not-running`, `root-not-found`, ...
    */
-  static async open(socket: string, { root, giver, label }: Opening): Promise<GivenStream> {
+  static async open(socket: string, { root, giver, label }: GivenOpening): Promise<GivenStream> {
     const only = { agent: false, servername: '' };
     const headers = { 'Content-Type': 'application/x-ndjson' };
     const where = { socketPath: socket, method: 'POST', path: GIVEN_ROUTE };

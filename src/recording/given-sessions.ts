@@ -28,6 +28,7 @@ const MOST_OPEN = 64;
 const READ = operationBit('read');
 const READLINK = operationBit('readlink');
 const READDIR = operationBit('readdir');
+const LOOKUP = operationBit('lookup');
 const GETATTR = operationBit('getattr');
 const S_IFMT = 0o170000;
 const REGULAR = 0o100000;
@@ -216,6 +217,8 @@ export class GivenSessions {
         use(end.object, { operations: operationsOn(row.operations, end.mode), bytes, created });
       } else if (end.kind === 'missing') {
         missing += 1;
+        // As a client's lookup is: the name of the directory is then the session's too.
+        use(end.directory, { operations: LOOKUP, bytes: 0 });
         const directoryId = fileOf(end.directory);
         const sessionId = given.session.id;
         builder.missing.push({ sessionId, directoryId, name: end.name, count, firstUs, lastUs });

@@ -64,7 +64,8 @@ export function walkPath(tree: WalkedTree, path: Buffer, options: WayOptions): W
     return { end: { kind: 'skipped', why: 'not-a-path' }, links: [] };
   const quick = walkTo(tree, path, options, false);
   // A directory on the way may have been renamed since it was listed.
-  return quick.end.kind === 'missing' ? walkTo(tree, path, options, true) : quick;
+  const moved = quick.end.kind === 'missing' && tree.statOf(quick.end.directory) === null;
+  return moved ? walkTo(tree, path, options, true) : quick;
 }
 
 /** @param careful also directories in the middle are looked at, not only known */

@@ -1,7 +1,7 @@
 /** The pages on the command line, its JSON and the configuration say what is so. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { loadConfig } from '../../src/daemon/config.ts';
@@ -195,6 +195,9 @@ describe('json.md', () => {
       same('watch', await sandbox.json(['watch', '--once']));
       same('mark', await sandbox.json(['mark', 'x']));
       same('mark', await sandbox.json(['session', 'new', '--client', '10.0.0.7']));
+      writeFileSync(sandbox.at('list'), '.\nopen(\n');
+      const importing = ['import', '--list', sandbox.at('list'), '--root', root];
+      same('import', await sandbox.json(importing));
       same('label', await sandbox.json(['client', 'label', '10.0.0.7', 'rack1-07']));
       same('stop', await sandbox.json(['stop']));
       assert.deepEqual(await sandbox.json(['stop', '--daemon']), { daemon: 'stopped' });

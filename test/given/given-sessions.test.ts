@@ -1,5 +1,6 @@
 /** A session that is given row by row over the control socket. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
@@ -62,6 +63,7 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
     assert.deepEqual(await rig.list(stream.session), [
       '.',
       'bin',
+      'etc',
       'etc/motd',
       'lib',
       'loop-a',
@@ -122,6 +124,28 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
     await Promise.all([one.end(), two.end()]);
     assert.deepEqual(await rig.list(two.session), ['lib', 'usr/lib/libc.so.7']);
     assert.equal((await ended(two.session)).loss, 0);
+  });
+
+  test('what is mounted below the root is not of it, unless it is recorded with it', async () => {
+    const root = rig.makeRoot('mounted');
+    execFileSync('mount', ['-t', 'tmpfs', 'none', `${root}/var`]);
+    try {
+      writeFileSync(`${root}/var/run`, 'x');
+      const stream = await rig.give(root);
+      await paths(stream, ['var/run', 'var/data/one', 'var', 'etc/../var/../etc/motd']);
+      const { found, skipped } = await stream.end();
+      assert.deepEqual([found, skipped['other-file-system']], [0, 4]);
+    } finally {
+      execFileSync('umount', [`${root}/var`]);
+    }
+  });
+
+  test('there is a bound on how many are given at once', async () => {
+    const root = rig.makeRoot('many');
+    const streams = await Promise.all(Array.from({ length: 64 }, () => rig.give(root)));
+    await assert.rejects(rig.give(root), { code: 'too-many-given', exit: 'busy' });
+    await Promise.all(streams.map((stream) => stream.end()));
+    await (await rig.give(root)).end();
   });
 
   test('what is no line of a giver is refused, and the session is not whole', async () => {

@@ -169,7 +169,6 @@ describe('nbic --list', () => {
   });
 
   const refused: readonly [what: string, line: string, code: number, said: RegExp][] = [
-    ['no list', 'nbic -d sarge -o x', 64, /the option --list <file> is missing/],
     ['no root', 'nbic --list sarge.list -o x', 64, /the option -d <dir> is missing/],
     ['no output', 'nbic -d sarge --list sarge.list', 64, /the option -o <file> is missing/],
     ['a misspelt option', 'nbic -d sarge --lst sarge.list -o x', 64, /unknown option '--lst'/],

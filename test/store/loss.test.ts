@@ -110,3 +110,22 @@ test('a loss of everything is every running recording', (t) => {
     [1, 1],
   );
 });
+
+test("what the sensors lose is no session's that is given", (t) => {
+  const recording = recorded(t);
+  const { store, rootId } = recording;
+  const given = { label: null, clients: [], tier: 'import', atUs: T0 } as const;
+  const recordingId = store.startRecording({ ...given, rootId });
+  store.ingest({
+    atUs: T0,
+    opened: [
+      opened(recording, { id: 1, openedUs: T0 }),
+      opened({ ...recording, recordingId }, { id: 2, openedUs: T0, client: 'import' }),
+    ],
+    losses: [loss({ recordingId: null })],
+  });
+  assert.deepEqual(
+    store.sessions().map((session) => session.loss),
+    [3, 0],
+  );
+});

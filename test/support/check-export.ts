@@ -1,6 +1,6 @@
-/** After `trace export` of whatever words: other programs must read the image, too. */
-import { existsSync, lstatSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+/** What commands of ours made: other programs must read the images, too. */
+import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { assertReadAlike } from './other-readers.ts';
 
 export interface Exported {
@@ -13,6 +13,7 @@ export interface Exported {
   readonly elsewhere?: boolean;
 }
 
+/** After `trace export` of whatever words. */
 export async function checkExport({
   args,
   folder,
@@ -28,4 +29,11 @@ export async function checkExport({
   if (output === '-') writeFileSync(image, stdout);
   if (elsewhere && !existsSync(image)) return;
   if (lstatSync(image).isFile()) await assertReadAlike(image);
+}
+
+/** After a script that may have made any, named as is usual. */
+export async function checkImagesIn(folder: string): Promise<void> {
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const { name } of files)
+    if (/\.cpio(?:\.\w+)?$/.test(name)) await assertReadAlike(join(folder, name));
 }

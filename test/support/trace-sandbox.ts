@@ -116,6 +116,8 @@ export class TraceSandbox {
   async script(folder: string, text: string, options: RunOptions = {}): Promise<Ran> {
     const ran = await this.tryScript(folder, text, options);
     assert.equal(ran.code, 0, `${text}: ${ran.stderr}${ran.text}`);
+    const { checkImagesIn } = await import('./check-export.ts');
+    await checkImagesIn(folder);
     return ran;
   }
 

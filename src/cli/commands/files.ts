@@ -24,7 +24,7 @@ export const registerFiles: Register = (program, context) => {
     .addOption(
       new Option(
         '--missing',
-        'names that were looked for and not there (tier exact+names)',
+        'names that were looked for and not there (tiers exact+names, local, import)',
       ).conflicts('op'),
     )
     .action(async (name: string, options: FilesOptions, command: Command) => {

@@ -15,7 +15,7 @@ import type { ExportOptions } from '../../../src/image/export.ts';
 import { exportImage } from '../export-image.ts';
 import { type ImagePlan, planImage } from '../../../src/image/plan.ts';
 import { MemoryTree } from '../memory-tree.ts';
-import { makeTree, openTree, planAll, put, run, temporaryFolder } from '../support.ts';
+import { makeTree, openTree, planAll, put, run, setTimes, temporaryFolder } from '../support.ts';
 
 /** Compresses fast, and differs from file to file. */
 const content = (size: number, seed: number): Buffer => Buffer.alloc(size, `some content ${seed} `);
@@ -35,6 +35,8 @@ async function scene(t: TestContext): Promise<Scene> {
   for (let i = 0; i < 300; i++)
     put(join(root, `usr/share/d${i % 7}/file-${i}`), content(20_000 + 400 * i, i));
   put(join(root, 'usr/lib/large'), content(17_000_001, 999));
+  // One archive for all tests, which other programs need to read once.
+  setTimes(root);
   const tree = openTree(t, root);
   return { folder, root, tree, plan: await planAll(root, tree) };
 }

@@ -1,0 +1,31 @@
+/** A list of paths, one a line: what is used of each is what its type allows. */
+import type { ListReader, Sink } from './use.ts';
+
+/** As the kernel: PATH_MAX. */
+const MOST_PATH = 4096;
+
+export class PlainReader implements ListReader {
+  readonly #sink: Sink;
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  read(path: Buffer): void {
+    if (path.length === 0) return;
+    if (path.length > MOST_PATH) this.#sink.refuse('too-long');
+    else
+      this.#sink.use({
+        path,
+        chroot: null,
+        follow: false,
+        operations: 0,
+        created: false,
+        atUs: null,
+      });
+  }
+
+  end(): void {
+    // Every line was whole.
+  }
+}

@@ -1,0 +1,172 @@
+/** Lists of paths, find's output, the audit log, and telling them apart. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { AuditReader } from '../../src/lists/audit.ts';
+import { FindReader } from '../../src/lists/find.ts';
+import { guessFormat } from '../../src/lists/guess-format.ts';
+import { linesOf, MOST_LINE, type Line } from '../../src/lists/lines.ts';
+import { PlainReader } from '../../src/lists/plain.ts';
+import { RootPaths, type PathView } from '../../src/lists/root-paths.ts';
+import { StraceReader } from '../../src/lists/strace/reader.ts';
+import type { ListReader, Sink } from '../../src/lists/use.ts';
+import { readList } from './read-list.ts';
+
+const AUDIT = readFileSync(join(import.meta.dirname, '../fixtures/lists/audit-6.18.log'));
+const ALL: readonly ((sink: Sink) => ListReader)[] = [
+  (sink) => new PlainReader(sink),
+  (sink) => new FindReader(sink),
+  (sink) => new AuditReader(sink),
+  (sink) => new StraceReader({ sink, rootNamed: () => null }),
+];
+const inLines = (text: Buffer): Buffer[] =>
+  text
+    .toString('latin1')
+    .split('\n')
+    .map((line) => Buffer.from(line, 'latin1'));
+
+describe('lists', () => {
+  test('a plain list: each line is a path, whatever is in it', () => {
+    const lines = ['./a b', '', '/c "d" # e', '\xff\t', 'x'.repeat(4097)];
+    const { uses, refused } = readList(lines, (sink) => new PlainReader(sink));
+    assert.deepEqual(uses, ['any ./a b itself', 'any /c "d" # e itself', 'any \xff\t itself']);
+    assert.deepEqual(refused, ['too-long']);
+  });
+
+  test('find -ls: escapes, arrows, devices, what is no line of it', () => {
+    const lines = [
+      '  4250754      4 -rw-r--r--   1 root     root            1 Nov 28 19:56 ./od\\ d/n\\nl\\377\\"\\\\',
+      '  4250744      0 lrwxrwxrwx   1 root     root            7 Nov 28  2019 ./bin/sh\\ ->\\ x -> bus -> y',
+      '        5      0 crw-rw-rw-   1 root     root       1,   3 Nov  8 19:56 ./dev/null',
+      ' 12345678901  1234567 drwsr-sr-t+ 12 0 nfs-group 123456789012 Jan  1  1970 /srv/x',
+      'find: ‘./proc’: Permission denied',
+    ];
+    const { all, refused } = readList(lines, (sink) => new FindReader(sink));
+    assert.deepEqual(
+      all.map(({ path }) => path.toString('latin1')),
+      ['./od d/n\nl\xff"\\', './bin/sh -> x', './dev/null', '/srv/x'],
+    );
+    assert.deepEqual(refused, ['not-understood']);
+  });
+
+  test('the audit log of a real kernel: what each process did in its root', () => {
+    const { uses, refused } = readList(inLines(AUDIT), (sink) => new AuditReader(sink));
+    const inside = uses.filter((use) => use.includes('@/srv-audit/sarge'));
+    const had = (use: string): void =>
+      assert.ok(inside.includes(use), `${use}\n${inside.join('\n')}`);
+    const at = '@/srv-audit/sarge';
+    had(`read /bin/busybox ${at}`);
+    had(`read /etc/motd ${at}`);
+    had(`lookup /etc/none ${at}`);
+    had(`read /od d/n\nl\xff ${at}`);
+    had(`create /etc/new ${at} itself created`);
+    had(`remove /etc/old ${at} itself`);
+    had(`create /etc/new/old ${at} itself created`);
+    had(`create /etc/link ${at} itself created`);
+    had(`remove /etc/gone ${at} itself`);
+    had(`getattr /etc/link ${at} itself`);
+    had(`read /lib/libc.so ${at}`);
+    assert.ok(!inside.some((use) => use.includes(' /motd') || use.includes('libc.so.6')));
+    assert.ok(uses.includes('read /srv-audit/sarge/etc/outer'));
+    assert.deepEqual(refused, []);
+  });
+
+  test('audit: records that come mixed, without a call, hex, cut, of a descriptor', () => {
+    const stamp = (serial: number): string => `msg=audit(1700000000.123:${serial}):`;
+    const { all, uses, refused } = readList(
+      [
+        `type=SYSCALL ${stamp(1)} arch=c000003e syscall=257 success=yes exit=3 a0=ffffff9c a1=1 a2=80000 items=1 ppid=1 pid=2`,
+        `node=n1 type=SYSCALL ${stamp(2)} arch=c00000b7 syscall=56 success=no exit=-13 a0=ffffffffffffff9c a2=0 items=1 ppid=1 pid=3`,
+        `type=CWD ${stamp(2)} cwd=2F612062`,
+        `type=CWD ${stamp(1)} cwd="/etc"`,
+        `type=PATH ${stamp(2)} item=0 name="c" nametype=NORMAL`,
+        `type=PATH ${stamp(1)} item=0 name="motd" nametype=NORMAL`,
+        `type=PATH ${stamp(1)} item=1 name=(null) nametype=NORMAL`,
+        `type=EOE ${stamp(1)} `,
+        `type=PATH ${stamp(4)} item=0 name="/alone" nametype=NORMAL`,
+        `type=SYSCALL ${stamp(5)} arch=c000003e syscall=257 success=yes exit=3 a0=5 a1=1 a2=0 items=1 ppid=1 pid=2`,
+        `type=CWD ${stamp(5)} cwd="/etc"`,
+        `type=PATH ${stamp(5)} item=0 name="whose" nametype=NORMAL`,
+        `type=PATH ${stamp(6)} item=0 name=XYZ nametype=NORMAL`,
+        `type=SYSCALL ${stamp(7)} arch=40000003 syscall=5 success=yes exit=3 items=1 pid=9\x1dARCH=i386 SYSCALL=open AUID="unset"`,
+        `type=PATH ${stamp(7)} item=0 name="/enriched" nametype=NORMAL`,
+        `type=USER_LOGIN ${stamp(8)} pid=1 uid=0`,
+        'type=PATH msg=audit(17000',
+      ],
+      (sink) => new AuditReader(sink),
+    );
+    assert.deepEqual(uses, ['read /etc/motd', 'getattr /a b/c', 'any /alone', 'read /enriched']);
+    assert.equal(all[0]?.atUs, 1_700_000_000_123_000);
+    assert.deepEqual([...refused].sort(), [
+      'not-understood',
+      'not-understood',
+      'unknown-directory',
+    ]);
+  });
+
+  test('the longest lines there are, of anything, take moments and not hours', () => {
+    const heads = ['', 'open("', 'open(3<', 'type=PATH msg=audit(1.123:1): name='];
+    const began = performance.now();
+    for (const head of heads)
+      for (const part of [' ', ')', 'a', '\\', '<', '1 ', ' -> '])
+        for (const reader of ALL) {
+          const line = Buffer.from(head + part.repeat(MOST_LINE / part.length), 'latin1');
+          readList([line], reader);
+        }
+    assert.ok(performance.now() - began < 60_000);
+  });
+
+  test('which format it is', () => {
+    const guess = (...lines: string[]): string => guessFormat(Buffer.from(lines.join('\n')));
+    assert.equal(guess('bin/sh', './etc', '/lib/x'), 'plain');
+    assert.equal(guess(''), 'plain');
+    assert.equal(guess('bin/sh\0etc'), 'null');
+    assert.equal(guess('a program says something', '12 open("/a", O_RDONLY) = 3'), 'strace');
+    assert.equal(guess('  12   4 -rw-r--r--   1 root root 1 Nov 28 19:56 ./a'), 'find');
+    assert.equal(guessFormat(AUDIT.subarray(0, 65_536)), 'audit');
+  });
+
+  test('whose paths they are', () => {
+    const seen = (view: PathView, path: string, chroot: string | null = null): string | null => {
+      const names = [Buffer.from('/nfsroots/sarge'), Buffer.from('/srv/real')];
+      const paths = new RootPaths({ names, view, cwd: Buffer.from('/nfsroots') });
+      const of = chroot === null ? null : Buffer.from(chroot);
+      return paths.inRoot(Buffer.from(path), of)?.toString() ?? null;
+    };
+    assert.equal(seen('auto', '/etc/motd'), '/etc/motd');
+    assert.equal(seen('auto', './etc/motd'), './etc/motd');
+    assert.equal(seen('auto', '/nfsroots/sarge/etc/'), '/etc/');
+    assert.equal(seen('auto', '/nfsroots/sarge'), '/');
+    assert.equal(seen('auto', '/srv/real//etc/./motd'), '/etc/motd');
+    assert.equal(seen('auto', '/nfsroots/sarge2/etc'), '/nfsroots/sarge2/etc');
+    assert.equal(seen('server', '/nfsroots/sarge2/etc'), null);
+    assert.equal(seen('server', '/nfsroots/sarge/../etc'), null);
+    assert.equal(seen('server', 'sarge/etc'), '/etc');
+    assert.equal(seen('server', '/etc/motd'), null);
+    assert.equal(seen('inside', '/nfsroots/sarge/etc'), '/nfsroots/sarge/etc');
+    assert.equal(seen('auto', '/etc/motd', '/nfsroots/sarge'), '/etc/motd');
+    assert.equal(seen('auto', '/../../x', '/nfsroots/sarge'), '/x');
+    assert.equal(seen('auto', '/sarge/etc', '/nfsroots'), '/etc');
+    assert.equal(seen('auto', '/etc', '/elsewhere'), null);
+  });
+
+  test('lines of any length, in pieces of any size', async () => {
+    const text = Buffer.from('a\nbb\n\nccccccc\nd');
+    for (let size = 1; size <= text.length; size += 1) {
+      const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, i) =>
+        text.subarray(i * size, (i + 1) * size),
+      );
+      const lines: Line[] = [];
+      for await (const line of linesOf(stream(pieces), 0x0a, 4)) lines.push(line);
+      assert.deepEqual(
+        lines.map(({ bytes, number, cut }) => `${number}${bytes.toString()}${cut ? '!' : ''}`),
+        ['1a', '2bb', '3', '4cccc!', '5d'],
+      );
+    }
+  });
+});
+
+async function* stream(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) yield await Promise.resolve(piece);
+}

@@ -1,0 +1,232 @@
+/** What strace writes, line by line: real lines of strace 6.1, and hostile ones. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { StraceReader } from '../../src/lists/strace/reader.ts';
+import { readList, type ReadList } from './read-list.ts';
+
+const ROOT = Buffer.from('/nfsroots/sarge');
+
+function read(...lines: string[]): ReadList {
+  const rootNamed = (directory: Buffer): Buffer | null =>
+    directory.toString() === 'sarge' ? ROOT : null;
+  return readList(lines, (sink) => new StraceReader({ sink, rootNamed }));
+}
+
+describe('strace', () => {
+  test('what is before a call: process, times of all kinds, numbers', () => {
+    const call = 'openat(AT_FDCWD, "/etc/motd", O_RDONLY) = 3';
+    for (const before of [
+      '',
+      '26547 ',
+      '26547<cat> ',
+      '[pid 26547] ',
+      '[pid  2654<sh>] ',
+      '11:22:33 ',
+      '26547 11:22:33.123456 ',
+      '[pid 12] 11:22:33 ',
+      '     0.000123 ',
+      '26547 (+     0.000123) ',
+      '[ 257] ',
+      '26547 1795895806.778460 [ 257] ',
+    ])
+      assert.deepEqual(read(before + call), {
+        ...read(before + call),
+        uses: ['read /etc/motd'],
+        refused: [],
+        passed: [],
+      });
+    assert.equal(read(`26547 1795895806.778460 ${call} <0.000009>`).all[0]?.atUs, 1795895806778460);
+    assert.equal(read(`26547 11:22:33.1 ${call}`).all[0]?.atUs, null);
+  });
+
+  test('which operation a call is, and whether a link at the end is followed', () => {
+    const { uses, refused } = read(
+      'open("/a", O_RDONLY|O_NOFOLLOW) = 3',
+      'openat(AT_FDCWD, "/b", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 3',
+      'openat(AT_FDCWD, "/c", O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600) = 3',
+      'openat(AT_FDCWD, "/d", O_RDONLY|O_PATH) = 3',
+      'openat2(AT_FDCWD, "/e", {flags=O_RDWR|O_CLOEXEC, resolve=RESOLVE_BENEATH}, 24) = 3',
+      'execve("/bin/sh", ["sh", "-c", "echo (\\"}"...], 0x7ffdb1001148 /* 39 vars, "(" */) = 0',
+      'newfstatat(AT_FDCWD, "/f", {st_mode=S_IFREG|0644, st_size=3, ...}, AT_SYMLINK_NOFOLLOW) = 0',
+      'statx(AT_FDCWD, "/g", AT_STATX_SYNC_AS_STAT, STATX_ALL, {stx_mask=STATX_ALL, ...}) = 0',
+      'readlink("/h", "busybox", 4096) = 7',
+      'access("/i", R_OK) = 0',
+      'faccessat2(AT_FDCWD, "/j", F_OK, AT_EACCESS) = 0',
+      'mkdir("/k", 0777) = 0',
+      'rename("/l", "/m") = 0',
+      'unlinkat(AT_FDCWD, "/n", AT_REMOVEDIR) = 0',
+      'symlink("../elsewhere", "/o") = 0',
+      'utimensat(AT_FDCWD, "/p", NULL, 0) = 0',
+    );
+    assert.deepEqual(uses, [
+      'read /a itself',
+      'write /b',
+      'read+write /c itself created',
+      'getattr /d',
+      'read+write /e',
+      'read /bin/sh',
+      'getattr /f itself',
+      'getattr /g',
+      'readlink /h itself',
+      'access /i',
+      'access /j',
+      'create /k itself created',
+      'remove /l itself',
+      'create /m itself',
+      'remove /n itself',
+      'create /o itself created',
+      'setattr /p',
+    ]);
+    assert.deepEqual(refused, []);
+  });
+
+  test('a call that failed looked for what is not there, or at what is', () => {
+    const { uses } = read(
+      'openat(AT_FDCWD, "/a", O_RDONLY) = -1 ENOENT (No such file or directory)',
+      'openat(AT_FDCWD, "/b/c", O_RDONLY) = -1 ENOTDIR (Not a directory)',
+      'openat(AT_FDCWD, "/d", O_RDONLY) = -1 EACCES (Permission denied)',
+      'mkdir("/e", 0777) = -1 EEXIST (File exists)',
+      'readlink("/f", 0x7ffd729d6ff0, 4096) = -1 EINVAL (Invalid argument)',
+      'mkdir("/g", 0777) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)',
+      'execve("/h", ["h"], 0x1 /* 1 var */) = ?',
+    );
+    assert.deepEqual(uses, [
+      'lookup /a',
+      'lookup /b/c',
+      'getattr /d',
+      'getattr /e itself',
+      'getattr /f itself',
+      'create /g itself',
+      'read /h',
+    ]);
+  });
+
+  test('names are bytes, however strace writes them', () => {
+    const { all } = read(
+      String.raw`open("/od d/n\nl\377\"\\,)\tx\0012", O_RDONLY) = 3`,
+      String.raw`open("\x2f\xff\x22\x5c\x0a", O_RDONLY) = 3`,
+      'open("/sch\xf6n", O_RDONLY) = 3',
+    );
+    assert.deepEqual(
+      all.map(({ path }) => path.toString('latin1')),
+      ['/od d/n\nl\xff"\\,)\tx\x012', '/\xff"\\\n', '/sch\xf6n'],
+    );
+  });
+
+  test('calls that were interrupted by others', () => {
+    const { uses, refused, passed } = read(
+      '7 execve("/bin/cat", ["cat"], 0x5f9bf58 /* 39 vars */ <unfinished ...>',
+      '8 openat(AT_FDCWD, "/etc/motd", O_RDONLY <unfinished ...>',
+      '8 <... openat resumed>) = 3',
+      '7 <... execve resumed>) = -1 ENOENT (No such file or directory) <0.000083>',
+      '8 wait4(-1,  <unfinished ...>',
+      '8 <... wait4 resumed>[{WIFEXITED(s) && WEXITSTATUS(s) == 2}], 0, NULL) = 26549',
+      '7 stat("/late",  <unfinished ...>',
+      '7 <... stat resumed> {st_mode=S_IFREG|0644, ...}) = 0',
+      '9 open("/killed", O_RDONLY <unfinished ...>',
+      '9 +++ killed by SIGKILL +++',
+      '7 open("/end", O_RDONLY <unfinished ...>',
+      '6 <... openat resumed>) = 3',
+    );
+    assert.deepEqual(uses, [
+      'read /etc/motd',
+      'lookup /bin/cat',
+      'getattr /late',
+      'read /killed',
+      'read /end',
+    ]);
+    assert.deepEqual(refused, ['not-understood']);
+    assert.deepEqual(passed, ['no-path', 'no-path']);
+  });
+
+  test('what strace says of itself in the middle of a line', () => {
+    const { uses, refused, passed } = read(
+      'execve("/bin/cat", ["cat"], 0x1 /* 39 vars */strace: Process 5617 attached',
+      ') = 0',
+      '[pid 5] open("/a", O_RDONLYstrace: Process 5618 attached',
+      ' <unfinished ...>',
+      'strace: Process 5619 attached',
+      '[pid 5] <... open resumed>) = -1 ENOENT (No such file or directory)',
+      '[pid 5] open("/b",strace: Process 5620 attached',
+    );
+    assert.deepEqual(uses, ['read /bin/cat', 'lookup /a']);
+    assert.deepEqual([refused, passed], [['not-understood'], ['no-path']]);
+  });
+
+  test('relative paths: by -y, by chdir and getcwd, by the parent; else refused', () => {
+    const { uses, refused } = read(
+      '1 open("unknown", O_RDONLY) = 3',
+      '1 open("not-there", O_RDONLY) = -1 ENOENT (No such file or directory)',
+      '1 openat(AT_FDCWD</srv/x>, "by-y", O_RDONLY) = 3</srv/x/by-y>',
+      '1 newfstatat(3</srv/x y\\74>, "of-fd", {...}, 0) = 0',
+      '1 newfstatat(3, "of-fd", {...}, 0) = 0',
+      '1 newfstatat(3</srv/x/by-y>, "", {...}, AT_EMPTY_PATH) = 0',
+      '1 open("known", O_RDONLY) = 3',
+      '1 chdir("/etc/init.d/") = 0',
+      '1 open("../motd", O_RDONLY) = 3',
+      '1 clone(child_stack=NULL, flags=SIGCHLD, child_tidptr=0x5f99690) = 2',
+      '1 chdir("/tmp") = 0',
+      '2 open("child", O_RDONLY) = 3',
+      '3 open("whose", O_RDONLY) = 3',
+      '3 getcwd("/run", 4096) = 5',
+      '3 open("here", O_RDONLY) = 3',
+      '3 fchdir(4</var>) = 0',
+      '3 open("there", O_RDONLY) = 3',
+    );
+    assert.deepEqual(
+      uses,
+      [
+        'lookup not-there',
+        'read /srv/x/by-y',
+        'getattr /srv/x y</of-fd',
+        'read /srv/x/known',
+        'access /etc/init.d/',
+        'read /etc/init.d/../motd',
+        'access /tmp',
+        'read /etc/init.d/child',
+        'read /run/here',
+        'read /var/there',
+      ].filter((use) => use !== 'lookup not-there'),
+    );
+    assert.deepEqual(refused, ['unknown-directory', 'unknown-directory', 'unknown-directory']);
+  });
+
+  test("a process that was only forked has its only relative's directory and root", () => {
+    const { uses } = read(
+      '1 chroot("sarge") = 0',
+      '1 chdir("/") = 0',
+      '1 chdir("/etc") = 0',
+      '2 execve("/bin/cat", ["cat"], 0x1 /* 9 vars */) = 0',
+      '2 open("motd", O_RDONLY) = 3',
+      '2 +++ exited with 0 +++',
+      '1 openat(AT_FDCWD</nfsroots/sarge/etc>, "../../x", O_RDONLY) = 3',
+      '1 openat(5</srv/out>, "of-server", O_RDONLY) = 3',
+    );
+    assert.deepEqual(uses.slice(3), [
+      'read /bin/cat @/nfsroots/sarge',
+      'read /etc/motd @/nfsroots/sarge',
+      'read /etc/../../x @/nfsroots/sarge',
+      'read /srv/out/of-server',
+    ]);
+  });
+
+  test('what is cut short, or no strace at all, is refused and counted', () => {
+    const { uses, refused, passed } = read(
+      'open("/very/lo"..., O_RDONLY) = 3',
+      'open("/a", O_RDON',
+      'open("/b", O_RDONLY',
+      'hello, world',
+      'open("/c) = 3',
+      '--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED} ---',
+      '+++ exited with 0 +++',
+      'strace: Process 12 attached',
+      'open(0x7ffe, O_RDONLY) = -1 EFAULT (Bad address)',
+      'bind(3, {sa_family=AF_UNIX, sun_path="/run/x"}, 110) = 0',
+      '',
+      `open("/${'x'.repeat(5000)}`,
+    );
+    assert.deepEqual(uses, []);
+    assert.deepEqual(refused, ['truncated', ...Array<string>(5).fill('not-understood')]);
+    assert.deepEqual(passed, Array<string>(5).fill('no-path'));
+  });
+});
