@@ -26,7 +26,14 @@ const CALLS = [
   '<... openat resumed>) = 3', '<... chdir resumed>) = 0', 'chdir("P" <unfinished ...>', '+++ exited with 0 +++',
   '--- SIGCHLD {si_signo=SIGCHLD} ---', 'strace: Process 27 attached', 'close(3) = 0', 'mount("P", "P", "x", 0, NULL) = ?',
 ]; // prettier-ignore
-const BEFORE = ['', '26 ', '[pid 27] ', '27 11:22:33.123456 ', '28 1795895806.778460 [ 257] ', '26<cat> '];
+const BEFORE = [
+  '',
+  '26 ',
+  '[pid 27] ',
+  '27 11:22:33.123456 ',
+  '28 1795895806.778460 [ 257] ',
+  '26<cat> ',
+];
 const RECORDS = [
   'type=SYSCALL S arch=c000003e syscall=257 success=yes exit=3 a0=ffffff9c a1=1 a2=80000 items=1 ppid=1 pid=27',
   'node=n type=SYSCALL S arch=c00000b7 syscall=56 success=no exit=-13 a0=5 a2=0 items=1 ppid=1 pid=26',
@@ -40,7 +47,25 @@ const FOUND = [
   '  12   4 -rw-r--r--   1 root root 1 Nov 28  2020 P', '  12   4 crw-------   1 root root 5,   1 Nov 28 19:56 ./P',
   '  12   4 drwxr-xr-t+  1 root root 1 Nov 28 19:56 P\\ a -> P',
 ]; // prettier-ignore
-const WORDS = ['"', '\\', '...', '(', ')', '{', '[', ' = ', '<', '>', '\n', '\0', 'S', '= ?', ' -> ', '0x', '/*'];
+const WORDS = [
+  '"',
+  '\\',
+  '...',
+  '(',
+  ')',
+  '{',
+  '[',
+  ' = ',
+  '<',
+  '>',
+  '\n',
+  '\0',
+  'S',
+  '= ?',
+  ' -> ',
+  '0x',
+  '/*',
+];
 
 function anyList(random: Random): Buffer {
   const kind = random.below(4);
