@@ -4,7 +4,7 @@ import type { ListReader, Sink } from './use.ts';
 
 /** `  4250744      0 lrwxrwxrwx   1 root     root            7 Nov 28 19:56 ./bin/sh -> busybox` */
 const LINE =
-  /^ *\d+ +\d+ ([-bcdlpsD])[-rwxsStT]{9}[.+@]? +\d+ +\S+ +\S+ +(?:\d+,? *\d*) +\w{3} +\d+ +(?:\d\d:\d\d|\d{4}) (.+)$/;
+  /^ *\d+ +\d+ ([-bcdlpsD])[-rwxsStT]{9}[.+@]? +\d+ +\S+ +\S+ +\d+(?:, *\d+)? +\w{3} +\d+ +(?:\d\d:\d\d|\d{4}) (.+)$/;
 
 export class FindReader implements ListReader {
   readonly #sink: Sink;

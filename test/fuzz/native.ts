@@ -3,7 +3,7 @@
  * what the code does. Owns where they and their inputs are, and how libFuzzer is called.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readdirSync } from 'node:fs';
+import { globSync, mkdirSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { writeSeeds } from './native-seeds.ts';
@@ -56,8 +56,6 @@ export async function fuzzNative({
   const finds = join(out, 'finds');
   for (const folder of [corpus, finds]) mkdirSync(folder, { recursive: true });
   writeSeeds(target, corpus);
-  const kept = join(FIXTURES, 'fuzz/native', target);
-  if (existsSync(kept)) cpSync(kept, corpus, { recursive: true });
   const args = [
     `-seed=${seed}`,
     `-max_total_time=${seconds}`,

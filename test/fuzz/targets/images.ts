@@ -96,9 +96,23 @@ function usual(random: Random): Buffer[] {
   return [...folders, ...texts];
 }
 
+/** What would lead to {@link OUTSIDE} if a link or `..` were followed on the disk, not in the image. */
+function wayOut(random: Random): Buffer[] {
+  const own = { ino: random.below(6), mtime: 0, nlink: random.pick([1, 1, 2]) };
+  const steps = [
+    record({ name: 'outside', mode: DIRECTORY, ...own }),
+    record({ name: 'l', mode: LINK, data: random.pick(['..', '../outside', '/', '/../outside']), ...own }),
+    record({ name: random.pick(['outside/kept', 'm']), mode: LINK, data: OUTSIDE, ...own }),
+    record({ name: random.pick([OUTSIDE, 'l/outside/kept', 'l/kept', 'l', 'm', `/${OUTSIDE}`]), data: 'x', mode: FILE, ...own }),
+    record({ name: random.pick(['../outside', 'l/outside', 'l', 'm']), mode: random.pick([DIRECTORY, LINK, FIFO, 0]), ...own }),
+  ]; // prettier-ignore
+  return random.once(2) ? steps : steps.filter(() => !random.once(3));
+}
+
 function plainArchive(random: Random): Buffer {
   const records = random.once(3) ? usual(random) : [];
   for (let more = random.few(24); more > 0; more--) records.push(anyRecord(random));
+  if (random.once(4)) records.splice(random.below(records.length + 1), 0, ...wayOut(random));
   if (!random.once(5)) records.push(trailer());
   return padded(Buffer.concat(records), random.pick([4, 512]));
 }

@@ -1,0 +1,133 @@
+/**
+ * Fuzzers of lists that other programs have written, of every format. Owns lines as they write them, a
+ * little wrong, and what must be so of whatever is made of them.
+ */
+import assert from 'node:assert/strict';
+import { importList, viewOf } from '../../../src/cli/import/import-list.ts';
+import type { GivenStream, GivingRow } from '../../../src/daemon/given-stream-client.ts';
+import { guessFormat } from '../../../src/lists/guess-format.ts';
+import { PATH_VIEWS, RootPaths } from '../../../src/lists/root-paths.ts';
+import { FORMATS, type Format } from '../../../src/lists/use.ts';
+import { mutate } from '../mutate.ts';
+import type { Random } from '../random.ts';
+import type { Target } from '../target.ts';
+
+const PATHS = [
+  '/etc/motd', 'etc', './a//b', '../x', '/nfsroots/sarge/bin/sh', '/nfsroots', '/', '', 'a\\nb', '\\377', '\\x41',
+  'x'.repeat(5000),
+]; // prettier-ignore
+const CALLS = [
+  'openat(AT_FDCWD, "P", O_RDONLY|O_CLOEXEC) = 3', 'open("P", O_WRONLY|O_CREAT|O_TRUNC, 0666) = -1 EACCES (Permission denied)',
+  'openat(5, "P", O_RDONLY) = 3', 'openat(5</srv/x>, "P"..., O_RDONLY) = 3</etc/motd>', 'chdir("P") = 0', 'fchdir(3) = 0',
+  'chroot("P") = 0', 'execve("P", ["sh", "-c", "echo (\\"}"...], 0x7ffd /* 39 vars */) = 0', 'rename("P", "P") = 0',
+  'statx(AT_FDCWD, "P", AT_SYMLINK_NOFOLLOW, STATX_ALL, {stx_mask=STATX_ALL, ...}) = 0', 'readlink("P", "busybox", 4096) = 7',
+  'clone(child_stack=NULL, flags=CLONE_FS|SIGCHLD) = 27', 'vfork() = 28', 'linkat(AT_FDCWD, "P", 3, "P", 0) = 0',
+  'newfstatat(AT_FDCWD, "", {st_mode=S_IFREG|0644}, AT_EMPTY_PATH) = 0', 'openat(AT_FDCWD, "P", O_RDONLY <unfinished ...>',
+  '<... openat resumed>) = 3', '<... chdir resumed>) = 0', 'chdir("P" <unfinished ...>', '+++ exited with 0 +++',
+  '--- SIGCHLD {si_signo=SIGCHLD} ---', 'strace: Process 27 attached', 'close(3) = 0', 'mount("P", "P", "x", 0, NULL) = ?',
+]; // prettier-ignore
+const BEFORE = [
+  '',
+  '26 ',
+  '[pid 27] ',
+  '27 11:22:33.123456 ',
+  '28 1795895806.778460 [ 257] ',
+  '26<cat> ',
+];
+const RECORDS = [
+  'type=SYSCALL S arch=c000003e syscall=257 success=yes exit=3 a0=ffffff9c a1=1 a2=80000 items=1 ppid=1 pid=27',
+  'node=n type=SYSCALL S arch=c00000b7 syscall=56 success=no exit=-13 a0=5 a2=0 items=1 ppid=1 pid=26',
+  'type=SYSCALL S arch=40000003 syscall=5 success=yes exit=3 items=1 pid=9\x1dARCH=i386 SYSCALL=open AUID="unset"',
+  'type=SYSCALL S arch=c000003e syscall=161 success=yes exit=0 items=1 pid=27', 'type=CWD S cwd="P"', 'type=CWD S cwd=2F612062',
+  'type=PATH S item=0 name="P" inode=1 nametype=NORMAL', 'type=PATH S item=1 name=(null) nametype=CREATE', 'type=EOE S ',
+  'type=PATH S item=0 name=2F612G nametype=DELETE', 'type=PROCTITLE S proctitle=7368', 'type=EXECVE S argc=1 a0="sh"',
+]; // prettier-ignore
+const FOUND = [
+  '  4250744      0 lrwxrwxrwx   1 root     root            7 Nov 28 19:56 P -> busybox',
+  '  12   4 -rw-r--r--   1 root root 1 Nov 28  2020 P', '  12   4 crw-------   1 root root 5,   1 Nov 28 19:56 ./P',
+  '  12   4 drwxr-xr-t+  1 root root 1 Nov 28 19:56 P\\ a -> P',
+]; // prettier-ignore
+const WORDS = [
+  '"',
+  '\\',
+  '...',
+  '(',
+  ')',
+  '{',
+  '[',
+  ' = ',
+  '<',
+  '>',
+  '\n',
+  '\0',
+  'S',
+  '= ?',
+  ' -> ',
+  '0x',
+  '/*',
+];
+
+function anyList(random: Random): Buffer {
+  const kind = random.below(4);
+  const path = (): string => random.pick(PATHS);
+  const line = (): string => {
+    const serial = `msg=audit(1700000000.123:${random.below(4)}):`;
+    if (kind === 0) return random.pick(BEFORE) + random.pick(CALLS).replaceAll('"P"', () => `"${path()}"`);
+    if (kind === 1) return random.pick(RECORDS).replace(' S', () => ` ${serial}`).replace('"P"', () => `"${path()}"`);
+    return kind === 2 ? random.pick(FOUND).replaceAll('P', path) : path();
+  }; // prettier-ignore
+  const lines = Array.from({ length: random.few(60) }, line);
+  const list = Buffer.from(lines.join(random.once(8) ? '\0' : '\n'), 'latin1');
+  return random.once(3) ? list : mutate(random, list, WORDS);
+}
+
+const NAMES = [Buffer.from('/nfsroots/sarge')];
+
+/** What a session would be given, in pieces of this size. */
+async function rowsOf(list: Buffer, format: Format, size: number): Promise<string[]> {
+  const rows: string[] = [];
+  const options = { names: NAMES, view: 'auto' as const, cwd: Buffer.from('/nfsroots') };
+  const view = viewOf(options, { head: list.subarray(0, 65_536), format });
+  const take = (given: readonly GivingRow[]): Promise<void> => {
+    for (const { path, operations, count, created } of given) {
+      assert.ok(path.length <= 4096);
+      rows.push([path.toString('latin1'), operations, count, created].join());
+    }
+    return Promise.resolve();
+  };
+  const stream = { rows: take, abandon: () => undefined } as unknown as GivenStream;
+  const { used } = await importList({
+    input: pieces(list, size),
+    format,
+    paths: new RootPaths({ ...options, view }),
+    begin: () => Promise.resolve(stream),
+  });
+  const counted = Object.values(used.passed()).concat(used.refused().map(({ count }) => count));
+  return [...rows, counted.join()];
+}
+
+async function* pieces(list: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < list.length; at += size)
+    yield await Promise.resolve(list.subarray(at, at + size));
+}
+
+const imports: Target = {
+  name: 'list-imports',
+  reads: 'lists of strace, find, the audit system, and plain ones',
+  make: anyList,
+  run: async (list) => {
+    assert.ok(FORMATS.includes(guessFormat(list.subarray(0, 65_536))));
+    for (const format of FORMATS) {
+      const whole = await rowsOf(list, format, 65_536);
+      // However it comes.
+      assert.deepEqual(await rowsOf(list, format, 1000), whole);
+    }
+    for (const view of PATH_VIEWS) {
+      const paths = new RootPaths({ names: NAMES, view, cwd: Buffer.from('/srv') });
+      paths.inRoot(list.subarray(0, 300), list.subarray(0, 20));
+      paths.rootNamed(list.subarray(0, 20));
+    }
+  },
+};
+
+export const IMPORTS: readonly Target[] = [imports];
