@@ -20,7 +20,7 @@ import {
   type PrunedBody,
   removeRequest,
 } from './content-api.ts';
-import { GIVEN_ROUTE } from './given-api.ts';
+import { GIVEN_ROUTE } from './given-answers.ts';
 import type { GivenStreamOptions } from './given-stream.ts';
 import { createServer } from './http.ts';
 import {

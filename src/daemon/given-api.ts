@@ -1,15 +1,13 @@
 /**
  * What goes over the control socket when somebody gives a session: JSON lines both ways, in one
- * request that lasts as long as the session. Owns the shapes; paths travel as base64.
+ * request that lasts as long as the session. Owns the shapes of what is asked, which are checked where
+ * they arrive; paths travel as base64.
  *
- * Asked: a {@link openingLine}, any number of {@link rowLine}s, a {@link endLine}. Answered: a
- * {@link BegunBody} as soon as the session is open, an {@link EndedBody} at the end, or an ErrorBody.
+ * Asked: a {@link openingLine}, any number of {@link rowLine}s, a {@link endLine}. What is answered:
+ * given-answers.ts.
  */
 import { z } from 'zod';
 import { GIVERS, OPERATIONS } from '../common/words.ts';
-import type { GivenCounts } from '../recording/given-types.ts';
-
-export const GIVEN_ROUTE = '/v1/given-sessions';
 
 /** A line that is longer is no line of ours: a path has 4096 bytes at the most. */
 export const MOST_LINE = 64 * 1024;
@@ -57,11 +55,3 @@ export const endLine = z.strictObject({
       .max(100),
   }),
 });
-
-export interface BegunBody {
-  readonly session: string;
-}
-
-export interface EndedBody {
-  readonly ended: GivenCounts;
-}

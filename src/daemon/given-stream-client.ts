@@ -7,7 +7,8 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import type { GivenCounts, GivenLoss, GivenOpening, GivenRow } from '../recording/given-types.ts';
 import { errorOf, unreachable } from './client-errors.ts';
-import { GIVEN_ROUTE, type BegunBody, type EndedBody, type rowLine } from './given-api.ts';
+import { GIVEN_ROUTE, type BegunBody, type EndedBody } from './given-answers.ts';
+import type { rowLine } from './given-api.ts';
 import { request } from './http.ts';
 
 export type { GivenCounts, GivenLoss, GivenSkip } from '../recording/given-types.ts';

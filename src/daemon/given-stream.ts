@@ -9,14 +9,8 @@ import type { GivenSessions } from '../recording/given-sessions.ts';
 import { NO_COUNTS, type GivenCounts, type GivenSkip } from '../recording/given-types.ts';
 import type { ErrorBody } from './api.ts';
 import { checkStart } from './check-start.ts';
-import {
-  endLine,
-  MOST_LINE,
-  openingLine,
-  rowLine,
-  type BegunBody,
-  type EndedBody,
-} from './given-api.ts';
+import type { BegunBody, EndedBody } from './given-answers.ts';
+import { endLine, MOST_LINE, openingLine, rowLine } from './given-api.ts';
 import { checked, errorBody, knownError } from './wire.ts';
 
 /** Rows of one transaction, at the most. */
