@@ -4,7 +4,7 @@ import type { Register } from '../commands.ts';
 import type { ImageRecord } from '../../image/tools/record.ts';
 import { walkImage } from '../../image/tools/walk-image.ts';
 import { checkWhole, withImage } from './image-input.ts';
-import { bytesOfName, recordShape, stopShape } from './shapes.ts';
+import { recordShape, stopShape } from './shapes.ts';
 import { longLine, shownName } from './text.ts';
 
 interface ListOptions {
@@ -25,13 +25,17 @@ export const registerImageList: Register = (image, context) => {
       const { output } = context(command);
       return withImage(path, async (input) => {
         const shapes: ReturnType<typeof recordShape>[] = [];
-        const waiting: Buffer[] = [];
-        const flush = (): void => output.bytes(Buffer.concat(waiting.splice(0)));
+        // Lines to be shown, or names as they are: byte strings, one character for each byte.
+        let waiting: string[] = [];
+        const encoding = options.null === true ? 'latin1' : 'utf8';
+        const flush = (): void => {
+          output.bytes(Buffer.from(waiting.join(''), encoding));
+          waiting = [];
+        };
         let passedOver = 0;
-        const text = (record: ImageRecord): Buffer => {
-          if (options.null === true) return bytesOfName(`${record.name}\0`);
-          const line = options.long === true ? longLine(record) : shownName(record.name);
-          return Buffer.from(`${line}\n`);
+        const text = (record: ImageRecord): string => {
+          if (options.null === true) return `${record.name}\0`;
+          return `${options.long === true ? longLine(record) : shownName(record.name)}\n`;
         };
         const walked = await walkImage(input, {
           record: (record) => {

@@ -4,7 +4,16 @@
  * place in the stream. Must not know files, compression or what becomes of a record.
  */
 import { HEADER_BYTES, MAX_LINK_BYTES, MAX_NAME_BYTES, NEWC, NEWC_CRC } from '../cpio.ts';
-import { FIELDS, FILE, FORMAT, headerOf, type ImageRecord, LINK, readFields } from './record.ts';
+import {
+  beginRecord,
+  FIELDS,
+  FILE,
+  FORMAT,
+  type ImageRecord,
+  LINK,
+  readFields,
+  type RecordBegun,
+} from './record.ts';
 
 /** Where the kernel gives up, and unpacks nothing more of the image. */
 export interface Stop {
@@ -67,7 +76,7 @@ export class RecordReader {
   #carried = 0;
   #chunk: Buffer = Buffer.alloc(0);
   #pos = 0;
-  #record: ImageRecord | null = null;
+  #record: RecordBegun | null = null;
   /** Of the header at hand. */
   readonly #fields = new Float64Array(FIELDS);
   #nameSize = 0;
@@ -184,21 +193,18 @@ export class RecordReader {
       this.fail('damaged-header', 'damaged header', offset);
       return false;
     }
-    const header = headerOf(head, fields);
-    const nameSize = fields[11] ?? 0;
+    const [mode = 0, size = 0, nameSize = 0] = [fields[1], fields[6], fields[11]];
     const dataOffset = this.#at + aligned(nameSize);
-    this.#end = dataOffset + header.size;
+    this.#end = dataOffset + size;
     this.#next = this.#end + (-this.#end & 3);
     this.#nameSize = nameSize;
-    const record = {
-      ...header,
+    const record = beginRecord(fields, {
       member: this.#member,
       offset,
       dataOffset,
-      name: '',
-      target: null,
-      passedOver: passedOver(header, nameSize),
-    };
+      hasChecksum: magic === NEWC_CRC,
+      passedOver: passedOver({ mode, size }, nameSize),
+    });
     this.#record = record;
     if (record.passedOver === 'no-name' || record.passedOver === 'name-too-long') {
       this.#taker.record(record);
@@ -225,9 +231,9 @@ export class RecordReader {
       this.#taker.trailer?.({ member, offset, end: this.#next });
       return true;
     }
-    const target = isLink ? upToNul(bytes, length, length + record.size) : null;
-    this.#record = { ...record, name, target };
-    const data = this.#taker.record(this.#record);
+    record.name = name;
+    if (isLink) record.target = upToNul(bytes, length, length + record.size);
+    const data = this.#taker.record(record);
     if (data === null || record.passedOver !== null || (record.mode & FORMAT) !== FILE) return true;
     this.#state = 'data';
     this.#data = data;

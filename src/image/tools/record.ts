@@ -2,7 +2,6 @@
  * A record of an archive as the kernel's unpacker sees it. Owns the shape, and the kernel's reading
  * of the header. Must not know where the bytes come from.
  */
-import { NEWC_CRC } from '../cpio.ts';
 import type { FileType } from '../tree.ts';
 
 export const [FORMAT, DIRECTORY, FILE, LINK] = [0o170000, 0o040000, 0o100000, 0o120000] as const;
@@ -78,15 +77,21 @@ export function readFields(head: Buffer, fields: Float64Array): boolean {
   return true;
 }
 
-/** All of a record but its name and target. */
-export function headerOf(
-  head: Buffer,
+/** A record that has its name and target still to come. */
+export type RecordBegun = { -readonly [field in keyof ImageRecord]: ImageRecord[field] };
+
+/** All in one object from the start: a list of an image makes no other for each of its records. */
+export function beginRecord(
   fields: Float64Array,
-): Omit<ImageRecord, 'member' | 'offset' | 'dataOffset' | 'name' | 'target' | 'passedOver'> {
+  rest: Pick<ImageRecord, 'member' | 'offset' | 'dataOffset' | 'hasChecksum' | 'passedOver'>,
+): RecordBegun {
   const at = (index: number): number => fields[index] ?? 0;
   // Both are 12 and 20 bits wide in the kernel, one number of 32.
   const device = ((at(9) << 20) | at(10)) >>> 0;
   return {
+    member: rest.member,
+    offset: rest.offset,
+    dataOffset: rest.dataOffset,
     inode: at(0),
     // umode_t is 16 bits wide.
     mode: at(1) & 0xffff,
@@ -100,6 +105,9 @@ export function headerOf(
     rdevMajor: device >>> 20,
     rdevMinor: device & 0xfffff,
     checksum: at(12),
-    hasChecksum: head.toString('latin1', 0, 6) === NEWC_CRC,
+    hasChecksum: rest.hasChecksum,
+    name: '',
+    target: null,
+    passedOver: rest.passedOver,
   };
 }
