@@ -11,6 +11,7 @@ export interface ListOptions {
 }
 
 const NEWLINE = 0x0a;
+const SLASH = 0x2f;
 const DOT = Buffer.from('.');
 
 /** Throws `newline-in-name` when a name cannot be told from two. */
@@ -30,14 +31,21 @@ export function formatList(paths: readonly Buffer[], { nul }: ListOptions): Buff
   return Buffer.concat(parts);
 }
 
-/** Reads a list, by us or by others: `./a`, `/a`, `a//b` and `a/` are `a`, `a`, `a/b` and `a`. */
-export function parseList(bytes: Buffer, { nul }: ListOptions): Buffer[] {
+/**
+ * Reads a list, by us or by others: `./a`, `/a`, `a//b` and `a/` are `a`, `a`, `a/b` and `a`.
+ * @param options.roots names of the root, absolute: what begins with one is below it
+ */
+export function parseList(
+  bytes: Buffer,
+  { nul, roots = [] }: ListOptions & { readonly roots?: readonly Buffer[] },
+): Buffer[] {
   const end = nul ? 0 : NEWLINE;
+  const tops = roots.map(plainPath);
   const paths: Buffer[] = [];
   for (let start = 0; start < bytes.length;) {
     const found = bytes.indexOf(end, start);
     const stop = found < 0 ? bytes.length : found;
-    if (stop > start) paths.push(plainPath(bytes.subarray(start, stop)));
+    if (stop > start) paths.push(pathBelow(tops, bytes.subarray(start, stop)));
     start = stop + 1;
   }
   return unique(paths);
@@ -46,6 +54,17 @@ export function parseList(bytes: Buffer, { nul }: ListOptions): Buffer[] {
 function unique(paths: readonly Buffer[]): Buffer[] {
   const sorted = [...paths].sort(compareBytes);
   return sorted.filter((path, index) => sorted[index - 1]?.equals(path) !== true);
+}
+
+function pathBelow(tops: readonly Buffer[], listed: Buffer): Buffer {
+  const path = plainPath(listed);
+  if (listed[0] !== SLASH) return path;
+  const top = tops.find(
+    (one) =>
+      one.equals(path.subarray(0, one.length)) &&
+      (path.length === one.length || path[one.length] === SLASH),
+  );
+  return top === undefined ? path : path.subarray(top.length + 1);
 }
 
 /** Without leading, doubled and trailing slashes and `.` components. `..` stays: it may pass links. */

@@ -51,6 +51,8 @@ interface Given {
   readonly path: Buffer;
   lastUs: number;
   order: number;
+  /** Uses of what the index of the root has no room for. */
+  noRoom: number;
 }
 
 export class GivenSessions {
@@ -108,7 +110,7 @@ export class GivenSessions {
         openedUs: atUs,
         lastUs: atUs,
       };
-      const given: Given = { session, giver, path, lastUs: atUs, order: 0 };
+      const given: Given = { session, giver, path, lastUs: atUs, order: 0, noRoom: 0 };
       try {
         await this.#treeOf(given);
         pipe.commit([{ kind: 'opened', session, tier: giver }]);
@@ -158,11 +160,12 @@ export class GivenSessions {
   ): Promise<void> {
     const { pipe, store } = this.#options;
     return this.#options.turn(async () => {
-      const { session } = this.#given(id);
+      const { session, noRoom } = this.#given(id);
       const { broken, losses = [] } = how;
       const builder = new BatchBuilder();
       const all = [
         ...losses,
+        ...(noRoom === 0 ? [] : [{ where: 'index', count: noRoom, detail: null }]),
         ...(broken === null ? [] : [{ where: 'giver', count: 1, detail: broken }]),
       ];
       const [fromUs, toUs] = [pipe.wall.toWall(session.openedUs), pipe.wall.nowUs];
@@ -225,6 +228,7 @@ export class GivenSessions {
       } else skipped[end.why] += 1;
       given.order += 1;
     }
+    given.noRoom += skipped['no-room'];
     return { found, missing, skipped };
   }
 

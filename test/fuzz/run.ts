@@ -6,6 +6,7 @@
  *
  * A TARGET is a name or the beginning of names: `cpio`, `native-trace`.
  */
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { scriptArguments } from '../support/script-arguments.ts';
 import { buildNative, fuzzNative, nativeTargets, REPOSITORY, repeatNative } from './native.ts';
@@ -33,6 +34,7 @@ else {
   if (chosen.some(isNative)) buildNative(OUT);
   const one = values.input === undefined ? undefined : resolve(values.input);
   if (one !== undefined && chosen.length !== 1) stop('--input wants the name of one fuzzer');
+  if (one !== undefined && !existsSync(one)) stop(`there is no file ${one}`);
   let finds = 0;
   for (const name of chosen)
     finds += one === undefined ? await search(name) : await again(name, one);

@@ -39,6 +39,15 @@ describe('the file list', () => {
     );
   });
 
+  it('has what begins with a name of the root below it, and only what is absolute', () => {
+    const roots = paths('/mnt', '/srv/sarge/');
+    const listed = Buffer.from('/mnt/a\nmnt/b\n/mntx/c\n//srv//sarge/d/\n/mnt\n');
+    assert.deepEqual(
+      parseList(listed, { nul: false, roots }),
+      paths('', 'a', 'd', 'mnt/b', 'mntx/c'),
+    );
+  });
+
   it('is empty for nothing', () => {
     assert.equal(formatList([], { nul: false }).length, 0);
     assert.deepEqual(parseList(Buffer.alloc(0), { nul: false }), []);

@@ -105,15 +105,23 @@ describe('nbic --list', () => {
       'with ./': plain.map((name) => `./${name}\n`),
       absolute: plain.map((name) => `/${name}\n`),
       'below the root': plain.map((name) => `${at('sarge')}/${name}\n`),
+      'below a link to the root': plain.map((name) => `${at('link')}/${name}\n`),
+      'with the root itself': [`${at('sarge')}\n`, ...plain.map((name) => `${name}\n`)],
       'twice, with blank lines': [...plain, '', ...plain].map((name) => `${name}//\n`),
       'ended by NULs': plain.map((name) => `${name}\0`),
       'without a last newline': [plain.join('\n')],
     };
     await sandbox.script(nfsroots, 'nbic -d sarge --list sarge.list -o sarge.cpio');
     const first = readFileSync(at('sarge.cpio'));
+    symlinkSync('sarge', at('link'));
     for (const [form, lines] of Object.entries(forms)) {
       writeFileSync(at('form.list'), lines.join(''));
-      await sandbox.script(nfsroots, 'nbic -d sarge --list - -o form.cpio <form.list');
+      const root = form.includes('link') ? 'link' : 'sarge';
+      const said = await sandbox.script(
+        nfsroots,
+        `nbic -d ${root} --list - -o form.cpio <form.list`,
+      );
+      assert.doesNotMatch(said.stderr, /not in the root/, form);
       assert.ok(readFileSync(at('form.cpio')).equals(first), form);
     }
   });

@@ -2,6 +2,7 @@
  * `nbic -d DIR -o IMAGE`: the image of what is done in the root by hand; with `--list LIST` of a list
  * of files. Owns that command line; what is in an image, and how it is written, is the image room's.
  */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import type { Register } from '../commands.ts';
@@ -35,14 +36,17 @@ export const registerNbic: Register = (program, context) => {
   const given = addImageOptions(nbic);
   nbic.action(async (partly: Omit<NbicOptions, 'given'>, command: Command) => {
     const options: NbicOptions = { ...partly, given };
-    const root = rootArgument(required(options.directory, '-d <dir>'));
+    const directory = required(options.directory, '-d <dir>');
+    const root = rootArgument(directory);
     const path = required(options.output, '-o <file>');
     const make = options.list === undefined ? ofRun : ofList;
-    await make(context(command), { root, path, options });
+    await make(context(command), { directory, root, path, options });
   });
 };
 
 interface Asked {
+  /** The root as it was named. */
+  readonly directory: string;
   readonly root: Buffer;
   /** The image. */
   readonly path: string;
@@ -74,7 +78,10 @@ async function ofRun(here: Context, { root, path, options }: Asked): Promise<voi
   tellSessionImage(output, report, path);
 }
 
-async function ofList({ output }: Context, { root, path, options }: Asked): Promise<void> {
+async function ofList(
+  { output }: Context,
+  { directory, root, path, options }: Asked,
+): Promise<void> {
   const list = required(options.list, '--list <file>');
   const listName = list === '-' ? 'standard input' : list;
   if (output.json && path === '-')
@@ -85,7 +92,7 @@ async function ofList({ output }: Context, { root, path, options }: Asked): Prom
       exit: 'usage',
     });
   const choices = imageChoices(options, path);
-  const paths = await readList(list, { root });
+  const paths = await readList(list, { roots: [root, Buffer.from(resolve(directory))] });
   const report = await withOuterParts(options, choices, (outer) =>
     buildListed({
       root,

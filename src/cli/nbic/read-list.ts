@@ -12,26 +12,22 @@ const MOST_BYTES = 256 << 20;
 /**
  * One path a line, or each ended by a NUL byte, which no name can hold: so the one NUL tells.
  * A path that begins with the root's own is below it; any other is as the root itself sees it.
- * @param root absolute
+ * @param options.roots names of the root, absolute
  * @throws TraceError `list-not-readable`, `list-too-large`, `list-empty`
  */
 export async function readList(
   file: string,
-  { root }: { readonly root: Buffer },
+  { roots }: { readonly roots: readonly Buffer[] },
 ): Promise<Buffer[]> {
   const bytes = await readAll(file);
-  const paths = parseList(bytes, { nul: bytes.includes(0) });
-  if (paths.length === 0)
-    throw new TraceError({
-      code: 'list-empty',
-      message: `there is no path in ${nameOf(file)}`,
-      hint: 'a list has one path of the root a line',
-      exit: 'data',
-    });
-  const own = Buffer.concat([root.subarray(1), Buffer.from('/')]);
-  return paths.map((path) =>
-    path.subarray(0, own.length).equals(own) ? path.subarray(own.length) : path,
-  );
+  const paths = parseList(bytes, { nul: bytes.includes(0), roots });
+  if (paths.length > 0) return paths;
+  throw new TraceError({
+    code: 'list-empty',
+    message: `there is no path in ${nameOf(file)}`,
+    hint: 'a list has one path of the root a line',
+    exit: 'data',
+  });
 }
 
 async function readAll(file: string): Promise<Buffer> {

@@ -186,7 +186,8 @@ const others: Target = {
     );
     if (!whole || odd) return;
     const gnu = spawnSync('cpio', ['-t', '--quiet', '-F', 'image'], { encoding: 'latin1' });
-    if (gnu.error !== undefined || gnu.status !== 0 || gnu.stderr !== '') return;
+    if (gnu.error !== undefined) throw gnu.error;
+    if (gnu.status !== 0 || gnu.stderr !== '') return;
     assert.deepEqual(gnu.stdout.split('\n').slice(0, -1), names);
   },
 };
