@@ -4,13 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -71,6 +71,19 @@ std::vector<std::string> Split(const std::string& flat) {
   return paths;
 }
 
+struct Half {
+  RootTree* tree;
+  const std::vector<std::string>* paths;
+  bool inside;
+  double* rows;
+};
+
+void* SurveyHalf(void* given) {
+  const Half& half = *static_cast<Half*>(given);
+  Survey(half.tree, *half.paths, half.inside, half.rows);
+  return nullptr;
+}
+
 // On two threads: who waits for this can do nothing else meanwhile.
 class SurveyWorker : public Napi::AsyncWorker {
  public:
@@ -95,9 +108,15 @@ class SurveyWorker : public Napi::AsyncWorker {
       const auto half = paths.begin() + static_cast<std::ptrdiff_t>(middle);
       const std::vector<std::string> last(half, paths.end());
       paths.erase(half, paths.end());
-      std::thread other([&] { Survey(&other_, last, inside_, data_ + middle * kSurveyFields); });
+      Half second{&other_, &last, inside_, data_ + middle * kSurveyFields};
+      pthread_t thread;
+      // Where no more threads are allowed, both are done here.
+      const bool together = pthread_create(&thread, nullptr, SurveyHalf, &second) == 0;
       Survey(&tree_, paths, inside_, data_);
-      other.join();
+      if (together)
+        pthread_join(thread, nullptr);
+      else
+        SurveyHalf(&second);
     }
     tree_.Close();
     other_.Close();

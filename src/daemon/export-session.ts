@@ -14,7 +14,7 @@ export interface ExportedSession {
 }
 
 export async function exportSession(request: BuildRequest): Promise<ExportedSession> {
-  const remembered = RememberedImage.of(request);
+  const remembered = await RememberedImage.of(request);
   const told = (await remembered?.told()) ?? null;
   if (told !== null) return { report: told };
   // Only now: all that plans and writes takes as long to load as to find that it is not needed.

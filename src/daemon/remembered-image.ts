@@ -28,7 +28,7 @@ import { programState } from './program-state.ts';
 
 /** Changes with the meaning of what is hashed. */
 const VERSION = 'nfsroot-trace remembered image 1';
-/** Paths of some 500,000 files. */
+/** Half of it are the paths of some 500,000 files. */
 const MOST_BYTES = 64 << 20;
 const DIGEST_LENGTH = 64;
 
@@ -42,25 +42,30 @@ interface Told {
 
 export class RememberedImage {
   readonly #request: BuildRequest & { readonly output: string };
-  /** From before anything was read of it. */
-  readonly #database: string;
+  /** Of the program, the compressor and the database, from before any of them was used. */
+  readonly #state: readonly string[];
   #made: string | null = null;
 
-  private constructor(request: BuildRequest & { readonly output: string }, database: string) {
+  private constructor(
+    request: BuildRequest & { readonly output: string },
+    state: readonly string[],
+  ) {
     this.#request = request;
-    this.#database = database;
+    this.#state = state;
   }
 
   /**
    * Before anything is read for the request; null where more is asked than whether the image is the
    * same, or the database may change without showing it.
    */
-  static of(request: BuildRequest): RememberedImage | null {
-    const { store, output, ifChanged, recorded, weigh, outer, settledSeconds } = request;
+  static async of(request: BuildRequest): Promise<RememberedImage | null> {
+    const { store, output, ifChanged, recorded, weigh, outer, settledSeconds, choices } = request;
     if (ifChanged !== true || typeof output !== 'string') return null;
     if (recorded !== undefined || weigh === true || outer !== undefined) return null;
     const database = databaseState(store.path, settledSeconds);
-    return database === null ? null : new RememberedImage({ ...request, output }, database);
+    if (database === null) return null;
+    const state = [programState(), await compressorOf(choices), database];
+    return new RememberedImage({ ...request, output }, state);
   }
 
   /** What was told of the image, if it is there and would be the same; else null. */
@@ -83,7 +88,7 @@ export class RememberedImage {
         new LastExport({ output, made }).told(),
       ]);
       if (image === null) return null;
-      const hash = await this.#hash({ text, paths, identity, rows });
+      const hash = this.#hash({ text, paths, identity, rows });
       if (hash !== record.toString('latin1', 0, DIGEST_LENGTH)) return null;
       const { compression } = report;
       return {
@@ -117,16 +122,17 @@ export class RememberedImage {
     const made = this.#made;
     if (made === null) return;
     const { tree, identity, mounts } = witness;
-    // Writing the image has asked this of the root itself.
-    if (compress !== undefined) unpackerProblems(tree, compress.method);
-    const paths = tree.asked();
-    const rows = await tree.native.look(paths);
-    // That something was mounted meanwhile, and is there no more, shows in nothing else.
-    if (!isAtRest(rows, identity) || mountsBelow(tree.native.path) !== mounts) return;
-    const told: Told = { root: root.toString('latin1'), made, report };
-    const text = Buffer.from(JSON.stringify(told));
-    const hash = await this.#hash({ text, paths, identity, rows });
     try {
+      // Writing the image has asked this of the root itself.
+      if (compress !== undefined) unpackerProblems(tree, compress.method);
+      const paths = tree.asked();
+      if (paths.length > MOST_BYTES / 2) return;
+      const rows = await tree.native.look(paths);
+      // That something was mounted meanwhile, and is there no more, shows in nothing else.
+      if (!isAtRest(rows, identity) || mountsBelow(tree.native.path) !== mounts) return;
+      const told: Told = { root: root.toString('latin1'), made, report };
+      const text = Buffer.from(JSON.stringify(told));
+      const hash = this.#hash({ text, paths, identity, rows });
       await writeOwnRecord(
         await this.#place(),
         Buffer.concat([Buffer.from(`${hash}\n`), text, Buffer.from('\n'), paths]),
@@ -140,24 +146,19 @@ export class RememberedImage {
     return recordBeside(await realpath(this.#request.output), 'nfsroot-trace-asked');
   }
 
-  async #hash(from: {
+  #hash(from: {
     readonly text: Buffer;
     readonly paths: Buffer;
     readonly identity: FileIdentity;
     readonly rows: Float64Array;
-  }): Promise<string> {
+  }): string {
     const { text, paths, identity, rows } = from;
     const { expression, acceptLoss, choices, tree } = this.#request;
-    const { compress } = choices;
-    // Another version of xz may give other bytes.
-    const compressor = compress === undefined ? '' : (await openCompressor(compress)).key;
     const hash = createHash('sha256').update(`${VERSION}\n`);
     // Each with its length, so that no bytes can pass from one to the next.
     for (const part of [
       JSON.stringify({ expression, acceptLoss, choices, tree: tree?.toString('latin1') }),
-      programState(),
-      compressor,
-      this.#database,
+      ...this.#state,
       identity.place,
       text,
       paths,
@@ -166,6 +167,11 @@ export class RememberedImage {
       hash.update(`${part.length}\n`).update(part);
     return hash.digest('hex');
   }
+}
+
+/** Another version of xz may give other bytes. */
+async function compressorOf({ compress }: BuildRequest['choices']): Promise<string> {
+  return compress === undefined ? '' : (await openCompressor(compress)).key;
 }
 
 /**

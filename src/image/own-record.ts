@@ -26,11 +26,12 @@ export async function readOwnRecord(path: string, most: number): Promise<Buffer>
 /** Throws what creating or renaming a file does. */
 export async function writeOwnRecord(path: string, record: string | Buffer): Promise<void> {
   const partial = `${path}.${randomBytes(8).toString('hex')}`;
-  await writeFile(partial, record, { flag: 'wx', mode: 0o600 });
   try {
+    await writeFile(partial, record, { flag: 'wx', mode: 0o600 });
     await rename(partial, path);
   } catch (error) {
-    await unlink(partial);
+    // A full disk leaves a part of it.
+    await unlink(partial).catch(() => undefined);
     throw error;
   }
 }

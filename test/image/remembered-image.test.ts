@@ -84,7 +84,7 @@ function scene(t: TestContext): Scene {
     async told(choices = {}) {
       await sleep(REST_MS);
       return request({ choices, ifChanged: true }, async (one) => {
-        return (await RememberedImage.of(one)?.told()) ?? null;
+        return (await (await RememberedImage.of(one))?.told()) ?? null;
       });
     },
     async build(choices = {}) {
@@ -322,6 +322,29 @@ describe('an image that was made before', { skip: lacks('mounts') }, () => {
       process.env['PATH'] = PATH;
     }
     assert.notEqual(await told(choices), null);
+  });
+
+  it('is looked at again if that program became another while the image was made', async (t) => {
+    const { output, told, build } = scene(t);
+    const choices: ImageChoices = { compress: { method: 'xz', level: 0 } };
+    const folder = join(output, '../other');
+    const version = join(folder, 'version');
+    put(version, '1');
+    put(
+      join(folder, 'xz'),
+      `#!/bin/sh\nif [ "$1" = --version ]; then cat '${version}'; else echo 2 >'${version}'; exec '${XZ}' "$@"; fi\n`,
+    );
+    chmodSync(join(folder, 'xz'), 0o755);
+    const { PATH } = process.env;
+    process.env['PATH'] = `${folder}:${PATH}`;
+    try {
+      await build(choices);
+      assert.equal(await told(choices), null);
+      await build(choices);
+      assert.notEqual(await told(choices), null);
+    } finally {
+      process.env['PATH'] = PATH;
+    }
   });
 
   it('is not remembered while what it is made from may change without showing it', async (t) => {
