@@ -2,10 +2,17 @@
  * Reads the log of Linux's audit system: one event is several records (SYSCALL, CWD, PATH, ...) with
  * one serial number, which may come mixed with others'. Owns the joining.
  */
-import { doneTo, FILE_CALLS, type Outcome } from './file-calls.ts';
+import {
+  doneTo,
+  FILE_CALLS,
+  type Done,
+  type FileCall,
+  type NamedPath,
+  type Outcome,
+} from './file-calls.ts';
 import { callOf, flagsOf } from './audit-calls.ts';
 import { Processes, resolve, wholePath, type Process } from './processes.ts';
-import type { ListedUse, ListReader, Sink } from './use.ts';
+import type { ListReader, Sink } from './use.ts';
 
 /** `node=NAME` comes before it if logs of several machines were gathered. */
 const RECORD = /^(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d{3}):(\d+)\): ?([^]*)$/;
@@ -14,6 +21,8 @@ const LAST = new Set(['EOE', 'PROCTITLE']);
 /** Events that are being put together; records of one come close to each other. */
 const MOST_OPEN = 1024;
 const MOST_PATHS = 64;
+/** linux/openat2.h: the directory is the root of the path. */
+const RESOLVE_IN_ROOT = 0x10;
 const AT_FDCWD = /^(?:f{8})?ffffff9c$/;
 
 interface AuditPath {
@@ -25,6 +34,8 @@ interface AuditEvent {
   readonly atUs: number;
   call: Readonly<Record<string, string>> | null;
   cwd: Buffer | null;
+  /** openat2(2) took the directory for the path's root. */
+  inRoot: boolean;
   readonly paths: AuditPath[];
 }
 
@@ -55,7 +66,7 @@ export class AuditReader implements ListReader {
       return;
     }
     const atUs = Number(`${seconds ?? ''}${millis ?? ''}000`);
-    const event = this.#events.get(key) ?? { atUs, call: null, cwd: null, paths: [] };
+    const event = this.#events.get(key) ?? newEvent(atUs);
     if (!this.#take(event, type, rest)) return;
     this.#events.set(key, event);
     const [oldest] = this.#events.keys();
@@ -70,6 +81,7 @@ export class AuditReader implements ListReader {
   #take(event: AuditEvent, type: string, rest: string): boolean {
     const fields = fieldsOf(rest);
     if (type === 'SYSCALL') event.call = fields;
+    else if (type === 'OPENAT2') event.inRoot = resolvesInRoot(fields['resolve']);
     else if (type === 'CWD') event.cwd = bytesOf(fields['cwd']);
     else if (type === 'PATH') {
       const name = bytesOf(fields['name']);
@@ -92,50 +104,91 @@ export class AuditReader implements ListReader {
     this.#events.delete(key);
     if (event === undefined) return;
     const { pid = '', ppid = '' } = event.call ?? {};
-    const process = this.#processes.of(pid, ppid);
+    const process = this.#processes.of(pid, { parent: ppid });
     process.cwd = event.cwd === null ? null : { path: event.cwd, chroot: process.chroot };
-    for (const path of event.paths) this.#path(event, process, path);
-    const [first] = event.paths;
-    if (first === undefined || callIn(event) !== 'chroot' || outcomeOf(event.call) !== 'done')
-      return;
-    const place = resolve(process, first.name);
-    if (place !== null) process.chroot = wholePath(place);
+    for (const [at, path] of event.paths.entries()) this.#path(event, process, { at, ...path });
+    this.#follow(event, process);
   }
 
-  #path(event: AuditEvent, process: Process, { name, nametype }: AuditPath): void {
-    const { call, atUs } = event;
+  #follow(event: AuditEvent, process: Process): void {
+    if (outcomeOf(event.call) !== 'done') return;
+    const name = callIn(event);
+    if (name === 'pivot_root') process.lost = 'gone';
+    if (name !== 'chroot') return;
+    const [first] = event.paths;
+    const place = first === undefined ? null : resolve(process, first.name);
+    process.chroot = place === null ? null : wholePath(place);
+    process.lost = process.chroot === null ? 'gone' : null;
+  }
+
+  #path(
+    event: AuditEvent,
+    process: Process,
+    { at, name, nametype }: AuditPath & { readonly at: number },
+  ): void {
+    const { call, atUs, inRoot } = event;
     const outcome = outcomeOf(call);
     // The directory of what is made or removed; where a link that is made leads.
     if (nametype === 'PARENT' || (nametype === 'UNKNOWN' && outcome === 'done')) {
       this.#sink.pass('no-path');
       return;
     }
-    const done = this.#done(event, nametype, outcome);
+    const about = aboutOf(event, { at, outcome });
     // Relative to a directory that the call has open: the log does not say which.
-    const place = resolve(process, name, isOfDescriptor(event) ? null : undefined);
+    const untold = about?.paths.some((path) => isOfDescriptor(event, path)) ?? false;
+    const place = inRoot ? null : resolve(process, name, untold ? null : undefined);
+    const done = doneBy(event, { nametype, outcome, about });
     if (place !== null) this.#sink.use({ ...place, ...done, atUs });
     else if (outcome === 'not-there') this.#sink.pass('no-path');
     else this.#sink.refuse('unknown-directory');
   }
+}
 
-  #done(
-    event: AuditEvent,
-    nametype: string,
-    outcome: Outcome,
-  ): Pick<ListedUse, 'operations' | 'follow' | 'created'> {
-    const known = FILE_CALLS.get(callIn(event) ?? '');
-    const [first] = known?.paths ?? [];
-    const created = nametype === 'CREATE' && outcome === 'done';
-    if (known === undefined || first === undefined)
-      return { operations: 0, follow: !created, created };
-    const named = known.paths.find(({ operation }) => operation === OF_TYPE[nametype]) ?? first;
-    const done = doneTo(known, named, { flags: flagsOf(known, event.call ?? {}), outcome });
-    return { ...done, created };
-  }
+/** What one record is about, of a call that is known. */
+interface About {
+  readonly call: FileCall;
+  readonly named: NamedPath;
+  /** Which of the call's paths it may be. */
+  readonly paths: readonly NamedPath[];
 }
 
 /** Of a call with two paths, which one a record is about. */
 const OF_TYPE: Readonly<Record<string, string>> = { CREATE: 'create', DELETE: 'remove' };
+
+function aboutOf(
+  event: AuditEvent,
+  { at, outcome }: { readonly at: number; readonly outcome: Outcome },
+): About | null {
+  const call = FILE_CALLS.get(callIn(event) ?? '');
+  const [first, ...others] = call?.paths ?? [];
+  if (call === undefined || first === undefined) return null;
+  const types = event.paths.slice(0, at + 1).map(({ nametype }) => nametype);
+  const type = types.pop() ?? '';
+  const found = call.paths.find(({ operation }) => operation === OF_TYPE[type]);
+  const named = found ?? first;
+  // rename(2) removes the old name, then what had the new one.
+  if (type === 'DELETE' && types.includes('DELETE'))
+    return { call, named, paths: others.length > 0 ? others : [first] };
+  const told = found !== undefined || outcome === 'done';
+  return { call, named, paths: told ? [named] : call.paths };
+}
+
+function doneBy(
+  event: AuditEvent,
+  {
+    nametype,
+    outcome,
+    about,
+  }: { readonly nametype: string; readonly outcome: Outcome; readonly about: About | null },
+): Done {
+  // What a call makes or removes is the name itself.
+  if (about === null)
+    return { operations: 0, follow: OF_TYPE[nametype] === undefined, created: false };
+  const { call, named } = about;
+  const done = doneTo(call, named, { flags: flagsOf(call, event.call ?? {}), outcome });
+  // link(2) and rename(2) make names too, of files that were there.
+  return { ...done, created: done.created && nametype === 'CREATE' };
+}
 
 function outcomeOf(call: AuditEvent['call']): Outcome {
   if (call === null) return 'unknown';
@@ -148,9 +201,18 @@ function callIn({ call }: AuditEvent): string | undefined {
   return call === null ? undefined : callOf(call);
 }
 
-function isOfDescriptor(event: AuditEvent): boolean {
-  const directory = FILE_CALLS.get(callIn(event) ?? '')?.paths[0]?.directory;
+function isOfDescriptor(event: AuditEvent, { directory }: NamedPath): boolean {
   return directory !== undefined && !AT_FDCWD.test(event.call?.[`a${directory}`] ?? '');
+}
+
+function newEvent(atUs: number): AuditEvent {
+  return { atUs, call: null, cwd: null, inRoot: false, paths: [] };
+}
+
+/** `0x10`; what cannot be read may be anything. */
+function resolvesInRoot(how: string | undefined): boolean {
+  const bits = Number(how);
+  return !Number.isSafeInteger(bits) || (bits & RESOLVE_IN_ROOT) !== 0;
 }
 
 /** `key=value key="va lue"`; a group separator comes before what auditd has translated. */

@@ -13,14 +13,20 @@ export interface NamedPath {
   readonly operation: Operation;
   /** A link at its end is not followed, whatever the flags say. */
   readonly itself?: boolean;
+  /** ... but this flag. */
+  readonly unless?: string;
   /** It is there because of the call. */
   readonly makes?: boolean;
+  /** Whether it is a path, where that is for other arguments to say, as strace writes them. */
+  readonly only?: (args: readonly string[], path: Buffer) => boolean;
 }
 
 export interface FileCall {
   readonly paths: readonly NamedPath[];
   /** Which argument has the flags of open(2). */
   readonly opens?: number;
+  /** From which argument on its flags are, if not behind all paths. */
+  readonly flags?: number;
 }
 
 function one(operation: Operation, more: Partial<NamedPath> = {}): FileCall {
@@ -31,6 +37,13 @@ function at(operation: Operation, more: Partial<NamedPath> = {}): FileCall {
   return { paths: [{ directory: 0, path: 1, operation, ...more }] };
 }
 
+/** A device or a directory, or words that only the file system knows: `tmpfs`, `server:/export`. */
+const SOURCE: NamedPath = {
+  path: 0,
+  operation: 'getattr',
+  only: (args, path) => path[0] === SLASH || /\bMS_(?:BIND|MOVE)\b/.test(args[3] ?? ''),
+};
+const SLASH = 0x2f;
 const ITSELF = { itself: true } as const;
 const MADE = { itself: true, makes: true } as const;
 
@@ -52,12 +65,17 @@ export const FILE_CALLS: ReadonlyMap<string, FileCall> = new Map(
     statx: at('getattr'),
     statfs: one('getattr'),
     statfs64: one('getattr'),
-    name_to_handle_at: at('getattr', ITSELF),
+    oldstat: one('getattr'),
+    oldlstat: one('getattr', ITSELF),
+    name_to_handle_at: at('getattr', { ...ITSELF, unless: 'AT_SYMLINK_FOLLOW' }),
     inotify_add_watch: one('getattr', { path: 1 }),
     getxattr: one('getattr'),
     lgetxattr: one('getattr', ITSELF),
     listxattr: one('getattr'),
     llistxattr: one('getattr', ITSELF),
+    getxattrat: at('getattr'),
+    listxattrat: at('getattr'),
+    file_getattr: at('getattr'),
     access: one('access'),
     faccessat: at('access'),
     faccessat2: at('access'),
@@ -77,12 +95,16 @@ export const FILE_CALLS: ReadonlyMap<string, FileCall> = new Map(
     utimes: one('setattr'),
     futimesat: at('setattr'),
     utimensat: at('setattr'),
+    utimensat_time64: at('setattr'),
     truncate: one('setattr'),
     truncate64: one('setattr'),
     setxattr: one('setattr'),
     lsetxattr: one('setattr', ITSELF),
     removexattr: one('setattr'),
     lremovexattr: one('setattr', ITSELF),
+    setxattrat: at('setattr'),
+    removexattrat: at('setattr'),
+    file_setattr: at('setattr'),
     mkdir: one('create', MADE),
     mkdirat: at('create', MADE),
     mknod: one('create', MADE),
@@ -100,7 +122,7 @@ export const FILE_CALLS: ReadonlyMap<string, FileCall> = new Map(
     },
     linkat: {
       paths: [
-        { directory: 0, path: 1, operation: 'getattr', itself: true },
+        { directory: 0, path: 1, operation: 'getattr', itself: true, unless: 'AT_SYMLINK_FOLLOW' },
         { directory: 2, path: 3, operation: 'create', ...ITSELF },
       ],
     },
@@ -112,6 +134,57 @@ export const FILE_CALLS: ReadonlyMap<string, FileCall> = new Map(
     },
     renameat: renaming(),
     renameat2: renaming(),
+    mount: { paths: [{ path: 1, operation: 'getattr' }, SOURCE], flags: 3 },
+    umount: one('getattr'),
+    umount2: one('getattr'),
+    oldumount: one('getattr'),
+    pivot_root: { paths: [0, 1].map((path) => ({ path, operation: 'getattr' })) },
+    move_mount: {
+      paths: [
+        {
+          directory: 0,
+          path: 1,
+          operation: 'getattr',
+          itself: true,
+          unless: 'MOVE_MOUNT_F_SYMLINKS',
+        },
+        {
+          directory: 2,
+          path: 3,
+          operation: 'getattr',
+          itself: true,
+          unless: 'MOVE_MOUNT_T_SYMLINKS',
+        },
+      ],
+    },
+    open_tree: at('getattr'),
+    open_tree_attr: at('getattr'),
+    mount_setattr: at('getattr'),
+    fspick: at('getattr'),
+    fsconfig: {
+      paths: [
+        {
+          ...{ directory: 4, path: 3, operation: 'getattr' },
+          only: ([, command = ''], path) =>
+            command.startsWith('FSCONFIG_SET_PATH') ||
+            (command === 'FSCONFIG_SET_STRING' && path[0] === SLASH),
+        },
+      ],
+    },
+    swapon: one('read'),
+    swapoff: one('getattr'),
+    acct: one('write'),
+    quotactl: {
+      paths: [
+        { path: 1, operation: 'getattr' },
+        // Q_QUOTAON: the file that has the quotas.
+        { path: 3, operation: 'read' },
+      ],
+    },
+    fanotify_mark: {
+      paths: [{ directory: 3, path: 4, operation: 'getattr' }],
+      flags: 1,
+    },
   } satisfies Record<string, FileCall>),
 );
 
@@ -132,6 +205,15 @@ export interface Done {
   readonly created: boolean;
 }
 
+/** Flags of calls that do not follow a link at the end. */
+const STAYING = [
+  'O_NOFOLLOW',
+  'AT_SYMLINK_NOFOLLOW',
+  'IN_DONT_FOLLOW',
+  'UMOUNT_NOFOLLOW',
+  'FAN_MARK_DONT_FOLLOW',
+  'FSPICK_SYMLINK_NOFOLLOW',
+];
 const READ = operationBit('read');
 const WRITE = operationBit('write');
 const LOOKUP = operationBit('lookup');
@@ -143,12 +225,12 @@ export type Outcome = 'done' | 'unknown' | 'not-there' | 'refused';
 /** @param flags words of the call's flags, such as `O_WRONLY` */
 export function doneTo(
   { opens }: FileCall,
-  { operation, itself = false, makes = false }: NamedPath,
+  { operation, itself = false, unless, makes = false }: NamedPath,
   { flags, outcome }: { readonly flags: ReadonlySet<string>; readonly outcome: Outcome },
 ): Done {
   const exclusive = flags.has('O_CREAT') && flags.has('O_EXCL');
-  const stays = itself || exclusive || flags.has('O_NOFOLLOW') || flags.has('AT_SYMLINK_NOFOLLOW');
-  const follow = !stays;
+  const ownEnd = itself && (unless === undefined || !flags.has(unless));
+  const follow = !(ownEnd || exclusive || STAYING.some((flag) => flags.has(flag)));
   if (outcome === 'not-there') return { operations: LOOKUP, follow, created: false };
   if (outcome === 'refused') return { operations: GETATTR, follow, created: false };
   const created = outcome === 'done' && (makes || exclusive);

@@ -2,7 +2,7 @@
  * Whose paths a list has: those of the machine whose root it is, or those of the server that keeps
  * the root in a directory. Owns that question.
  */
-import { isAbsolute, join, normal, within } from './bytes.ts';
+import { below, climbs, isAbsolute, join, normal, tidy, wayInto } from './bytes.ts';
 
 /**
  * `auto`: the server's if it begins with the root's own path, else as seen from inside the root.
@@ -32,19 +32,38 @@ export class RootPaths {
   }
 
   /**
-   * The path below the root, as the server has it or as the root's own programs do.
-   * @param chroot the root of the process, as the server names it; null if it is not known
-   * @returns null: it is outside
+   * The path below the root, as the server has it or as the root's own programs do. What `..` in it
+   * leads to is for whoever follows its links.
+   * @param chroot the root of the process, as whoever wrote the list names it; null if it is not known
+   * @returns null: it is outside, or leads out by its names
    */
   inRoot(path: Buffer, chroot: Buffer | null): Buffer | null {
+    if (chroot !== null && chroot.length > 1) return this.#inChroot(path, chroot);
     if (this.#view === 'inside' || (!isAbsolute(path) && this.#view === 'auto')) return path;
-    const inside = normal(join(this.#cwd, path));
-    const whole = chroot === null ? inside : below(chroot, inside);
-    for (const name of this.#names) {
-      const found = within(whole, name);
-      if (found !== null) return found;
-    }
-    return this.#view === 'auto' && chroot === null ? path : null;
+    const found = this.#strip(join(this.#cwd, path));
+    return found === undefined && this.#view === 'auto' ? path : (found ?? null);
+  }
+
+  #inChroot(path: Buffer, chroot: Buffer): Buffer | null {
+    const top = this.#strip(chroot);
+    // The root itself: no `..` leads out of it, for the process as for whoever follows this.
+    if (top?.length === 1) return tidy(path);
+    // In another directory `..` stops at a place that this path does not tell.
+    if (top === null || climbs(path)) return null;
+    if (top !== undefined) return below(top, tidy(path));
+    const whole = below(chroot, tidy(path));
+    if (this.#view === 'inside') return whole;
+    const found = this.#strip(whole);
+    if (found !== undefined) return found;
+    // A directory that the root is in is the server's; another one may be the root's own.
+    const server = this.#view === 'server' || this.#names.some((name) => isIn(name, chroot));
+    return server ? null : whole;
+  }
+
+  /** The way from the root on; undefined if it does not come there, null if it leads out again. */
+  #strip(path: Buffer): Buffer | null | undefined {
+    const ways = this.#names.map((name) => wayInto(path, name));
+    return ways.find((way) => way instanceof Buffer) ?? ways.find((way) => way === null);
   }
 
   /** The root, if a directory is it; a relative one is taken to be if it can be. */
@@ -56,6 +75,6 @@ export class RootPaths {
   }
 }
 
-function below(directory: Buffer, path: Buffer): Buffer {
-  return directory.length === 1 ? path : Buffer.concat([directory, path]);
+function isIn(path: Buffer, directory: Buffer): boolean {
+  return wayInto(path, directory) instanceof Buffer;
 }

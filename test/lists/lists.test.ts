@@ -11,7 +11,7 @@ import { PlainReader } from '../../src/lists/plain.ts';
 import { RootPaths, type PathView } from '../../src/lists/root-paths.ts';
 import { StraceReader } from '../../src/lists/strace/reader.ts';
 import type { ListReader, Sink } from '../../src/lists/use.ts';
-import { readList } from './read-list.ts';
+import { readList, type ReadList } from './read-list.ts';
 
 const AUDIT = readFileSync(join(import.meta.dirname, '../fixtures/lists/audit-6.18.log'));
 const ALL: readonly ((sink: Sink) => ListReader)[] = [
@@ -25,6 +25,27 @@ const inLines = (text: Buffer): Buffer[] =>
     .toString('latin1')
     .split('\n')
     .map((line) => Buffer.from(line, 'latin1'));
+
+const STAMP = 'msg=audit(1700000000.123:1):';
+
+type AuditedCall = readonly [Readonly<Record<string, string | number>>, ...string[]];
+
+/** Calls of x86_64 in /srv, each with its paths and their types. */
+function audited(...calls: readonly AuditedCall[]): ReadList {
+  const lines = calls.flatMap(([fields, ...paths], serial) => {
+    const stamp = `msg=audit(1700000000.123:${serial}):`;
+    const all = Object.entries({ success: 'yes', exit: '0', pid: 2, ppid: 1, ...fields });
+    return [
+      `type=SYSCALL ${stamp} arch=c000003e ${all.map((one) => one.join('=')).join(' ')}`,
+      `type=CWD ${stamp} cwd="/srv"`,
+      ...paths.map((path, item) => {
+        const [name = '', type = ''] = path.split(' ');
+        return `type=PATH ${stamp} item=${item} name="${name}" nametype=${type}`;
+      }),
+    ];
+  });
+  return readList(lines, (sink) => new AuditReader(sink));
+}
 
 describe('lists', () => {
   test('a plain list: each line is a path, whatever is in it', () => {
@@ -62,7 +83,7 @@ describe('lists', () => {
     had(`read /od d/n\nl\xff ${at}`);
     had(`create /etc/new ${at} itself created`);
     had(`remove /etc/old ${at} itself`);
-    had(`create /etc/new/old ${at} itself created`);
+    had(`create /etc/new/old ${at} itself`);
     had(`create /etc/link ${at} itself created`);
     had(`remove /etc/gone ${at} itself`);
     had(`getattr /etc/link ${at} itself`);
@@ -149,7 +170,125 @@ describe('lists', () => {
     assert.equal(seen('auto', '/etc/motd', '/nfsroots/sarge'), '/etc/motd');
     assert.equal(seen('auto', '/../../x', '/nfsroots/sarge'), '/x');
     assert.equal(seen('auto', '/sarge/etc', '/nfsroots'), '/etc');
-    assert.equal(seen('auto', '/etc', '/elsewhere'), null);
+    assert.equal(seen('auto', '/etc', '/nfsroots'), null);
+    assert.equal(seen('server', '/etc', '/elsewhere'), null);
+    assert.equal(seen('auto', '/etc/motd', '/'), '/etc/motd');
+  });
+
+  test('what `..` leads to is for whoever follows the links before it', () => {
+    const seen = (view: PathView, path: string, chroot: string | null = null): string | null => {
+      const paths = new RootPaths({
+        ...{ names: [Buffer.from('/nfsroots/sarge')], view },
+        cwd: Buffer.from('/nfsroots/sarge/lib'),
+      });
+      const of = chroot === null ? null : Buffer.from(chroot);
+      return paths.inRoot(Buffer.from(path), of)?.toString() ?? null;
+    };
+    const root = '/nfsroots/sarge';
+    assert.equal(seen('server', '/bin/../share/x', root), '/bin/../share/x');
+    assert.equal(seen('server', '/bin/../../../x', root), '/bin/../../../x');
+    assert.equal(seen('server', `${root}/bin/.././share//x`), '/bin/../share/x');
+    assert.equal(seen('server', '../bin/..'), '/lib/../bin/..');
+    assert.equal(seen('inside', '/bin/../share/x'), '/bin/../share/x');
+    // Before the root, and at it, the names are all there is.
+    assert.equal(seen('server', `/nfsroots/x/../sarge/../sarge/bin/../x`), '/bin/../x');
+    for (const view of ['server', 'auto'] as const) {
+      assert.equal(seen(view, `${root}/../sarge2/x`), null);
+      assert.equal(seen(view, `${root}/bin/../../x`), null);
+      assert.equal(seen(view, '/bin/../x', `${root}/run`), '/run/bin/../x');
+      assert.equal(seen(view, '/../x', `${root}/run`), '/run/x');
+      assert.equal(seen(view, '/bin/../../x', `${root}/run`), null);
+    }
+    // What ends as a directory does is followed to it.
+    assert.equal(seen('server', `${root}/bin/.`), '/bin/');
+  });
+
+  test('a chroot that is not to the root is a directory in it, as seen from inside', () => {
+    const seen = (view: PathView, path: string, chroot: string): string | null => {
+      const names = [Buffer.from('/nfsroots/sarge')];
+      const paths = new RootPaths({ names, view, cwd: Buffer.from('/') });
+      return paths.inRoot(Buffer.from(path), Buffer.from(chroot))?.toString() ?? null;
+    };
+    for (const view of ['inside', 'auto'] as const) {
+      assert.equal(seen(view, '/etc/motd', '/run/sshd'), '/run/sshd/etc/motd');
+      assert.equal(seen(view, '/../etc', '/run/sshd'), '/run/sshd/etc');
+      assert.equal(seen(view, '/etc/../../x', '/run/sshd'), null);
+      assert.equal(seen(view, '/etc/motd', '/nfsroots/sarge'), '/etc/motd');
+      assert.equal(seen(view, '/etc', '/nfsroots/sarge/run'), '/run/etc');
+    }
+    assert.equal(seen('server', '/etc/motd', '/run/sshd'), null);
+  });
+
+  test('audit: of what link, rename and open name, only what is new for certain was made', () => {
+    const { uses } = audited(
+      [{ syscall: 86 }, '/bin PARENT', '/bin/a NORMAL', '/bin/b CREATE'],
+      [{ syscall: 82 }, '/bin/c DELETE', '/bin/a DELETE', '/bin/a CREATE'],
+      [{ syscall: 257, a0: 'ffffff9c', a2: '41' }, '/bin PARENT', '/tmp/new CREATE'],
+      [{ syscall: 257, a0: 'ffffff9c', a2: 'c1' }, '/bin PARENT', '/tmp/own CREATE'],
+      [{ syscall: 83 }, '/tmp/dir CREATE'],
+      [{ syscall: 133 }, '/tmp/node CREATE'],
+      [{ syscall: 88 }, '/tmp/link CREATE'],
+      [{ syscall: 9999 }, '/x NORMAL', '/y CREATE'],
+    );
+    assert.deepEqual(uses, [
+      'getattr /bin/a itself',
+      'create /bin/b itself',
+      'remove /bin/c itself',
+      'remove /bin/a itself',
+      'create /bin/a itself',
+      'write /tmp/new',
+      'write /tmp/own itself created',
+      'create /tmp/dir itself created',
+      'create /tmp/node itself created',
+      'create /tmp/link itself created',
+      'any /x',
+      'any /y itself',
+    ]);
+  });
+
+  test('audit: each of two paths is relative to a directory of its own', () => {
+    const { uses, refused } = audited(
+      [{ syscall: 264, a0: 'ffffff9c', a2: '5' }, 'old DELETE', 'motd DELETE', 'motd CREATE'],
+      [{ syscall: 265, a0: '5', a2: 'ffffff9c' }, 'from NORMAL', 'to CREATE'],
+      [{ syscall: 264, a0: '5', a2: 'ffffff9c' }, 'old DELETE', 'over DELETE', 'over CREATE'],
+      [{ syscall: 265, a0: 'ffffff9c', a2: '5', success: 'no' }, 'here NORMAL', '/abs NORMAL'],
+    );
+    assert.deepEqual(uses, [
+      'remove /srv/old itself',
+      'create /srv/to itself',
+      'remove /srv/over itself',
+      'create /srv/over itself',
+      'getattr /abs itself',
+    ]);
+    assert.deepEqual(refused, Array<string>(5).fill('unknown-directory'));
+  });
+
+  test('audit: roots that the log does not tell', () => {
+    const { uses, refused } = audited(
+      [{ syscall: 155, pid: 3 }, '/new NORMAL', '/new/old NORMAL'],
+      [{ syscall: 2, pid: 3 }, '/etc/motd NORMAL'],
+      [{ syscall: 2, pid: 4, ppid: 3 }, '/etc/motd NORMAL'],
+      [{ syscall: 161, pid: 5 }, '/srv/../srv/root/ NORMAL'],
+      [{ syscall: 2, pid: 5 }, '/etc/motd NORMAL'],
+    );
+    assert.deepEqual(uses, [
+      'getattr /new',
+      'getattr /new/old',
+      'access /srv/../srv/root/',
+      'read /etc/motd @/srv/../srv/root',
+    ]);
+    assert.deepEqual(refused, ['unknown-directory', 'unknown-directory']);
+    const inRoot = (how: string): readonly string[] =>
+      readList(
+        [
+          `type=SYSCALL ${STAMP} arch=c000003e syscall=437 success=yes exit=3 a0=5 pid=2`,
+          `type=OPENAT2 ${STAMP} oflag=00 mode=00 resolve=${how}`,
+          `type=PATH ${STAMP} item=0 name="/etc/motd" nametype=NORMAL`,
+        ],
+        (sink) => new AuditReader(sink),
+      ).refused;
+    assert.deepEqual(inRoot('0x8'), []);
+    assert.deepEqual(inRoot('0x18'), ['unknown-directory']);
   });
 
   test('lines of any length, in pieces of any size', async () => {

@@ -8,7 +8,7 @@ const ROOT = Buffer.from('/nfsroots/sarge');
 
 function read(...lines: string[]): ReadList {
   const rootNamed = (directory: Buffer): Buffer | null =>
-    directory.toString() === 'sarge' ? ROOT : null;
+    ['sarge', '/nfsroots/sarge'].includes(directory.toString()) ? ROOT : null;
   return readList(lines, (sink) => new StraceReader({ sink, rootNamed }));
 }
 
@@ -139,6 +139,17 @@ describe('strace', () => {
     assert.deepEqual(passed, ['no-path', 'no-path']);
   });
 
+  test('a call that another one is resumed instead of has no end, and is not forgotten', () => {
+    const { uses, refused, passed } = read(
+      '1 open("/a", O_RDONLY <unfinished ...>',
+      '1 <... wait4 resumed>) = 2',
+      '1 wait4(-1,  <unfinished ...>',
+      '1 <... open resumed>) = 3',
+    );
+    assert.deepEqual(uses, ['read /a']);
+    assert.deepEqual([refused, passed], [['not-understood'], ['no-path', 'no-path']]);
+  });
+
   test('what strace says of itself in the middle of a line', () => {
     const { uses, refused, passed } = read(
       'execve("/bin/cat", ["cat"], 0x1 /* 39 vars */strace: Process 5617 attached',
@@ -208,6 +219,224 @@ describe('strace', () => {
       'read /etc/../../x @/nfsroots/sarge',
       'read /srv/out/of-server',
     ]);
+  });
+
+  test('`..` is left in a directory and in a path, as far as a path can be long', () => {
+    const { uses, refused } = read(
+      '1 chroot("/nfsroots/sarge/") = 0',
+      '1 open("/bin/../share/x", O_RDONLY) = 3',
+      '1 chdir("/bin") = 0',
+      '1 chdir("..") = 0',
+      '1 chdir("./.") = 0',
+      '1 open("share/x", O_RDONLY) = 3',
+      ...Array<string>(20).fill(`1 chdir("${'x'.repeat(255)}/..") = 0`),
+      '1 open("lost", O_RDONLY) = 3',
+      '1 chdir("/etc") = 0',
+      '1 open("found", O_RDONLY) = 3',
+    );
+    const at = '@/nfsroots/sarge';
+    assert.deepEqual(
+      uses.filter((use) => use.startsWith('read ')),
+      [`read /bin/../share/x ${at}`, `read /bin/../share/x ${at}`, `read /etc/found ${at}`],
+    );
+    // The last of those twenty, and what is opened there.
+    assert.ok(refused.length >= 1 && refused.length < 20);
+    assert.deepEqual([...new Set(refused)], ['unknown-directory']);
+  });
+
+  test('a root in the root: where `..` stops in it is not told', () => {
+    const { uses, refused } = read(
+      '1 chroot("/run/sshd") = 0',
+      '1 open("/a/../x", O_RDONLY) = 3',
+      '1 open("/../x", O_RDONLY) = 3',
+      '1 open("/a/../../x", O_RDONLY) = 3',
+      '1 chroot("/a/../../b") = 0',
+      '1 open("/whose", O_RDONLY) = 3',
+      '2 chroot("unknown") = 0',
+      '2 open("/whose", O_RDONLY) = 3',
+      '2 chroot("/nfsroots/sarge/../sarge") = 0',
+      '2 open("/whose", O_RDONLY) = 3',
+    );
+    assert.deepEqual(uses, [
+      'access /run/sshd',
+      'read /a/../x @/run/sshd',
+      'read /../x @/run/sshd',
+    ]);
+    assert.deepEqual(refused, Array<string>(7).fill('unknown-directory'));
+  });
+
+  test('a process that shows before its parent knows of it is that of the only one that forks', () => {
+    const { uses, refused } = read(
+      '1 chdir("/srv") = 0',
+      '1 clone(child_stack=NULL, flags=SIGCHLD) = 2',
+      '2 chroot("/nfsroots/sarge") = 0',
+      '2 chdir("/etc") = 0',
+      '1 vfork( <unfinished ...>',
+      '2 open("/a", O_RDONLY) = 3',
+      '3 open("b", O_RDONLY) = 3',
+      '1 <... vfork resumed>) = 3',
+    );
+    const at = '@/nfsroots/sarge';
+    assert.deepEqual(uses.slice(3), [`read /a ${at}`, 'read /srv/b']);
+    assert.deepEqual(refused, []);
+  });
+
+  test('on a terminal processes have numbers only while there are several', () => {
+    const { uses, refused } = read(
+      'chdir("/srv") = 0',
+      'clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>',
+      '[pid 12] chroot("/nfsroots/sarge") = 0',
+      '[pid 11] <... clone resumed>) = 12',
+      '[pid 11] open("a", O_RDONLY) = 3',
+      '[pid 12] vfork( <unfinished ...>',
+      '[pid 13] open("/b", O_RDONLY) = 3',
+      '[pid 12] <... vfork resumed>) = 13',
+      '[pid 13] +++ exited with 0 +++',
+      '[pid 11] +++ exited with 0 +++',
+      'open("/c", O_RDONLY) = 3',
+      'fork() = 14',
+      '[pid 12] open("/d", O_RDONLY) = 3',
+    );
+    const at = '@/nfsroots/sarge';
+    assert.deepEqual(
+      uses.filter((use) => use.startsWith('read ')),
+      ['read /srv/a', `read /b ${at}`, `read /c ${at}`, `read /d ${at}`],
+    );
+    assert.deepEqual(refused, []);
+  });
+
+  test('a process whose parent may be one of several has only what all of them have', () => {
+    const both = [
+      '1 chdir("/srv") = 0',
+      '1 clone(child_stack=NULL, flags=SIGCHLD) = 2',
+      '2 chroot("/nfsroots/sarge") = 0',
+      '2 chdir("/etc") = 0',
+    ];
+    const untold = read(
+      ...both,
+      '3 open("/a", O_RDONLY) = 3',
+      '3 open("/none", O_RDONLY) = -1 ENOENT (No such file or directory)',
+      '3 getcwd("/etc", 4096) = 5',
+      '3 open("b", O_RDONLY) = 3',
+      '3 openat(AT_FDCWD</nfsroots/sarge/etc>, "c", O_RDONLY) = 3',
+      '3 chroot("/nfsroots/sarge") = 0',
+      '3 open("/d", O_RDONLY) = 3',
+    );
+    assert.deepEqual(untold.uses.slice(3), [
+      'read /nfsroots/sarge/etc/c',
+      'access /nfsroots/sarge',
+      'read /d @/nfsroots/sarge',
+    ]);
+    assert.deepEqual(untold.refused, ['unknown-directory', 'unknown-directory']);
+    const told = read(
+      ...both,
+      '1 vfork( <unfinished ...>',
+      '2 vfork( <unfinished ...>',
+      '3 open("/a", O_RDONLY) = 3',
+      '2 <... vfork resumed>) = 3',
+      '3 open("/b", O_RDONLY) = 3',
+      '3 open("c", O_RDONLY) = 3',
+    );
+    assert.deepEqual(told.uses.slice(3), ['read /b @/nfsroots/sarge']);
+    assert.deepEqual(told.refused, ['unknown-directory', 'unknown-directory']);
+  });
+
+  test('threads have one directory and one root, until one of them takes its own', () => {
+    const { uses } = read(
+      '1 chdir("/srv") = 0',
+      '1 clone3({flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_THREAD, exit_signal=0}, 88) = 2',
+      '2 chdir("/etc") = 0',
+      '1 open("a", O_RDONLY) = 3',
+      '1 clone(child_stack=0x7f, flags=CLONE_VM|CLONE_FS <unfinished ...>',
+      '3 chdir("/usr") = 0',
+      '1 <... clone resumed>) = 3',
+      '2 open("b", O_RDONLY) = 3',
+      '2 unshare(CLONE_FS) = 0',
+      '2 chdir("/tmp") = 0',
+      '1 open("c", O_RDONLY) = 3',
+      '2 open("d", O_RDONLY) = 3',
+    );
+    assert.deepEqual(
+      uses.filter((use) => use.startsWith('read ')),
+      ['read /etc/a', 'read /usr/b', 'read /usr/c', 'read /tmp/d'],
+    );
+  });
+
+  test('openat2 can make a directory the root of a path', () => {
+    const how = '{flags=O_RDONLY, resolve=RESOLVE_IN_ROOT}, 24) = 3';
+    const { uses, refused } = read(
+      `1 openat2(3</srv/x>, "/../etc/motd", ${how}`,
+      `1 openat2(3, "/etc/motd", ${how}`,
+      `1 openat2(AT_FDCWD, "/etc/motd", ${how}`,
+      '1 chdir("/srv") = 0',
+      `1 openat2(AT_FDCWD, "etc/motd", ${how}`,
+      '1 chroot("/nfsroots/sarge") = 0',
+      `1 openat2(3</nfsroots/sarge/etc>, "motd", ${how}`,
+    );
+    assert.deepEqual(uses, [
+      'read /../etc/motd @/srv/x',
+      'access /srv',
+      'read /etc/motd @/srv',
+      'access /nfsroots/sarge',
+      'read /motd @/nfsroots/sarge/etc',
+    ]);
+    assert.deepEqual(refused, ['unknown-directory', 'unknown-directory']);
+  });
+
+  test('calls of the superuser name files too, and a new root is not told', () => {
+    const { uses, refused, passed } = read(
+      '1 mount("/dev/sda1", "/mnt", "ext4", MS_RDONLY, NULL) = 0',
+      '1 mount("/a", "/b", 0x7fa6013a6ba0, MS_BIND, NULL) = 0',
+      '1 mount("proc", "/proc", "proc", 0, NULL) = 0',
+      '1 umount2("/mnt", MNT_DETACH|UMOUNT_NOFOLLOW)  = 0',
+      '1 swapon("/swap", 0) = 0',
+      '1 swapoff("/swap") = 0',
+      '1 acct("/var/account") = 0',
+      '1 quotactl(QCMD(Q_QUOTAON, USRQUOTA), "/dev/sda1", QFMT_VFS_V0, "/aquota.user") = 0',
+      '1 quotactl(QCMD(Q_GETQUOTA, USRQUOTA), "/dev/sda1", 0, {dqb_bhardlimit=0, ...}) = 0',
+      '1 fanotify_mark(5, FAN_MARK_ADD|FAN_MARK_DONT_FOLLOW, FAN_OPEN, AT_FDCWD</srv>, "m") = 0',
+      '1 open_tree(AT_FDCWD, "/t", OPEN_TREE_CLONE|AT_SYMLINK_NOFOLLOW) = 6',
+      '1 move_mount(AT_FDCWD, "/c", 6</t>, "d", MOVE_MOUNT_F_SYMLINKS) = 0',
+      '1 fspick(AT_FDCWD, "/mnt", FSPICK_CLOEXEC) = 5',
+      '1 fsconfig(5, FSCONFIG_SET_PATH, "source", "/dev/sdb", AT_FDCWD) = 0',
+      '1 fsconfig(5, FSCONFIG_SET_STRING, "mode", "0755", 0) = 0',
+      '1 mount_setattr(AT_FDCWD, "/mnt", 0, {attr_set=MOUNT_ATTR_RDONLY, ...}, 32) = 0',
+      '1 utimensat_time64(AT_FDCWD, "/u", NULL, 0) = 0',
+      '1 linkat(AT_FDCWD, "/l", AT_FDCWD, "/n", AT_SYMLINK_FOLLOW) = 0',
+      '1 pivot_root("/new", "/new/old") = 0',
+      '1 open("/etc/motd", O_RDONLY) = 3',
+      '1 openat(5</etc>, "motd", O_RDONLY) = 3',
+      '1 fork() = 2',
+      '2 open("/etc/motd", O_RDONLY) = 3',
+    );
+    assert.deepEqual(uses, [
+      'getattr /mnt',
+      'getattr /dev/sda1',
+      'getattr /b',
+      'getattr /a',
+      'getattr /proc',
+      'getattr /mnt itself',
+      'read /swap',
+      'getattr /swap',
+      'write /var/account',
+      'getattr /dev/sda1',
+      'read /aquota.user',
+      'getattr /dev/sda1',
+      'getattr /srv/m itself',
+      'getattr /t itself',
+      'getattr /c',
+      'getattr /t/d itself',
+      'getattr /mnt',
+      'getattr /dev/sdb',
+      'getattr /mnt',
+      'setattr /u',
+      'getattr /l',
+      'create /n itself',
+      'getattr /new',
+      'getattr /new/old',
+    ]);
+    assert.deepEqual(refused, Array<string>(3).fill('unknown-directory'));
+    assert.deepEqual(passed, Array<string>(4).fill('no-path'));
   });
 
   test('what is cut short, or no strace at all, is refused and counted', () => {

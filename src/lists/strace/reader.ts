@@ -2,20 +2,38 @@
  * Reads what `strace -e trace=%file` writes: joins calls that were interrupted, follows chdir(2) and
  * chroot(2), and tells which path each call used for what. Owns the calls that are not finished.
  */
-import { normal } from '../bytes.ts';
+import { climbs, join } from '../bytes.ts';
 import { doneTo, FILE_CALLS, type FileCall, type NamedPath, type Outcome } from '../file-calls.ts';
 import type { ListReader, Sink } from '../use.ts';
 import { directoryOf, isOwnDirectory, splitCall, stringOf } from './arguments.ts';
 import { parseLine } from './line.ts';
-import { Processes, resolve, seenBy, wholePath, type Place, type Process } from '../processes.ts';
+import {
+  asDirectory,
+  Processes,
+  resolve,
+  seenBy,
+  wholePath,
+  type Place,
+  type Process,
+} from '../processes.ts';
 
 const FORKS = new Set(['clone', 'clone2', 'clone3', 'fork', 'vfork']);
+/** What else tells or changes where a process is; those that name files are in the table of them. */
+const MOVES = new Set([...FORKS, 'getcwd', 'fchdir', 'unshare', 'setns']);
+/** openat2(2): the directory is the root of the path, and of the links in it. */
+const IN_ROOT = /\bRESOLVE_IN_ROOT\b/;
+const ROOT = Buffer.from('/');
 const MOST_UNFINISHED = 65_536;
 const NOT_THERE = /^-1 (?:ENOENT|ENOTDIR|ENAMETOOLONG|EFAULT)\b/;
 
 /** On a terminal strace says this in the middle of a line, which goes on in the next one. */
 const ATTACHED = /^([^]+)strace: Process \d+ (?:attached|detached)$/;
 const MOST_HELD = 1024 * 1024;
+
+interface Begun {
+  readonly text: string;
+  readonly atUs: number | null;
+}
 
 interface Finished {
   readonly name: string;
@@ -31,7 +49,9 @@ export class StraceReader implements ListReader {
   readonly #rootNamed: (directory: Buffer) => Buffer | null;
   readonly #processes = new Processes();
   /** By process: the first part of its call. */
-  readonly #unfinished = new Map<string, { readonly text: string; readonly atUs: number | null }>();
+  readonly #unfinished = new Map<string, Begun>();
+  /** Those of them that are about to have a child; whether it shares their directory and root. */
+  readonly #forking = new Map<string, boolean>();
 
   /** The beginning of a line that strace has interrupted itself. */
   #held = '';
@@ -75,11 +95,13 @@ export class StraceReader implements ListReader {
       this.#processes.end(pid);
       this.#sink.pass('no-path');
     } else if (event.kind === 'resumed') {
-      const first = this.#unfinished.get(pid);
-      this.#unfinished.delete(pid);
-      // What is no file's call was not kept.
-      if (first === undefined || nameOf(first.text) !== event.name) this.#missed(event.name);
-      else this.#call(pid, first.text + event.text, first.atUs);
+      const first = this.#resumed(pid, event.name);
+      if (first !== null && nameOf(first.text) === event.name)
+        this.#call(pid, first.text + event.text, first.atUs);
+      else {
+        if (first !== null) this.#ended(pid, first);
+        this.#missed(event.name);
+      }
     } else if (event.unfinished) this.#begin(pid, event.text, atUs);
     else this.#call(pid, event.text, atUs);
   }
@@ -92,17 +114,44 @@ export class StraceReader implements ListReader {
 
   #begin(pid: string, text: string, atUs: number | null): void {
     this.#giveUp(pid);
+    if (FORKS.has(nameOf(text))) {
+      this.#process(pid);
+      this.#forking.set(pid, shares(text));
+    }
     this.#unfinished.set(pid, { text, atUs });
     const [oldest] = this.#unfinished.keys();
     if (this.#unfinished.size > MOST_UNFINISHED && oldest !== undefined) this.#giveUp(oldest);
   }
 
+  #resumed(pid: string, name: string): Begun | null {
+    const nameless = this.#unfinished.get('');
+    if (nameless === undefined || this.#unfinished.has(pid) || nameOf(nameless.text) !== name)
+      return this.#taken(pid);
+    // It was the only one when it began.
+    this.#processes.number(pid);
+    return this.#taken('');
+  }
+
+  /** The call of a process that is not finished; it is not kept any more. */
+  #taken(pid: string): Begun | null {
+    const first = this.#unfinished.get(pid) ?? null;
+    this.#unfinished.delete(pid);
+    this.#forking.delete(pid);
+    return first;
+  }
+
   /** The end of a call that has none in the log. */
   #giveUp(pid: string): void {
-    const first = this.#unfinished.get(pid);
-    if (first === undefined) return;
-    this.#unfinished.delete(pid);
-    this.#call(pid, `${first.text}) = ?`, first.atUs);
+    const first = this.#taken(pid);
+    if (first !== null) this.#ended(pid, first);
+  }
+
+  #ended(pid: string, { text, atUs }: Begun): void {
+    this.#call(pid, `${text}) = ?`, atUs);
+  }
+
+  #process(pid: string): Process {
+    return this.#processes.of(pid, { forking: this.#forking });
   }
 
   /** The end of a call whose beginning is not in the log. */
@@ -114,7 +163,7 @@ export class StraceReader implements ListReader {
   #call(pid: string, text: string, atUs: number | null): void {
     const name = nameOf(text);
     const call = FILE_CALLS.get(name);
-    if (call === undefined && !FORKS.has(name) && name !== 'getcwd' && name !== 'fchdir') {
+    if (call === undefined && !MOVES.has(name)) {
       this.#sink.pass('no-path');
       return;
     }
@@ -125,10 +174,10 @@ export class StraceReader implements ListReader {
       return;
     }
     const finished = { name, args: split.args, result, outcome: outcomeOf(result), atUs };
-    const process = this.#processes.of(pid);
+    const process = this.#process(pid);
     if (call !== undefined) this.#paths(process, call, finished);
     else this.#sink.pass('no-path');
-    if (finished.outcome === 'done') this.#follow(process, finished);
+    if (finished.outcome === 'done') this.#follow(pid, process, finished);
   }
 
   #paths(process: Process, call: FileCall, finished: Finished): void {
@@ -144,14 +193,17 @@ export class StraceReader implements ListReader {
     // NULL, an address that could not be read, or the descriptor itself.
     if (written === null || (written.bytes.length === 0 && !written.cut))
       this.#sink.pass('no-path');
+    else if (named.only !== undefined && !named.only(args, written.bytes))
+      this.#sink.pass('no-path');
     else if (written.cut) this.#sink.refuse('truncated');
     else {
       const place = this.#place(process, written.bytes, {
         directory: args[named.directory ?? -1],
         roots: name === 'chroot',
+        top: name === 'openat2' && IN_ROOT.test(args[2] ?? ''),
       });
       const done = doneTo(call, named, { flags: flagsOf(call, args), outcome });
-      if (place !== null) this.#sink.use({ ...place, ...done, atUs });
+      if (place !== null && !this.#stopsUnseen(place)) this.#sink.use({ ...place, ...done, atUs });
       // Looked for from wherever it was, and not there: nothing that an image could have.
       else if (outcome === 'not-there') this.#sink.pass('no-path');
       else this.#sink.refuse('unknown-directory');
@@ -161,43 +213,76 @@ export class StraceReader implements ListReader {
   /**
    * @param from.directory the argument that tells what a relative path is from
    * @param from.roots a path that can be the root is, wherever it is relative to
+   * @param from.top the directory is the path's root
    */
   #place(
     process: Process,
     path: Buffer,
-    { directory, roots = false }: { directory?: string | undefined; roots?: boolean },
+    {
+      directory,
+      roots = false,
+      top = false,
+    }: { directory?: string | undefined; roots?: boolean; top?: boolean },
   ): Place | null {
     if (directory !== undefined) {
       const told = directoryOf(directory);
       const at = told === null ? null : seenBy(process, told);
-      if (!isOwnDirectory(directory)) return resolve(process, path, at);
-      if (at !== null) process.cwd = at;
+      const own = isOwnDirectory(directory);
+      if (own && at !== null) process.cwd = at;
+      if (top) return inDirectory(process, path, own ? process.cwd : at);
+      if (!own) return resolve(process, path, at);
     }
     const place = resolve(process, path);
-    if (place !== null || !roots) return place;
+    if (place !== null || !roots || process.lost === 'gone') return place;
     const root = this.#rootNamed(path);
     return root === null ? null : { path: root, chroot: null };
   }
 
+  /** `..` in it may stop at a root that is not the one which the list is about. */
+  #stopsUnseen({ path, chroot }: Place): boolean {
+    const other = chroot !== null && chroot.length > 1 && climbs(path);
+    return other && this.#rootNamed(chroot) === null;
+  }
+
   /** What a call changes about its process, or begins. */
-  #follow(process: Process, { name, args, result }: Finished): void {
+  #follow(pid: string, process: Process, { name, args, result }: Finished): void {
     const [first = ''] = args;
     const path = stringOf(first);
-    if (FORKS.has(name)) this.#processes.fork(process, /^\d+/.exec(result)?.[0] ?? '');
+    if (FORKS.has(name))
+      this.#processes.fork(process, /^\d+/.exec(result)?.[0] ?? '', shares(args.join()));
+    else if (name === 'unshare') {
+      if (/\bCLONE_(?:FS|NEWNS)\b/.test(first)) this.#processes.unshare(pid);
+    } else if (name === 'setns') {
+      if (/\bCLONE_NEWNS\b/.test(args[1] ?? '')) process.lost = 'gone';
+    } else if (name === 'pivot_root') process.lost = 'gone';
     else if (name === 'fchdir') {
       const told = directoryOf(first);
       process.cwd = told === null ? null : seenBy(process, told);
-    } else if (path === null || path.cut) return;
-    else if (name === 'getcwd')
-      process.cwd = path.bytes[0] === 0x2f ? { path: path.bytes, chroot: process.chroot } : null;
-    else if (name === 'chdir') {
-      const place = resolve(process, path.bytes);
-      process.cwd = place === null ? null : { ...place, path: normal(place.path) };
-    } else if (name === 'chroot') {
-      const place = this.#place(process, path.bytes, { roots: true });
-      if (place !== null) process.chroot = trimmed(wholePath(place));
-    }
+    } else if (name === 'chdir') {
+      const whole = path === null || path.cut ? null : resolve(process, path.bytes);
+      process.cwd = asDirectory(whole);
+    } else if (name === 'chroot') this.#chroot(process, path === null || path.cut ? null : path);
+    else if (name === 'getcwd' && path !== null && !path.cut)
+      process.cwd = path.bytes[0] === 0x2f ? resolve(process, path.bytes) : null;
   }
+
+  #chroot(process: Process, path: { readonly bytes: Buffer } | null): void {
+    const place = path === null ? null : this.#place(process, path.bytes, { roots: true });
+    const whole = place === null ? null : wholePath(place);
+    process.lost = whole === null ? 'gone' : null;
+    process.chroot = whole === null ? null : (this.#rootNamed(whole) ?? whole);
+  }
+}
+
+/** A path of which a directory is the root; null: it is not told which. */
+function inDirectory(process: Process, path: Buffer, directory: Place | null): Place | null {
+  const chroot = directory === null || process.lost === 'gone' ? null : wholePath(directory);
+  return chroot === null ? null : { path: join(ROOT, path), chroot };
+}
+
+/** Of a call that makes a process. */
+function shares(text: string): boolean {
+  return /\bCLONE_FS\b/.test(text);
 }
 
 function nameOf(text: string): string {
@@ -212,11 +297,7 @@ function outcomeOf(result: string): Outcome {
 
 /** The words of its flags. */
 function flagsOf(call: FileCall, args: readonly string[]): ReadonlySet<string> {
-  const from = call.opens ?? Math.max(...call.paths.map(({ path }) => path)) + 1;
-  const words = args.slice(from).filter((arg) => !arg.startsWith('"'));
-  return new Set(words.join('|').match(/\b(?:O|AT)_[A-Z_]+/g) ?? []);
-}
-
-function trimmed(path: Buffer): Buffer {
-  return path.length > 1 && path.at(-1) === 0x2f ? path.subarray(0, -1) : path;
+  const from = call.opens ?? call.flags ?? Math.max(...call.paths.map(({ path }) => path)) + 1;
+  const words = args.slice(from).filter((arg) => !/^"|^\w+</.test(arg));
+  return new Set(words.join('|').match(/\b[A-Z]+_[A-Z_]+/g) ?? []);
 }
