@@ -38,7 +38,7 @@ for (const [what, step] of [
       await rig.pipe.flush(false);
       rig.step(step);
       rig.losses = [{ where: 'trace-ring', count: 5, fromUs: nowUs() - SECOND, toUs: nowUs() }];
-      rig.accessTimes = [{ object: 2, atUs: Date.now() * 1000 + step - 1000, link: false }];
+      rig.accessTimes = [{ object: 2, atUs: Date.now() * 1000 + step - SECOND / 2, link: false }];
       await rig.pipe.flush(false);
       const { recordingId, fromUs, detail } = lost();
       assert.equal(recordingId, rig.recordingId);
