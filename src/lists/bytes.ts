@@ -29,8 +29,7 @@ export function normal(path: Buffer): Buffer {
 
 /** An absolute path without `.`, doubled slashes and what would lead above its top. */
 export function tidy(path: Buffer): Buffer {
-  const asIs = isAbsolute(path) && !path.includes('//') && !path.includes('/.');
-  return asIs ? path : pathOf(namesOf(path), path);
+  return isPlain(path) ? path : pathOf(namesOf(path), path);
 }
 
 /** It leads above its top by its names; after links, it may or may not. */
@@ -44,6 +43,8 @@ export function climbs(path: Buffer): boolean {
  * @returns undefined: it does not come to the directory; null: it leads out again, by its names
  */
 export function wayInto(path: Buffer, directory: Buffer): Buffer | null | undefined {
+  if (isPlain(path) && directory.at(-1) !== SLASH && isPlain(directory))
+    return within(path, directory) ?? undefined;
   const top = namesOf(normal(directory));
   const names = namesOf(path);
   const way: string[] = [];
@@ -65,6 +66,11 @@ export function wayInto(path: Buffer, directory: Buffer): Buffer | null | undefi
 /** A directory below which a path is, as seen from above. */
 export function below(directory: Buffer, path: Buffer): Buffer {
   return directory.length === 1 ? path : Buffer.concat([directory, path]);
+}
+
+/** Nothing in it needs a look at its names, as of nearly all paths: a list has millions. */
+function isPlain(path: Buffer): boolean {
+  return isAbsolute(path) && !/\/[/.]/.test(path.toString('latin1'));
 }
 
 /** latin1, without `.`; `..` only after a name. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { AuditReader } from '../../src/lists/audit.ts';
+import { wayInto } from '../../src/lists/bytes.ts';
 import { FindReader } from '../../src/lists/find.ts';
 import { guessFormat } from '../../src/lists/guess-format.ts';
 import { linesOf, MOST_LINE, type Line } from '../../src/lists/lines.ts';
@@ -199,6 +200,7 @@ describe('lists', () => {
       assert.equal(seen(view, '/../x', `${root}/run`), '/run/x');
       assert.equal(seen(view, '/bin/../../x', `${root}/run`), null);
     }
+    assert.deepEqual(wayInto(Buffer.from('/a/b'), Buffer.from('/a/')), Buffer.from('/b'));
     // What ends as a directory does is followed to it.
     assert.equal(seen('server', `${root}/bin/.`), '/bin/');
   });
