@@ -68,6 +68,13 @@ std::string KeyOf(const uint8_t* fsid, const fan::HandleView& handle) {
 }
 
 bool FileSystems::Watch(int fanotify_fd, uint64_t mask, const std::string& path) {
+  // A single file can be mounted too, and opening a device may do something: a watchdog starts.
+  struct stat st;
+  if (lstat(path.c_str(), &st) != 0) return false;
+  if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
+    errno = ENODEV;
+    return false;
+  }
   const int fd = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
   std::string fsid;

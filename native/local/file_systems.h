@@ -25,7 +25,7 @@ class FileSystems {
   explicit FileSystems(int proc_fd) : proc_fd_(proc_fd) {}
 
   // Marks the whole file system that is mounted at `path`. False with errno if its events cannot be
-  // had or its handles cannot be opened.
+  // had or its handles cannot be opened, or if a device, socket or pipe is mounted there.
   bool Watch(int fanotify_fd, uint64_t mask, const std::string& path);
 
   // Where a directory is. Outside of the root is what a process was handed when it began.

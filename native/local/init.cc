@@ -119,8 +119,7 @@ void RunInit(int channel, char* const* command) {
   kill(-1, SIGKILL);
   while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) continue;
   watcher.Drain();
-  report.Add(Kind::kEnd, static_cast<uint32_t>(status));
-  report.Finish();
+  report.End(status);
   _exit(0);
 }
 

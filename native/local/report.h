@@ -18,6 +18,7 @@ enum class Kind : uint32_t {
   kGone = 6,       // value: accesses to what no longer had a path
   kEnd = 7,        // value: wait status of the command; nothing comes after it
   kFailed = 8,     // value: errno; bytes: what failed; nothing comes after it
+  kDropped = 9,    // value: reports that the tool did not take in time; just before the end
 };
 
 // In the value of kAccess, beside the kernel's own bits: made by this run itself.
@@ -27,19 +28,28 @@ class Report {
  public:
   explicit Report(int fd) : fd_(fd) {}
 
+  // Waits for room, but not for a tool that stands still: then this is dropped, and counted.
   void Add(Kind kind, uint32_t value, const std::string& bytes = {});
   bool pending() const { return sent_ < buffer_.size(); }
   // Writes what the channel takes. Ends the process if nobody reads any more: with init, the world.
   void Send();
   // Writes all, waiting.
   void Finish();
+  // Tells what was dropped and how the command ended, and finishes.
+  void End(int status);
 
  private:
-  void Wait() const;
+  void Put(Kind kind, uint32_t value, const std::string& bytes);
+  // False: the tool stands still.
+  bool MakeRoom();
+  // Until the channel takes something; false if the time was over before.
+  bool Wait(int ms) const;
 
   const int fd_;
   std::string buffer_;
   size_t sent_ = 0;
+  bool stands_still_ = false;
+  uint32_t dropped_ = 0;
 };
 
 }  // namespace local

@@ -52,8 +52,10 @@ Failed MountOne(const Usual& usual, std::vector<std::string>* missing) {
     return {};
   }
   if (mount(usual.type, usual.path, usual.type, usual.flags, usual.options) == 0) return {};
-  // The root came with a sysfs of its own there.
-  if (errno == EBUSY) return {};
+  // The root came with this sysfs there: this namespace's mount of it is changed, no other.
+  if (errno == EBUSY &&
+      mount(nullptr, usual.path, nullptr, MS_REMOUNT | MS_BIND | usual.flags, nullptr) == 0)
+    return {};
   return std::string("mount ") + usual.path;
 }
 

@@ -19,6 +19,8 @@ export interface LocalCommand {
 
 /** How often the daemon gets what was used; a session that is killed lacks no more than that. */
 const GIVE_MS = 500;
+/** As many rows at once: all of a long run in one text may be more than a string can have. */
+const GIVE_ROWS = 4096;
 
 /** What the daemon made of the rows. */
 type GivenCounts = Awaited<ReturnType<GivenStream['end']>>;
@@ -34,6 +36,8 @@ export interface RunOutcome {
   readonly lost: number;
   readonly gone: number;
   readonly removed: number;
+  /** Reports of accesses that this process was too slow for. */
+  readonly dropped: number;
   /** Null if the daemon has not all of it. */
   readonly rows: GivenCounts | null;
   /** The pid of the daemon that was started for it. */
@@ -72,6 +76,7 @@ export async function recordRun(context: Context, options: LocalCommand): Promis
       lost: end.lost,
       gone: end.gone,
       removed: run.removed,
+      dropped: end.dropped,
       rows: counts,
       daemon_started: started,
     };
@@ -173,7 +178,7 @@ class Giver {
   }
 
   /** What the daemon made of the rows; null if it has not all of them. */
-  async end({ lost, gone }: LocalEnd): Promise<GivenCounts | null> {
+  async end({ lost, gone, dropped }: LocalEnd): Promise<GivenCounts | null> {
     const say = (count: number, what: string): void => {
       if (count > 0) this.#output.say(`not in the session: ${count} ${what}`);
     };
@@ -184,8 +189,16 @@ class Giver {
         `the kernel lost file events, ${lost} times`,
         'the session has a loss: run the command again on a machine that is less busy',
       );
+    if (dropped > 0)
+      this.#output.warn(
+        `${dropped} accesses were not taken in time`,
+        'the session has a loss: run the command again, and do not stop trace meanwhile',
+      );
     if (!this.#whole) return null;
-    const losses = lost === 0 ? [] : [{ where: 'fanotify-queue', count: lost, detail: null }];
+    const losses = [
+      { where: 'fanotify-queue', count: lost, detail: null },
+      { where: 'run-report', count: dropped, detail: null },
+    ].filter(({ count }) => count > 0);
     try {
       const counts = await this.#stream.end(losses);
       say(counts.missing, 'used paths that were gone when the daemon looked');
@@ -213,7 +226,8 @@ class Giver {
     const rows = this.#run.take(when);
     if (!this.#whole) return;
     try {
-      await this.#stream.rows(rows);
+      for (let at = 0; at < rows.length; at += GIVE_ROWS)
+        await this.#stream.rows(rows.slice(at, at + GIVE_ROWS));
     } catch (error) {
       this.#broke(error);
     }
@@ -222,6 +236,8 @@ class Giver {
   #broke(error: unknown): void {
     if (!this.#whole) return;
     this.#whole = false;
+    // Whatever broke: a connection that stays open would keep this process after its command.
+    this.#stream.abandon();
     const why = error instanceof Error ? error.message : String(error);
     this.#output.warn(
       `recording stopped, the command goes on: ${why}`,

@@ -44,6 +44,16 @@ describe('the world of a command', { skip: lacks(...NEEDED, 'busybox') }, () => 
     assert.equal(await inside([...tries, entered, 'true'].join('\n')), '');
   });
 
+  test('nor does what the caller has open, whatever its number', async () => {
+    const prefix = ['bash', '-c', 'exec 200<"$0"; exec "$@"', rig.disk.path];
+    const look = 'ls -l /proc/self/fd /proc/1/fd; for d in /proc/*/fd/200; do cd $d; done';
+    const line = ['run', '--root', root.path, '--', 'sh', '-c', `${look} 2>/dev/null; ls`];
+    const { text } = await rig.sandbox.ok(line, { prefix });
+    assert.doesNotMatch(text, / 200 -> /);
+    assert.match(text, /^usr$/m);
+    assert.doesNotMatch(text, /^outside$/m);
+  });
+
   test('nor does a program that is made for it', async () => {
     const program = join(root.path, 'usr/bin/escape');
     execFileSync('g++', ['-static', '-o', program, join(import.meta.dirname, 'escape.cc')]);

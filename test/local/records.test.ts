@@ -20,6 +20,7 @@ describe('records', () => {
     bytesOf(1, 0xc0000100, odd),
     bytesOf(5, 2),
     bytesOf(6, 3),
+    bytesOf(9, 4),
     bytesOf(7, 0x100),
   ]);
   const whole = [
@@ -28,6 +29,7 @@ describe('records', () => {
     { kind: 'access', mask: 0xc0000100, path: odd },
     { kind: 'lost', count: 2 },
     { kind: 'gone', count: 3 },
+    { kind: 'dropped', count: 4 },
     { kind: 'end', status: 0x100 },
   ];
 
@@ -44,7 +46,7 @@ describe('records', () => {
 
   test('that are none are refused, also before all of them has come', () => {
     for (const bytes of [
-      bytesOf(9, 0),
+      bytesOf(10, 0),
       bytesOf(0, 0),
       bytesOf(1, 0, Buffer.alloc(9000)).subarray(0, 12),
     ])

@@ -232,6 +232,17 @@ describe('trace run', { skip: lacks(...NEEDED, 'busybox') }, () => {
     }
   });
 
+  test('a device that is mounted below the root is not opened, and is told', async () => {
+    const [node, at] = ['zero', 'null'].map((name) => join(root.path, 'dev', name));
+    execFileSync('mount', ['--bind', node ?? '', at ?? '']);
+    try {
+      const { ran } = await rig.record(root, ['ls', '/dev']);
+      assert.match(ran.stderr, /what is used below \/dev\/null is not recorded: no such device$/m);
+    } finally {
+      execFileSync('umount', [at ?? '']);
+    }
+  });
+
   test('on a server whose mounts are shared nothing appears', async () => {
     const mounts = `mount --make-shared '${rig.disk.path}' && before=$(cat /proc/self/mountinfo)`;
     const same = 'test "$before" = "$(cat /proc/self/mountinfo)" || exit 99';
@@ -329,8 +340,14 @@ describe('the root’s own way in', { skip: lacks(...NEEDED, 'busybox') }, () =>
     ] as const;
     for (const [type, at] of mounted) execFileSync('mount', ['-t', type, 'none', at]);
     try {
-      const { ran } = await rig.record(root, ['sh', '-c', 'cat /proc/self/stat; ls -d /sys/class']);
-      assert.match(ran.text, /^\d \(cat\) .*\n\/sys\/class\n$/s);
+      const work = 'cat /proc/self/stat; ls -d /sys/class; cat /proc/self/mountinfo';
+      const { ran } = await rig.record(root, ['sh', '-c', work]);
+      assert.match(ran.text, /^\d \(cat\) .*\n\/sys\/class\n/);
+      // Read-only here, and as it was on the server.
+      assert.match(ran.text, / \/sys ro,nosuid,nodev,noexec,/);
+      const [, at] = mounted[0];
+      const options = execFileSync('findmnt', ['-no', 'VFS-OPTIONS', at], { encoding: 'utf8' });
+      assert.match(options, /^rw,/);
     } finally {
       for (const [, at] of mounted) execFileSync('umount', [at]);
     }

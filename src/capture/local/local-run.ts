@@ -41,6 +41,8 @@ export interface LocalEnd {
   readonly lost: number;
   /** Accesses in directories that were gone before they could be named. */
   readonly gone: number;
+  /** Reports of accesses that this process did not take in time: it stood still. */
+  readonly dropped: number;
 }
 
 export class LocalRun {
@@ -52,6 +54,7 @@ export class LocalRun {
   readonly #ended = Promise.withResolvers<LocalEnd>();
   #lost = 0;
   #gone = 0;
+  #dropped = 0;
   #channel: Duplex | null = null;
 
   constructor(options: LocalRunOptions) {
@@ -155,11 +158,15 @@ export class LocalRun {
       case 'gone':
         this.#gone += record.count;
         return;
+      case 'dropped':
+        this.#dropped += record.count;
+        return;
       case 'end':
         this.#ended.resolve({
           code: exitCodeOf(record.status),
           lost: this.#lost,
           gone: this.#gone,
+          dropped: this.#dropped,
         });
         return;
       case 'failed':

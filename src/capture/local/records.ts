@@ -12,7 +12,7 @@ export type WorldRecord =
   | { readonly kind: 'missing'; readonly path: Buffer }
   /** The program waits for leave to begin. */
   | { readonly kind: 'ready'; readonly path: Buffer }
-  | { readonly kind: 'lost' | 'gone'; readonly count: number }
+  | { readonly kind: 'lost' | 'gone' | 'dropped'; readonly count: number }
   /** As wait(2) has it. */
   | { readonly kind: 'end'; readonly status: number }
   | { readonly kind: 'failed'; readonly errno: number; readonly what: string };
@@ -79,6 +79,8 @@ function record(kind: number, value: number, path: Buffer): WorldRecord {
       return { kind: 'end', status: value };
     case 8:
       return { kind: 'failed', errno: value, what: path.toString() };
+    case 9:
+      return { kind: 'dropped', count: value };
     default:
       throw foreign();
   }
