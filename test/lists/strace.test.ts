@@ -145,9 +145,23 @@ describe('strace', () => {
       '1 <... wait4 resumed>) = 2',
       '1 wait4(-1,  <unfinished ...>',
       '1 <... open resumed>) = 3',
+      '1 open("/b", O_RDONLY <unfinished ...>',
+      '1 open("/c", O_RDONLY) = 3',
+      // A fork that was begun before is over as well.
+      '1 vfork( <unfinished ...>',
+      '1 chroot("/nfsroots/sarge") = 0',
+      '2 chroot("/srv") = 0',
+      '3 open("/whose", O_RDONLY) = -1 EACCES (Permission denied)',
     );
-    assert.deepEqual(uses, ['read /a']);
-    assert.deepEqual([refused, passed], [['not-understood'], ['no-path', 'no-path']]);
+    assert.deepEqual(uses, [
+      'read /a',
+      'read /b',
+      'read /c',
+      'access /nfsroots/sarge',
+      'access /srv @/nfsroots/sarge',
+    ]);
+    assert.deepEqual(refused, ['not-understood', 'unknown-directory']);
+    assert.deepEqual(passed, Array<string>(3).fill('no-path'));
   });
 
   test('what strace says of itself in the middle of a line', () => {

@@ -103,7 +103,10 @@ export class StraceReader implements ListReader {
         this.#missed(event.name);
       }
     } else if (event.unfinished) this.#begin(pid, event.text, atUs);
-    else this.#call(pid, event.text, atUs);
+    else {
+      this.#giveUp(pid);
+      this.#call(pid, event.text, atUs);
+    }
   }
 
   end(): void {
