@@ -18,7 +18,7 @@ import {
   type GivenOpening,
   type GivenRow,
 } from './given-types.ts';
-import { walkPath } from './path-walk.ts';
+import { walkPath, type Looked } from './path-walk.ts';
 import type { Pipe } from './pipe.ts';
 import type { RootRecording } from './root-recording.ts';
 
@@ -189,13 +189,14 @@ export class GivenSessions {
   ): GivenCounts {
     const { given, tree, builder } = at;
     const foreign = foreignMounts(tree);
+    const looked: Looked = new Map();
     const nowWallUs = this.#options.pipe.wall.nowUs;
     const skipped = { ...NO_COUNTS.skipped };
     let [found, missing] = [0, 0];
     const fileOf = (object: number): number =>
       tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
     for (const row of rows) {
-      const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign });
+      const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign, looked });
       const { count } = row;
       const firstUs = row.firstUs ?? row.lastUs ?? nowWallUs;
       const lastUs = Math.max(firstUs, row.lastUs ?? firstUs);
