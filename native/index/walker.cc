@@ -62,7 +62,7 @@ int Walker::RunNames(int fd, const std::vector<std::string>& names, ScanLog* log
                      ScanCounts* counts) {
   int error = Begin(fd, log, counts);
   if (error != 0) return error;
-  log_->Begin(0);
+  // No Begin(): that is for a whole listing, and goes through all names that the directory has.
   for (const std::string& name : names) {
     uint32_t vanished = counts_->vanished;
     Entry(fd, name.c_str(), DT_UNKNOWN, 0, 0);

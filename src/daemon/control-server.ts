@@ -53,8 +53,11 @@ export interface ContentService {
 const GRACE_MS = 2000;
 /** How long an answer of the live feed may wait for its reader. */
 const STUCK_MS = 10_000;
-/** How long a request may take to come; but that which lasts as long as a session. */
+/** How long the head of a request may take to come. */
+const HEAD_MS = 60_000;
+/** How long a request may take to come; of one that lasts as long as a session, its first line. */
 const ASKING_MS = 300_000;
+const OPENING_MS = 60_000;
 
 /** Far more than people and programs have at a time. */
 const MOST_CONNECTIONS = 100;
@@ -78,13 +81,30 @@ export interface ControlService {
 export class ControlServer {
   readonly #path: string;
   readonly #ending: AbortSignal;
-  // Node would end every request after some minutes: see askInTime().
-  readonly #server: Server = createServer({ requestTimeout: 0 });
+  readonly #openingMs: number;
+  readonly #server: Server;
 
-  /** @param options.ending once it is aborted every request is refused */
-  constructor(options: { readonly socket: string; readonly ending: AbortSignal }) {
+  /**
+   * @param options.ending once it is aborted every request is refused
+   * @param options.patience how long, in milliseconds, the head of a request may take, and the first
+   *   line of a session that is given
+   */
+  constructor(options: {
+    readonly socket: string;
+    readonly ending: AbortSignal;
+    readonly patience?: { readonly headMs: number; readonly openingMs: number };
+  }) {
+    const { headMs, openingMs } = options.patience ?? { headMs: HEAD_MS, openingMs: OPENING_MS };
     this.#path = options.socket;
     this.#ending = options.ending;
+    this.#openingMs = openingMs;
+    // Node would end every request after some minutes (see askInTime()); and without a limit to
+    // that, it has none for heads either.
+    this.#server = createServer({
+      requestTimeout: 0,
+      headersTimeout: headMs,
+      connectionsCheckingInterval: Math.min(headMs, 30_000),
+    });
   }
 
   /**
@@ -114,7 +134,7 @@ export class ControlServer {
     this.#server.maxConnections = MOST_CONNECTIONS;
     this.#server.on('request', (request, response) => {
       if (!claimTurn(request, response)) return;
-      if (request.url !== GIVEN_ROUTE) askInTime(request);
+      askInTime(request, request.url === GIVEN_ROUTE ? this.#openingMs : ASKING_MS);
       app(request, response);
     });
     // The socket is bound within listen(): there is no moment at which others may open it.
@@ -187,10 +207,27 @@ function claimTurn({ socket }: IncomingMessage, response: ServerResponse): boole
   return true;
 }
 
-function askInTime(request: IncomingMessage): void {
-  const timer = setTimeout(() => request.destroy(), ASKING_MS).unref();
+const asking = new WeakMap<IncomingMessage, NodeJS.Timeout>();
+
+/** Cuts off whoever has not said all by then. */
+function askInTime(request: IncomingMessage, withinMs: number): void {
+  const timer = setTimeout(() => request.destroy(), withinMs).unref();
+  asking.set(request, timer);
   request.once('end', () => clearTimeout(timer));
   request.once('close', () => clearTimeout(timer));
+}
+
+/** The request may last as long as a session, but not longer. */
+async function give(
+  service: ControlService,
+  { request, response, ending }: Omit<Parameters<ControlService['give']>[0], 'asked'>,
+): Promise<void> {
+  try {
+    const asked = (): void => clearTimeout(asking.get(request));
+    await service.give({ request, response, ending, asked });
+  } finally {
+    if (!request.complete) askInTime(request, OPENING_MS);
+  }
 }
 
 function routes(service: ControlService, ending: AbortSignal): express.Express {
@@ -230,7 +267,7 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
     const { client, label } = read(labelRequest, request);
     response.json(service.label(client, label));
   });
-  app.post(GIVEN_ROUTE, (request, response) => service.give({ request, response, ending }));
+  app.post(GIVEN_ROUTE, (request, response) => give(service, { request, response, ending }));
   app.post('/v1/image', async (request, response) => {
     await service.image(read(imageRequest, request), response);
   });

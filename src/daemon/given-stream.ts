@@ -23,17 +23,20 @@ export interface GivenStreamOptions {
   readonly response: ServerResponse;
   /** The daemon ends. */
   readonly ending: AbortSignal;
+  /** Called when the giver has said what it wants: it may take its time from now on. */
+  readonly asked: () => void;
 }
 
 /** Settles when the session has ended; throws what comes before it was open. */
 export async function takeGiven(options: GivenStreamOptions): Promise<void> {
-  const { given, request, response, ending } = options;
+  const { given, request, response, ending, asked } = options;
   const end = (): unknown => request.destroy();
   ending.addEventListener('abort', end, { once: true });
   try {
     const lines = linesOf(request);
     const { value: [opening, ...rest] = [] } = await lines.next();
     const { root, ...first } = checked(openingLine, opening);
+    asked();
     const path = checkStart({ root, clients: [] });
     const session = await given.begin({ ...first, root: path });
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
@@ -44,14 +47,27 @@ export async function takeGiven(options: GivenStreamOptions): Promise<void> {
       tell(response, { ended: counts });
     } catch (error) {
       const broken = ending.aborted ? 'the daemon ended while it was given' : storyOf(error);
-      if (given.has(session)) await given.end(session, { broken });
-      tell(response, errorBody(knownError(error)));
+      const worse = await endBroken(session, { given, broken });
+      tell(response, errorBody(knownError(worse ?? error)));
     }
     response.end();
   } finally {
     ending.removeEventListener('abort', end);
     // What is still said after an error.
     request.resume();
+  }
+}
+
+/** @returns the bug, if one kept the session from ending: its giver is to hear of it all the same */
+async function endBroken(
+  session: number,
+  { given, broken }: { readonly given: GivenSessions; readonly broken: string },
+): Promise<unknown> {
+  try {
+    if (given.has(session)) await given.end(session, { broken });
+    return null;
+  } catch (error) {
+    return error;
   }
 }
 

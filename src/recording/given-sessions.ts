@@ -3,6 +3,7 @@
  * own, whose tier is its giver. Owns those that are open, and what their rows become.
  * Must not know how rows arrive, nor what sensors see.
  */
+import type { SessionEffect } from '../attribution/boot-sessions.ts';
 import type { OpenSession } from '../common/boots.ts';
 import { TraceError } from '../common/errors.ts';
 import { GIVERS, operationBit, type Giver } from '../common/words.ts';
@@ -18,7 +19,7 @@ import {
   type GivenOpening,
   type GivenRow,
 } from './given-types.ts';
-import { walkPath } from './path-walk.ts';
+import { walkPath, type Looked } from './path-walk.ts';
 import type { Pipe } from './pipe.ts';
 import type { RootRecording } from './root-recording.ts';
 
@@ -59,6 +60,8 @@ export class GivenSessions {
   readonly #options: GivenSessionsOptions;
   readonly #trees: GivenTrees;
   readonly #open = new Map<number, Given>();
+  /** Recordings that have ended, and when (monotonic), while the store does not know. */
+  readonly #unstopped = new Map<number, number>();
 
   constructor(options: GivenSessionsOptions) {
     this.#options = options;
@@ -111,12 +114,14 @@ export class GivenSessions {
         lastUs: atUs,
       };
       const given: Given = { session, giver, path, lastUs: atUs, order: 0, noRoom: 0 };
+      let opened = false;
       try {
         await this.#treeOf(given);
-        pipe.commit([{ kind: 'opened', session, tier: giver }]);
+        opened = true;
+        this.#commit([{ kind: 'opened', session, tier: giver }]);
       } catch (error) {
-        store.stopRecording(recordingId, pipe.wall.nowUs);
-        this.#release(rootId);
+        // That it opened may wait for the store: then so does its end.
+        await this.#finish(session, opened ? 'broken' : null);
         throw error;
       }
       this.#open.set(session.id, given);
@@ -126,7 +131,7 @@ export class GivenSessions {
 
   /**
    * Takes rows into a session: all of them are in one transaction.
-   * @throws TraceError what the store throws when it can take nothing; `root-not-found`, ...
+   * @throws TraceError `root-not-found`, ...; if memory is full, what the store refuses it with
    */
   add(id: number, rows: readonly GivenRow[]): Promise<GivenCounts> {
     return this.#options.turn(async () => {
@@ -144,7 +149,7 @@ export class GivenSessions {
       const counts = this.#take(rows, { given, tree, builder });
       if (this.#trees.isOwn(tree)) builder.names.push(...tree.nameChanges());
       given.lastUs = nowUs();
-      pipe.commit([], builder);
+      this.#commit([], builder);
       return counts;
     });
   }
@@ -158,7 +163,7 @@ export class GivenSessions {
     id: number,
     how: { readonly broken: string | null; readonly losses?: readonly GivenLoss[] },
   ): Promise<void> {
-    const { pipe, store } = this.#options;
+    const { pipe } = this.#options;
     return this.#options.turn(async () => {
       const { session, noRoom } = this.#given(id);
       const { broken, losses = [] } = how;
@@ -170,17 +175,58 @@ export class GivenSessions {
       ];
       const [fromUs, toUs] = [pipe.wall.toWall(session.openedUs), pipe.wall.nowUs];
       builder.losses.push(...all.map((loss) => lossOf(loss, { session, fromUs, toUs })));
-      const reason = broken === null ? 'given' : 'broken';
-      this.#open.delete(id);
-      this.#release(session.rootId);
-      await pipe.commitLast([{ kind: 'closed', id, reason, atUs: nowUs() }], builder);
-      store.stopRecording(session.recordingId, pipe.wall.nowUs);
+      await this.#finish(session, broken === null ? 'given' : 'broken', builder);
     });
+  }
+
+  /** Tells the store which recordings have ended, when nothing waits before that. */
+  stopEnded(): void {
+    const { pipe, store } = this.#options;
+    if (pipe.uncommitted > 0) return;
+    for (const [id, atUs] of this.#unstopped)
+      try {
+        store.stopRecording(id, pipe.wall.toWall(atUs));
+        this.#unstopped.delete(id);
+      } catch (error) {
+        // A later flush asks again.
+        if (!(error instanceof TraceError)) throw error;
+        return;
+      }
   }
 
   close(): void {
     this.#open.clear();
     this.#trees.close();
+  }
+
+  /** What the store cannot take now waits for the next flush, as all else does: until memory is full. */
+  #commit(effects: readonly SessionEffect[], builder?: BatchBuilder): void {
+    const { pipe } = this.#options;
+    try {
+      pipe.commit(effects, builder);
+    } catch (error) {
+      if (!(error instanceof TraceError) || pipe.full) throw error;
+    }
+  }
+
+  /** @param reason null: it never opened */
+  async #finish(
+    { id, rootId, recordingId }: OpenSession,
+    reason: 'given' | 'broken' | null,
+    builder?: BatchBuilder,
+  ): Promise<void> {
+    const atUs = nowUs();
+    this.#open.delete(id);
+    this.#release(rootId);
+    this.#unstopped.set(recordingId, atUs);
+    try {
+      const effects = reason === null ? [] : [{ kind: 'closed', id, reason, atUs } as const];
+      await this.#options.pipe.commitLast(effects, builder);
+    } catch (error) {
+      // It waits, even if memory is full: there is no one who could give it again.
+      if (!(error instanceof TraceError)) throw error;
+    }
+    this.stopEnded();
   }
 
   #take(
@@ -189,13 +235,14 @@ export class GivenSessions {
   ): GivenCounts {
     const { given, tree, builder } = at;
     const foreign = foreignMounts(tree);
+    const looked: Looked = new Map();
     const nowWallUs = this.#options.pipe.wall.nowUs;
     const skipped = { ...NO_COUNTS.skipped };
     let [found, missing] = [0, 0];
     const fileOf = (object: number): number =>
       tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
     for (const row of rows) {
-      const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign });
+      const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign, looked });
       const { count } = row;
       const firstUs = row.firstUs ?? row.lastUs ?? nowWallUs;
       const lastUs = Math.max(firstUs, row.lastUs ?? firstUs);

@@ -1,7 +1,8 @@
 /**
  * Which object of a root a path leads to, as path_resolution(7) has it for a process that is
- * chrooted there: no link and no `..` leads out. Owns that way; asks the root's index, and the file
- * system for names that the index does not have. Must not know sessions.
+ * chrooted there: no link and no `..` leads out. Owns that way. Every name on it is checked with
+ * the file system: nobody tells the index of a root that is not recorded of renames, and that of a
+ * recording hears of them only with the next flush. Must not know sessions.
  */
 import type { GivenSkip } from './given-types.ts';
 import { below } from './paths.ts';
@@ -11,7 +12,7 @@ export interface WalkedTree {
   topOf(path: Buffer): number;
   childOf(directory: number, name: Buffer): number;
   refreshName(directory: number, name: Buffer): void;
-  isDirectory(object: number): boolean;
+  pathsOf(object: number): readonly Buffer[];
   statOf(object: number): { readonly mode: number; readonly target?: Buffer } | null;
   /** Objects that the index had no room for. */
   readonly refused: number;
@@ -52,31 +53,26 @@ interface Seen {
   readonly target?: Buffer | undefined;
 }
 
+/** What names led to, by directory and name; null: to nothing. For ways of one moment. */
+export type Looked = Map<string, Seen | null>;
+
 interface WayOptions {
   /** The last component may be a link, and is followed. */
   readonly follow: boolean;
   /** Paths (latin1) where other file systems are mounted that are not recorded. */
   readonly foreign: ReadonlySet<string>;
+  /** Most ways begin alike. */
+  readonly looked: Looked;
 }
 
-export function walkPath(tree: WalkedTree, path: Buffer, options: WayOptions): Way {
-  if (path.length > MOST_PATH || path.includes(0))
-    return { end: { kind: 'skipped', why: 'not-a-path' }, links: [] };
-  const quick = walkTo(tree, path, options, false);
-  // A directory on the way may have been renamed since it was listed.
-  const moved = quick.end.kind === 'missing' && tree.statOf(quick.end.directory) === null;
-  return moved ? walkTo(tree, path, options, true) : quick;
-}
-
-/** @param careful also directories in the middle are looked at, not only known */
-function walkTo(
+export function walkPath(
   tree: WalkedTree,
   path: Buffer,
-  { follow, foreign }: WayOptions,
-  careful: boolean,
+  { follow, foreign, looked }: WayOptions,
 ): Way {
   const links: number[] = [];
   const skip = (why: GivenSkip): Way => ({ end: { kind: 'skipped', why }, links });
+  if (path.length > MOST_PATH || path.includes(0)) return skip('not-a-path');
   const top: Step = { object: tree.topOf(ROOT), path: ROOT };
   let steps: Step[] = [top];
   const last = (): Step => steps.at(-1) ?? top;
@@ -94,7 +90,7 @@ function walkTo(
     const directory = last();
     const here = below(directory.path, name);
     if (foreign.has(here.toString('latin1'))) return skip('other-file-system');
-    const found = look(tree, directory.object, name, !careful && rest.length > 0);
+    const found = look(tree, directory.object, name, looked);
     if (found === null) {
       if (tree.refused > 0) return skip('no-room');
       return { end: { kind: 'missing', directory: directory.object, name }, links };
@@ -115,18 +111,21 @@ function walkTo(
 }
 
 /** What a directory has under a name; null if nothing, whatever the index believes. */
-function look(tree: WalkedTree, directory: number, name: Buffer, quick: boolean): Seen | null {
-  const known = tree.childOf(directory, name);
-  if (quick && known >= 0 && tree.isDirectory(known)) return { object: known, mode: DIRECTORY };
-  const found = stat(tree, known);
-  if (found !== null) return found;
-  tree.refreshName(directory, name);
-  return stat(tree, tree.childOf(directory, name));
-}
-
-function stat(tree: WalkedTree, object: number): Seen | null {
-  const status = object < 0 ? null : tree.statOf(object);
-  return status === null ? null : { object, mode: status.mode, target: status.target };
+function look(tree: WalkedTree, directory: number, name: Buffer, looked: Looked): Seen | null {
+  const key = `${directory}/${name.toString('latin1')}`;
+  const before = looked.get(key);
+  if (before !== undefined) return before;
+  let object = tree.childOf(directory, name);
+  // By its only name it is looked at: this one, since the way to it was. Asking costs twice as much.
+  let status = object >= 0 && tree.pathsOf(object).length === 1 ? tree.statOf(object) : null;
+  if (status === null) {
+    tree.refreshName(directory, name);
+    object = tree.childOf(directory, name);
+    status = object < 0 ? null : tree.statOf(object);
+  }
+  const seen = status === null ? null : { object, mode: status.mode, target: status.target };
+  looked.set(key, seen);
+  return seen;
 }
 
 function namesOf(path: Buffer): Buffer[] {

@@ -251,6 +251,7 @@ export class Recorder {
       await this.#places.follow();
       try {
         await this.#flush(false);
+        this.given.stopEnded();
       } finally {
         for (const root of this.#roots.values()) root.letGo();
       }

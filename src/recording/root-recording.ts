@@ -165,6 +165,11 @@ export class RootRecording {
     return (this.#objects.has(object) ? this.#objects.pathsOf(object)[0] : undefined) ?? UNNAMED;
   }
 
+  /** Every name, relative to the root; the last known ones if it is gone. */
+  pathsOf(object: number): Buffer[] {
+    return this.#objects.pathsOf(object);
+  }
+
   /** Objects that an NFS file-handle hash stands for: none, one, or several on a collision. */
   objectsOfHash(hash: number): number[] {
     return this.#objects.objectsOfHash(hash);

@@ -1,11 +1,13 @@
 /** A session that is given row by row over the control socket. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { renameSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import { operationBit } from '../../src/common/words.ts';
 import type { GivenStream } from '../../src/daemon/given-stream-client.ts';
+import { Store } from '../../src/store/store.ts';
 import { lacks } from '../capabilities.ts';
 import type { Daemon } from '../support/trace-sandbox.ts';
 import { GivenRig } from './given-rig.ts';
@@ -22,6 +24,15 @@ interface Shown {
 
 const READ = operationBit('read');
 
+function inodesAt(root: string, names: readonly string[]): bigint[] {
+  return names.map((name) => lstatSync(`${root}/${name}`, { bigint: true }).ino).sort();
+}
+
+function writeBelow(root: string, name: string): void {
+  mkdirSync(dirname(`${root}/${name}`), { recursive: true });
+  writeFileSync(`${root}/${name}`, name);
+}
+
 describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, () => {
   let rig: GivenRig;
   let daemon: Daemon;
@@ -37,6 +48,19 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
       if (!shown.open) return shown;
       assert.ok(Date.now() < end, 'it does not end');
       await delay(20);
+    }
+  };
+  const arrival = async ({ session }: GivenStream): Promise<void> => {
+    for (const end = Date.now() + 10_000; (await show(session)).files === 0;)
+      assert.ok(Date.now() < end, 'the row does not come');
+  };
+  const inodesOf = (session: string): bigint[] => {
+    const store = Store.open({ path: rig.sandbox.database, readOnly: true });
+    try {
+      const files = store.files(Number(session.replace('session-', '')));
+      return files.map(({ inode }) => inode).sort();
+    } finally {
+      store.close();
     }
   };
   const paths = (stream: GivenStream, names: readonly string[]): Promise<void> =>
@@ -85,8 +109,7 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
     const root = rig.makeRoot('second');
     const gone = await rig.give(root);
     await paths(gone, ['etc/motd']);
-    for (const end = Date.now() + 10_000; (await show(gone.session)).files === 0;)
-      assert.ok(Date.now() < end, 'the row does not come');
+    await arrival(gone);
     gone.abandon();
     const broken = await ended(gone.session);
     assert.deepEqual(
@@ -105,6 +128,7 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
     const root = rig.makeRoot('third');
     const stream = await rig.give(root);
     await paths(stream, ['etc/motd']);
+    await arrival(stream);
     renameSync(`${root}/etc`, `${root}/conf`);
     writeFileSync(`${root}/var/data/late`, 'x');
     await paths(stream, ['conf/motd', 'var/data/late', 'etc/motd']);
@@ -112,6 +136,27 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
     assert.deepEqual([found, missing], [3, 1]);
     assert.ok((await rig.list(stream.session)).includes('var/data/late'));
   });
+
+  for (const recorded of [false, true])
+    test(`what has another's place is that which is there; root recorded: ${recorded}`, async () => {
+      const root = rig.makeRoot(recorded ? 'swapped-recorded' : 'swapped');
+      for (const name of ['app/both', 'app/deep/both', 'app/old']) writeBelow(root, name);
+      for (const name of ['both', 'deep/both', 'new']) writeBelow(root, `app.new/${name}`);
+      if (recorded) await rig.sandbox.ok(['start', '--root', root]);
+      const stream = await rig.give(root);
+      renameSync(`${root}/app`, `${root}/app.old`);
+      renameSync(`${root}/app.new`, `${root}/app`);
+      // The object that had this name has another one.
+      writeBelow(root, 'var/fresh');
+      renameSync(`${root}/var/fresh`, `${root}/var/data/one`);
+      const there = ['app/both', 'app/deep/both', 'app/new', 'var/data/one'];
+      await paths(stream, ['app/old', ...there]);
+      const { found, missing } = await stream.end();
+      assert.deepEqual([found, missing], [4, 1]);
+      assert.deepEqual(await rig.list(stream.session), ['app', ...there]);
+      assert.deepEqual(inodesOf(stream.session), inodesAt(root, ['app', ...there]));
+      if (recorded) await rig.sandbox.ok(['stop', '--root', root]);
+    });
 
   test('a root that is recorded at the same time', async () => {
     const root = rig.makeRoot('fourth');
