@@ -7,13 +7,15 @@ import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 const MAIN = join(import.meta.dirname, '../../../dist/cli/main.js');
-const [program = '', script = '', given = '[]'] = process.argv;
+const [, , given = '[]'] = process.argv;
 
-for (const [index, words] of (JSON.parse(given) as string[][]).entries()) {
-  process.argv = [program, script, ...words];
+const { main } = (await import(MAIN)) as {
+  readonly main: (program: string, words: readonly string[]) => Promise<void>;
+};
+
+for (const words of JSON.parse(given) as string[][]) {
   process.exitCode = 0;
-  // The words after the question mark make it a module of its own, which runs.
-  await import(`${MAIN}?${index}`);
+  await main('trace', words);
   writeSync(1, `\0${process.exitCode}\0`);
   writeSync(2, '\0');
 }
