@@ -1,6 +1,6 @@
 /** What `find -ls` writes: a path at the end of each line, escaped, and where a link leads. */
 import { unescaped } from './escapes.ts';
-import type { ListReader, Sink } from './use.ts';
+import { NAMED, type ListReader, type Sink } from './use.ts';
 
 /** `  4250744      0 lrwxrwxrwx   1 root     root            7 Nov 28 19:56 ./bin/sh -> busybox` */
 const LINE =
@@ -26,14 +26,7 @@ export class FindReader implements ListReader {
     }
     // A blank in a name is escaped: the arrow is the first that is not.
     const path = unescaped(type === 'l' ? (rest.split(' -> ')[0] ?? rest) : rest);
-    this.#sink.use({
-      path,
-      chroot: null,
-      follow: false,
-      operations: 0,
-      created: false,
-      atUs: null,
-    });
+    this.#sink.use({ path, ...NAMED });
   }
 
   end(): void {

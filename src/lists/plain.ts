@@ -1,5 +1,5 @@
-/** A list of paths, one a line: what is used of each is what its type allows. */
-import type { ListReader, Sink } from './use.ts';
+/** A list of paths, one a line. */
+import { NAMED, type ListReader, type Sink } from './use.ts';
 
 /** As the kernel: PATH_MAX. */
 const MOST_PATH = 4096;
@@ -14,15 +14,7 @@ export class PlainReader implements ListReader {
   read(path: Buffer): void {
     if (path.length === 0) return;
     if (path.length > MOST_PATH) this.#sink.refuse('too-long');
-    else
-      this.#sink.use({
-        path,
-        chroot: null,
-        follow: false,
-        operations: 0,
-        created: false,
-        atUs: null,
-      });
+    else this.#sink.use({ path, ...NAMED });
   }
 
   end(): void {

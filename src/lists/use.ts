@@ -1,6 +1,6 @@
 /**
  * What a reader of a list makes of it: uses of paths, and a count of everything else. Owns only
- * types and words.
+ * types, words and what a bare path means.
  */
 
 /** Why a line, or a path in it, is nothing that can be used: the list may have lacked an access. */
@@ -39,6 +39,15 @@ export interface ListedUse {
   /** Wall clock, microseconds. */
   readonly atUs: number | null;
 }
+
+/** Of a path that is only named: what is used of it is what its type allows. */
+export const NAMED: Omit<ListedUse, 'path'> = {
+  chroot: null,
+  follow: false,
+  operations: 0,
+  created: false,
+  atUs: null,
+};
 
 export interface Sink {
   use(use: ListedUse): void;
