@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <string_view>
 
+#include "mountinfo.h"
+
 namespace {
 
 // Below PATH_MAX (4096, NUL included) with room for one more name.
@@ -26,21 +28,6 @@ int OpenStep(int dir, const char* path, int flags) {
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   return static_cast<int>(syscall(SYS_openat2, dir, path, &how, sizeof how));
-}
-
-// mountinfo writes space, tab, newline and backslash as three octal digits.
-std::string Unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); i++) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                                      (text[i + 3] - '0')));
-      i += 3;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
 }
 
 }  // namespace
@@ -92,7 +79,7 @@ uint32_t CountMountsBelow(const std::string& path) {
       size_t space = rest.find(' ');
       rest.remove_prefix(space == std::string_view::npos ? rest.size() : space + 1);
     }
-    std::string mount = Unescape(rest.substr(0, rest.find(' ')));
+    std::string mount = UnescapeMountPath(rest.substr(0, rest.find(' ')));
     if (mount.size() > prefix.size() && mount.compare(0, prefix.size(), prefix) == 0) count++;
   }
   free(line);

@@ -6,27 +6,11 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "mountinfo.h"
+
 namespace local {
 
 namespace {
-
-bool IsOctal(char c) { return c >= '0' && c <= '7'; }
-
-// The kernel writes blank, tab, newline and backslash as \ooo.
-std::string Unescape(const std::string& text) {
-  std::string out;
-  for (size_t at = 0; at < text.size(); at++) {
-    if (text[at] == '\\' && at + 3 < text.size() && IsOctal(text[at + 1]) &&
-        IsOctal(text[at + 2]) && IsOctal(text[at + 3])) {
-      out.push_back(static_cast<char>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 +
-                                      (text[at + 3] - '0')));
-      at += 3;
-    } else {
-      out.push_back(text[at]);
-    }
-  }
-  return out;
-}
 
 std::vector<std::string> Split(const std::string& text, char at) {
   std::vector<std::string> parts(1);
@@ -62,7 +46,7 @@ bool ReadMounts(int proc_fd, std::vector<Mount>* out) {
     const std::vector<std::string> fields = Split(line, ' ');
     for (size_t dash = 6; dash + 1 < fields.size(); dash++) {
       if (fields[dash] != "-") continue;
-      out->push_back({Unescape(fields[4]), fields[dash + 1]});
+      out->push_back({UnescapeMountPath(fields[4]), fields[dash + 1]});
       break;
     }
   }
