@@ -2,9 +2,9 @@
  * A list of files as a person has it, from a file or standard input, as paths below a root. Owns
  * which of the forms that lists come in it is. Must not look into the root.
  */
-import { createReadStream } from 'node:fs';
 import { TraceError } from '../../common/errors.ts';
 import { parseList } from '../../image/list.ts';
+import { openList } from '../import/list-input.ts';
 
 /** Millions of names: more is no list of what a boot used, and must not fill the memory. */
 const MOST_BYTES = 256 << 20;
@@ -13,7 +13,7 @@ const MOST_BYTES = 256 << 20;
  * One path a line, or each ended by a NUL byte, which no name can hold: so the one NUL tells.
  * A path that begins with the root's own is below it; any other is as the root itself sees it.
  * @param options.roots names of the root, absolute
- * @throws TraceError `list-not-readable`, `list-too-large`, `list-empty`
+ * @throws TraceError `list-too-large`, `list-empty`, and what {@link openList} does
  */
 export async function readList(
   file: string,
@@ -33,21 +33,10 @@ export async function readList(
 async function readAll(file: string): Promise<Buffer> {
   const parts: Buffer[] = [];
   let length = 0;
-  try {
-    for await (const part of file === '-' ? process.stdin : createReadStream(file)) {
-      parts.push(part as Buffer);
-      length += (part as Buffer).length;
-      if (length > MOST_BYTES) break;
-    }
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new TraceError({
-      code: 'list-not-readable',
-      message: `cannot read ${nameOf(file)}: ${code ?? String(cause)}`,
-      hint: '--list takes a file with one path of the root a line, or - for standard input',
-      exit: code === 'ENOENT' ? 'notFound' : 'io',
-      cause,
-    });
+  for await (const part of (await openList(file)).all) {
+    parts.push(part);
+    length += part.length;
+    if (length > MOST_BYTES) break;
   }
   if (length <= MOST_BYTES) return Buffer.concat(parts);
   throw new TraceError({
