@@ -19,7 +19,9 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
 
 modprobe bridge
 ip link set lo up
-ip link add br0 type bridge
+# An address of its own: without one a bridge takes the lowest of its ports', which changes when one
+# comes or goes, and clients talk to the old one until they ask again, which takes up to minutes.
+ip link add br0 address 52:54:00:77:00:01 type bridge
 ip addr add "$LAB_SERVER_ADDRESS/24" dev br0
 for address in $LAB_SERVER_ADDRESSES_6; do ip addr add "$address/64" dev br0 nodad; done
 for nic in /sys/class/net/eth* /sys/class/net/en*; do
