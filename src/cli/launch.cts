@@ -9,9 +9,18 @@ const path = require('path') as typeof import('path');
 
 const CONFIG = 78;
 
+/** The first Node whose zlib has zstd. */
+const OLDEST = '22.15';
+
 function refuse(message: string, hint: string): void {
   process.stderr.write('error: ' + message + '\nhint: ' + hint + '\n');
   process.exitCode = CONFIG;
+}
+
+function isOlder(version: string, than: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [leastMajor = 0, leastMinor = 0] = than.split('.').map(Number);
+  return major < leastMajor || (major === leastMajor && minor < leastMinor);
 }
 
 /** By stat(2): access(2), which existsSync asks, drops the capabilities of a user who is not root. */
@@ -21,9 +30,9 @@ function isMissing(file: string): boolean {
 
 module.exports = function launch(program: string): void {
   const version = process.versions.node;
-  if (parseInt(version, 10) < 22) {
+  if (isOlder(version, OLDEST)) {
     refuse(
-      program + ' needs Node 22 or newer, this is ' + version,
+      program + ' needs Node ' + OLDEST + ' or newer, this is ' + version,
       'in the repository, eval "$(scripts/env)" puts a new one on the PATH',
     );
   } else if (isMissing(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {
