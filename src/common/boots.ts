@@ -78,7 +78,7 @@ export interface PendingBoot {
  * - `boots-merged`: boot evidence that came too often to open a session each time.
  * - `content-kept`, `content-failed`: what came of keeping the content that its image needs.
  */
-export const SESSION_NOTES = [
+const SESSION_NOTES = [
   'shared-address',
   'identity-collision',
   'boots-merged',
