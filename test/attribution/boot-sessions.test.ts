@@ -1,3 +1,4 @@
+/** The boot-session machine: which evidence opens, closes and goes on with a session. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Player, ROOT } from './session-player.ts';
