@@ -58,7 +58,8 @@ describe('soak', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     }
     assert.deepEqual(wrong, [], `seed ${seed}`);
     assert.equal(figures.uncovered, 0);
-    assert.ok(outages.length === kills && figures.equal > figures.covered, 'mostly no trouble');
+    assert.equal(outages.length, kills);
+    assert.ok(figures.equal > figures.compared / 4, 'not all is excused by losses');
   });
 });
 

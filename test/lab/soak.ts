@@ -11,6 +11,7 @@ import { GUEST_SHARE, VICTIM_ROOT, type LabServer } from './server.ts';
 export interface SoakOptions {
   readonly server: LabServer;
   readonly seed: number;
+  /** Of clients at work while a daemon records. */
   readonly minutes: number;
   readonly clients: number;
   /** How often the daemon is killed. */
@@ -61,6 +62,8 @@ export class Soak {
   readonly #queue: (() => void)[] = [];
   #busy = 0;
   #daemons = 0;
+  /** When no further boot starts, on our own clock. */
+  #end = 0;
 
   constructor(options: SoakOptions) {
     this.#options = options;
@@ -80,10 +83,10 @@ export class Soak {
     const { clients, seed, minutes, say } = this.#options;
     const pool = await this.#pool();
     const ms = minutes * 60_000;
-    const end = Date.now() + ms;
+    this.#end = Date.now() + ms;
     say(`${clients} clients for ${minutes} minutes, seed ${seed}`);
     const machines = Array.from({ length: clients }, (_, index) =>
-      this.#live({ index, end, pool, random: randomFrom(seed * 1000 + index) }),
+      this.#live({ index, pool, random: randomFrom(seed * 1000 + index) }),
     );
     try {
       await Promise.all([...machines, this.#trouble(ms)]);
@@ -124,7 +127,7 @@ export class Soak {
   }
 
   async #live(life: Life): Promise<void> {
-    const { index, end, pool, random } = life;
+    const { index, pool, random } = life;
     const pick = <T>(from: readonly T[], most: number): T[] =>
       Array.from(
         { length: Math.ceil(random() * most) },
@@ -134,7 +137,7 @@ export class Soak {
     const { server } = this.#options;
     const client = new LabClient({ server, name, address: `10.77.1.${index + 1}` });
     await delay(random() * OFF_MS);
-    while (Date.now() < end) {
+    while (Date.now() < this.#end) {
       const version = pick(NFS_VERSIONS, 1)[0] as NfsVersion;
       const from = await this.#turn(async () => {
         const now = await this.#now();
@@ -191,9 +194,13 @@ export class Soak {
 
   async #outage(): Promise<void> {
     const from = await this.#now();
+    // A slow machine takes a minute over it, and what is compared is what was recorded.
+    const left = this.#end - Date.now();
+    this.#end = Infinity;
     await this.#kill('KILL');
     await delay(AWAY_MS);
     await this.#startDaemon();
+    this.#end = Date.now() + left;
     const to = await this.#now();
     this.#outages.push({ from, to });
     this.#options.say(
@@ -249,8 +256,6 @@ interface Pool {
 
 interface Life {
   readonly index: number;
-  /** When no further boot starts, on our own clock. */
-  readonly end: number;
   readonly pool: Pool;
   readonly random: () => number;
 }
