@@ -79,11 +79,7 @@ export interface PendingBoot {
  * - `content-kept`, `content-failed`: what came of keeping the content that its image needs.
  */
 type NoteKind =
-  | 'shared-address'
-  | 'identity-collision'
-  | 'boots-merged'
-  | 'content-kept'
-  | 'content-failed';
+  'shared-address' | 'identity-collision' | 'boots-merged' | 'content-kept' | 'content-failed';
 
 export interface SessionNote {
   readonly sessionId: number;
