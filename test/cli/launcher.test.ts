@@ -34,16 +34,15 @@ function makeAddon(): void {
 }
 
 test('a Node that is too old: one line, a hint, status 78', () => {
-  for (const version of ['18.20.4', '22.14.0']) {
-    const old = join(place, 'old.cjs');
-    writeFileSync(old, `Object.defineProperty(process.versions, 'node', { value: '${version}' });`);
-    const { status, stderr } = trace('--require', old);
-    const [error, hint, ...rest] = stderr.split('\n');
-    assert.equal(error, `error: trace needs Node 22.15 or newer, this is ${version}`);
-    assert.match(hint ?? '', /^hint: /);
-    assert.deepEqual(rest, ['']);
-    assert.equal(status, 78);
-  }
+  const old = join(place, 'old.cjs');
+  writeFileSync(
+    old,
+    `delete require('zlib').createZstdCompress;
+    Object.defineProperty(process.versions, 'node', { value: '22.14.0' });`,
+  );
+  const { status, stderr } = trace('--require', old);
+  assert.match(stderr, /^error: trace needs Node 22\.15 or newer, this is 22\.14\.0\nhint: .*\n$/);
+  assert.equal(status, 78);
 });
 
 test('the other programs are started the same way, and say who they are', () => {
