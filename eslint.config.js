@@ -9,13 +9,11 @@ const mayImport = {
   attribution: [],
   store: [],
   image: ['fanotify-ts'],
-  publish: [],
   lists: [],
   content: ['fanotify-ts', 'image'],
   capture: ['fanotify-ts', 'attribution', 'store'],
   sessions: ['attribution', 'store', 'image'],
   recording: ['fanotify-ts', 'attribution', 'store', 'image', 'capture', 'sessions'],
-  web: ['attribution', 'store', 'image', 'capture', 'sessions', 'recording'],
   daemon: [
     'fanotify-ts',
     'attribution',

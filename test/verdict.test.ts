@@ -1,3 +1,4 @@
+/** Which results of tests make a run good. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CAPABILITIES, skipReason, type Capability, type Lack } from './capabilities.ts';

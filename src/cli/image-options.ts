@@ -43,7 +43,7 @@ export function addImageOptions(command: Command): readonly ImageRule[] {
     .addOption(
       new Option(
         '--on-drift <what>',
-        'what is not as it was recorded: take it as it is, or …',
+        'what is not as it was recorded: no image, taken as it is, or left out; warn if not given',
       ).choices(DRIFT_POLICIES),
     )
     .option('--strict', 'no image if anything about its content is doubtful')
@@ -69,7 +69,10 @@ export function addImageOptions(command: Command): readonly ImageRule[] {
       'an archive, compressed or not, to put behind all (repeatable)',
       collect,
     )
-    .option('--init <kind>', `what the kernel runs (${INIT_KINDS.join(',')}; own if there is one)`);
+    .option(
+      '--init <kind>',
+      `what the kernel runs (${INIT_KINDS.join(',')}; else own if the root has one, or exec)`,
+    );
   return given;
 }
 

@@ -6,6 +6,7 @@
  */
 const fs = require('fs') as typeof import('fs');
 const path = require('path') as typeof import('path');
+const zlib = require('zlib') as Partial<typeof import('zlib')>;
 
 const CONFIG = 78;
 
@@ -20,10 +21,10 @@ function isMissing(file: string): boolean {
 }
 
 module.exports = function launch(program: string): void {
-  const version = process.versions.node;
-  if (parseInt(version, 10) < 22) {
+  // What came last of all that is needed: with 22.15 and, of the next line, 23.8.
+  if (zlib.createZstdCompress === undefined) {
     refuse(
-      program + ' needs Node 22 or newer, this is ' + version,
+      program + ' needs Node 22.15 or newer, this is ' + process.versions.node,
       'in the repository, eval "$(scripts/env)" puts a new one on the PATH',
     );
   } else if (isMissing(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {

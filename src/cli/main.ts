@@ -7,6 +7,7 @@ import { EXIT, TraceError } from '../common/errors.ts';
 import { commandsFor } from './commands.ts';
 import { Context, type GlobalOptions } from './context.ts';
 import { Output, writeAll } from './output.ts';
+import { HELP_HINT } from './required.ts';
 import { standAlone } from './stand-alone.ts';
 import { version } from './version.ts';
 
@@ -67,10 +68,12 @@ function explained(error: unknown, program: string): TraceError {
     });
   if (error instanceof CommanderError) {
     const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+    const help =
+      error.code === 'commander.unknownCommand' ? `see \`${program} --help\`` : HELP_HINT;
     return new TraceError({
       code: error.code.replace('commander.', 'usage-').toLowerCase(),
       message: first,
-      hint: rest.join(' ').replace(/[()]/g, '').trim() || `see \`${program} --help\``,
+      hint: rest.join(' ').replace(/[()]/g, '').trim() || help,
       exit: 'usage',
     });
   }

@@ -98,6 +98,7 @@ const UNITS = new Map([
   ['T', 40],
 ]);
 
+/** Sizes are powers of 1024. Throws what is wrong with them. */
 export function cacheOf({
   frameCache,
   frameCacheSize,

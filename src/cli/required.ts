@@ -4,13 +4,16 @@
  */
 import { TraceError } from '../common/errors.ts';
 
+/** For a command line that is not right, whichever program it is of. */
+export const HELP_HINT = '--help after the command tells what it takes';
+
 /** @throws TraceError `usage-missing-option` */
 export function required<T>(value: T | undefined, option: string): T {
   if (value !== undefined) return value;
   throw new TraceError({
     code: 'usage-missing-option',
     message: `the option ${option} is missing`,
-    hint: 'see `trace --help`, or --help after the command',
+    hint: HELP_HINT,
     exit: 'usage',
   });
 }

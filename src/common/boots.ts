@@ -78,17 +78,12 @@ export interface PendingBoot {
  * - `boots-merged`: boot evidence that came too often to open a session each time.
  * - `content-kept`, `content-failed`: what came of keeping the content that its image needs.
  */
-export const SESSION_NOTES = [
-  'shared-address',
-  'identity-collision',
-  'boots-merged',
-  'content-kept',
-  'content-failed',
-] as const;
+type NoteKind =
+  'shared-address' | 'identity-collision' | 'boots-merged' | 'content-kept' | 'content-failed';
 
 export interface SessionNote {
   readonly sessionId: number;
-  readonly kind: (typeof SESSION_NOTES)[number];
+  readonly kind: NoteKind;
   readonly atUs: number;
   /** Clients behind the address, addresses with the name, boots, files kept; only goes up. */
   readonly count: number;

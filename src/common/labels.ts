@@ -5,7 +5,7 @@
 import { parseAddress } from './addresses.ts';
 import { TraceError } from './errors.ts';
 
-export const LONGEST_LABEL = 64;
+const LONGEST_LABEL = 64;
 /** Control and format characters (also those that turn the direction of text), line ends, and what no character is. */
 const UNFIT = /[\p{C}\p{Zl}\p{Zp}]/u;
 

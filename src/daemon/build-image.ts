@@ -17,10 +17,10 @@ import type { Tree } from '../image/tree.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
 import type { Store } from '../store/store.ts';
+import type { FileAccessRow } from '../store/types.ts';
 import { imageReport } from './image-report.ts';
 import { type ImageSource, type SourceChoice, withSource } from './image-source.ts';
 import type { RememberedImage } from './remembered-image.ts';
-import type { FileAccessRow } from '../store/types.ts';
 import { type SessionSweep, sweptFiles } from './swept-files.ts';
 
 export interface ImageRequest extends SourceChoice {
@@ -93,6 +93,11 @@ export interface BuildRequest extends ImageRequest {
   readonly settledSeconds?: number | undefined;
 }
 
+/**
+ * Writes the image that was asked for.
+ * @throws TraceError `doubtful-session`, `drift`, `not-strict`, and what evaluating an expression,
+ * planning and writing throw
+ */
 export function buildImage(
   request: BuildRequest,
   /** Is told of the image, and what it was made from. */

@@ -13,6 +13,7 @@ export interface ExportedSession {
   readonly sizes?: ImageSizes | undefined;
 }
 
+/** @throws TraceError as buildImage does */
 export async function exportSession(request: BuildRequest): Promise<ExportedSession> {
   const remembered = await RememberedImage.of(request);
   const told = (await remembered?.told()) ?? null;

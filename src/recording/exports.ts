@@ -35,6 +35,7 @@ export interface ExportTables {
   readonly etab: Buffer;
 }
 
+/** Empty ones if there is no NFS server (now). Throws what else reading throws. */
 export function readExportTables(): ExportTables {
   return {
     handles: readIfThere(FH_TABLE),

@@ -31,7 +31,7 @@ export interface GivenRow {
 }
 
 /** Why a path is in no session. */
-export const GIVEN_SKIPS = [
+const GIVEN_SKIPS = [
   /** No path at all: a NUL in it, a name of more than 255 bytes, or over 4096 in all. */
   'not-a-path',
   /** It goes on below what is no directory. */

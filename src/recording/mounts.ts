@@ -34,6 +34,7 @@ export interface Place {
   readonly mount: Mount;
 }
 
+/** The mounts that this process sees, as proc(5) has them. Throws what reading throws. */
 export function readMountinfo(): Buffer {
   return readFileSync(MOUNTINFO);
 }

@@ -65,6 +65,7 @@ interface WayOptions {
   readonly looked: Looked;
 }
 
+/** `path` is bytes as they were used, with or without a slash at the beginning. Looks into the tree. */
 export function walkPath(
   tree: WalkedTree,
   path: Buffer,

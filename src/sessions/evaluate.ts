@@ -190,7 +190,7 @@ export function countOperations(objects: readonly FileAccessRow[]): Record<Opera
   return Object.fromEntries(counts) as Record<Operation, number>;
 }
 
-export function unknownSession(id: number): TraceError {
+function unknownSession(id: number): TraceError {
   return new TraceError({
     code: 'unknown-session',
     message: `there is no session-${id}`,

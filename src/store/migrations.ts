@@ -33,7 +33,7 @@ export function schemaVersion(db: Database): number {
 }
 
 /** Where the copy of a database of schema `version` goes. */
-export function copyPath(path: string, version: number): string {
+function copyPath(path: string, version: number): string {
   return `${path}.v${version}`;
 }
 

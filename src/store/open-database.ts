@@ -26,6 +26,10 @@ export interface OpenedDatabase {
   readonly close: () => void;
 }
 
+/**
+ * Opens to read, or opens or makes it to write, migrated.
+ * @throws TraceError one of docs/store.md's, and what a migration fails of
+ */
 export function openDatabase(options: OpenOptions): OpenedDatabase {
   // An absolute path: SQLite would take a leading `file:` for a URI.
   const path = resolve(options.path);

@@ -23,8 +23,8 @@ import type {
   MarkRow,
   MissingPath,
   MissingTotal,
+  NewRecording,
   NextIds,
-  OnLoss,
   RecordingRow,
   RootRow,
   SessionRow,
@@ -91,15 +91,7 @@ export class Store {
     return this.#try(() => this.#reader.roots());
   }
 
-  startRecording(recording: {
-    readonly rootId: number;
-    readonly label: string | null;
-    readonly clients: readonly string[];
-    readonly tier: SessionTier;
-    readonly onLoss?: OnLoss;
-    readonly keepContent?: boolean;
-    readonly atUs: number;
-  }): number {
+  startRecording(recording: NewRecording): number {
     return this.#write((writer) => writer.startRecording(recording));
   }
 

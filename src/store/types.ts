@@ -204,6 +204,17 @@ export interface RootRow {
 /** What a loss makes of a recording: `fail` = its end is a failure. */
 export type OnLoss = 'warn' | 'fail';
 
+export interface NewRecording {
+  readonly rootId: number;
+  readonly label: string | null;
+  /** Addresses and ranges; none is every client. */
+  readonly clients: readonly string[];
+  readonly tier: SessionTier;
+  readonly onLoss?: OnLoss;
+  readonly keepContent?: boolean;
+  readonly atUs: number;
+}
+
 export interface RecordingRow {
   readonly id: number;
   readonly rootId: number;

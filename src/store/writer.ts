@@ -15,7 +15,7 @@ import type {
   LossUpdate,
   NameChange,
   NewFile,
-  OnLoss,
+  NewRecording,
   SessionClosed,
   SessionOpened,
 } from './types.ts';
@@ -135,15 +135,7 @@ export class Writer {
     return (this.#sql.rootId.get(path) as { id: number }).id;
   }
 
-  startRecording(recording: {
-    readonly rootId: number;
-    readonly label: string | null;
-    readonly clients: readonly string[];
-    readonly tier: SessionTier;
-    readonly onLoss?: OnLoss;
-    readonly keepContent?: boolean;
-    readonly atUs: number;
-  }): number {
+  startRecording(recording: NewRecording): number {
     const row = {
       onLoss: 'warn',
       ...recording,

@@ -1,3 +1,4 @@
+/** Which operation a checked call of the NFS server is. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { operationOf } from '../../src/attribution/operations.ts';

@@ -1,3 +1,4 @@
+/** What one witness of a read saw and the other did not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Witness } from '../../src/attribution/witness.ts';

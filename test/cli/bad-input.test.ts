@@ -405,7 +405,7 @@ test('an old Node: one line, a hint, 78', async (t) => {
   }
   const bin = sandbox.command(['status']).slice(1);
   const { code, stderr } = await sandbox.execute([old ?? '', ...bin]);
-  assert.match(stderr, /^error: trace needs Node 22 or newer, this is \d.*\nhint: .*\n$/);
+  assert.match(stderr, /^error: trace needs Node 22\.15 or newer, this is \d.*\nhint: .*\n$/);
   assert.equal(code, 78);
 });
 

@@ -215,7 +215,9 @@ test('every script for people tells what it is for, and does nothing else', () =
     'demo',
     'install',
     'lint',
+    'soak',
     'test',
+    'fuzz',
     'bench-recorder',
     'bench-image',
   ]) {

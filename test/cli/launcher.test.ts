@@ -1,3 +1,4 @@
+/** What the programs say where they cannot start. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,9 +35,13 @@ function makeAddon(): void {
 
 test('a Node that is too old: one line, a hint, status 78', () => {
   const old = join(place, 'old.cjs');
-  writeFileSync(old, "Object.defineProperty(process.versions, 'node', { value: '18.20.4' });");
+  writeFileSync(
+    old,
+    `delete require('zlib').createZstdCompress;
+    Object.defineProperty(process.versions, 'node', { value: '22.14.0' });`,
+  );
   const { status, stderr } = trace('--require', old);
-  assert.match(stderr, /^error: trace needs Node 22 or newer, this is 18\.20\.4\nhint: .*\n$/);
+  assert.match(stderr, /^error: trace needs Node 22\.15 or newer, this is 22\.14\.0\nhint: .*\n$/);
   assert.equal(status, 78);
 });
 

@@ -108,7 +108,7 @@ describe('JSON', () => {
       ['sessions'],
       ['sessions', '--client', '10.0.0.8', '--root', place.root, '--since', '2020-01-01T00:00:00Z'],
       ['show', whole],
-      ['files', whole, '--op', 'read,readdir'],
+      ['files', whole, '--ops', 'read,readdir'],
       ['list', whole],
       ['list', whole, '-o', 'x.list'],
       ['export', whole, '-o', 'x.cpio'],

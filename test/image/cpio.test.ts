@@ -1,3 +1,4 @@
+/** Headers of cpio records, byte for byte. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

@@ -1,3 +1,4 @@
+/** The list of an image: bytes, order, odd names. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

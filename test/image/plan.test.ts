@@ -1,3 +1,4 @@
+/** What a plan has in it, and why. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

@@ -1,3 +1,4 @@
+/** What trace records mean, from recordings of real ones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { NfsBatch } from '../../src/common/batches.ts';

@@ -1,3 +1,4 @@
+/** The life of the NFS trace: tiers, starting, stopping, what is missing. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {

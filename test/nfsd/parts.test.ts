@@ -1,3 +1,4 @@
+/** A drained batch in parts is the whole. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nfsdAddon } from '../../src/capture/nfsd-binding.ts';

@@ -1,3 +1,4 @@
+/** Tracepoint format files, and the addresses in records. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,3 +1,4 @@
+/** scripts/env in every shell. */
 import assert from 'node:assert/strict';
 import test, { afterEach, beforeEach } from 'node:test';
 import { lacks } from '../capabilities.ts';

@@ -1,3 +1,4 @@
+/** What scripts/lib.sh installs, and what it says when it cannot. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

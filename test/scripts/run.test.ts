@@ -1,3 +1,4 @@
+/** What the test runner makes of passed, failed and skipped tests. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,82 +1,14 @@
+/** What a session expression holds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { operationBit } from '../../src/common/words.ts';
-import {
-  countOperations,
-  evaluate,
-  namedFiles,
-  type SessionSource,
-} from '../../src/sessions/evaluate.ts';
+import { countOperations, evaluate, namedFiles } from '../../src/sessions/evaluate.ts';
 import { parseExpression } from '../../src/sessions/expression.ts';
-import type { FileAccessRow, SessionRow } from '../../src/store/types.ts';
+import type { FileAccessRow } from '../../src/store/types.ts';
+import { row, session, source } from './made-up-rows.ts';
 
 const READ = operationBit('read');
 const LOOKUP = operationBit('lookup');
-
-function session(id: number, fields: Partial<SessionRow> = {}): SessionRow {
-  return {
-    id,
-    rootId: 1,
-    root: Buffer.from('/nfsroots/sarge'),
-    recordingId: 1,
-    label: null,
-    client: '10.0.0.7',
-    tier: 'exact',
-    evidence: { kind: 'nfs3-mount' },
-    partial: false,
-    openedUs: 0,
-    lastUs: 0,
-    closedUs: 1,
-    closeReason: 'boot',
-    files: 0,
-    accesses: 0,
-    bytes: 0,
-    loss: 0,
-    marks: [],
-    notes: [],
-    clientLabel: null,
-    clientName: null,
-    ...fields,
-  };
-}
-
-function row(fileId: number, fields: Partial<FileAccessRow> = {}): FileAccessRow {
-  return {
-    fileId,
-    type: 0o100000,
-    mode: 0o100644,
-    uid: 0,
-    gid: 0,
-    size: 1,
-    mtimeNs: 1_500_000_000n,
-    nlink: 1,
-    ctimeNs: null,
-    target: null,
-    dev: 1,
-    inode: BigInt(fileId),
-    handle: null,
-    operations: READ,
-    count: 1,
-    bytes: 1,
-    firstUs: 10,
-    lastUs: 20,
-    order: fileId,
-    evidence: ['nfsd'],
-    created: false,
-    names: [Buffer.from(`file-${fileId}`)],
-    ...fields,
-  };
-}
-
-function source(
-  sessions: readonly SessionRow[],
-  files: Readonly<Record<number, readonly FileAccessRow[]>>,
-): SessionSource {
-  return {
-    session: (id) => sessions.find((known) => known.id === id),
-    files: (id) => [...(files[id] ?? [])],
-  };
-}
 
 const SESSIONS = [session(1), session(2), session(3)];
 const THREE = source(SESSIONS, { 1: [row(1), row(2)], 2: [row(2), row(3)], 3: [row(3)] });

@@ -1,3 +1,4 @@
+/** How a session expression is read. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatExpression, parseExpression, sessionsIn } from '../../src/sessions/expression.ts';

@@ -1,85 +1,37 @@
 /** Marks as bounds of what counts of a session. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { operationBit } from '../../src/common/words.ts';
-import { evaluate, type SessionSource } from '../../src/sessions/evaluate.ts';
+import { evaluate } from '../../src/sessions/evaluate.ts';
 import { parseExpression } from '../../src/sessions/expression.ts';
 import type { Moments } from '../../src/sessions/moments.ts';
-import type { FileAccessRow, SessionRow } from '../../src/store/types.ts';
+import { row, session, source } from './made-up-rows.ts';
 
-function session(id: number, marks: Readonly<Record<string, number>>): SessionRow {
-  return {
-    id,
-    rootId: 1,
-    root: Buffer.from('/nfsroots/sarge'),
-    recordingId: 1,
-    label: null,
-    client: '10.0.0.7',
-    tier: 'exact',
-    evidence: { kind: 'nfs3-mount' },
-    partial: false,
-    openedUs: 0,
-    lastUs: 0,
-    closedUs: 1,
-    closeReason: 'boot',
-    files: 0,
-    accesses: 0,
-    bytes: 0,
-    loss: 0,
+const read = (fileId: number, firstUs: number, lastUs: number) => row(fileId, { firstUs, lastUs });
+
+function marked(id: number, marks: Readonly<Record<string, number>>) {
+  return session(id, {
     marks: Object.entries(marks).map(([text, atUs], index) => ({
       id: index + 1,
       sessionId: id,
       atUs,
       text: text.replace(/#.*/, ''),
     })),
-    notes: [],
-    clientLabel: null,
-    clientName: null,
-  };
+  });
 }
 
-function row(fileId: number, firstUs: number, lastUs: number): FileAccessRow {
-  return {
-    fileId,
-    type: 0o100000,
-    mode: 0o100644,
-    uid: 0,
-    gid: 0,
-    size: 1,
-    mtimeNs: 0n,
-    nlink: 1,
-    ctimeNs: null,
-    target: null,
-    dev: 1,
-    inode: BigInt(fileId),
-    handle: null,
-    operations: operationBit('read'),
-    count: 1,
-    bytes: 1,
-    firstUs,
-    lastUs,
-    order: fileId,
-    evidence: ['nfsd'],
-    created: false,
-    names: [Buffer.from(`file-${fileId}`)],
-  };
-}
-
-const FILES: Readonly<Record<number, readonly FileAccessRow[]>> = {
-  // Before, across, after; and exactly at the mark.
-  1: [row(1, 10, 20), row(2, 10, 60), row(3, 50, 60), row(4, 30, 30)],
-  2: [row(1, 110, 120), row(3, 100, 102), row(5, 160, 170)],
-};
-const SOURCE: SessionSource = {
-  session: (id) =>
-    [
-      session(1, { up: 30, 'boot done': 40 }),
-      session(2, { up: 130, 'boot done': 150 }),
-      session(3, { 'up#1': 1, 'up#2': 2, other: 3 }),
-      session(4, {}),
-    ].find((known) => known.id === id),
-  files: (id) => [...(FILES[id] ?? [])],
-};
+const SOURCE = source(
+  [
+    marked(1, { up: 30, 'boot done': 40 }),
+    marked(2, { up: 130, 'boot done': 150 }),
+    marked(3, { 'up#1': 1, 'up#2': 2, other: 3 }),
+    marked(4, {}),
+  ],
+  {
+    // Before, across, after; and exactly at the mark.
+    1: [read(1, 10, 20), read(2, 10, 60), read(3, 50, 60), read(4, 30, 30)],
+    2: [read(1, 110, 120), read(3, 100, 102), read(5, 160, 170)],
+  },
+);
 
 const objects = (text: string, moments: Moments): number[] =>
   evaluate(parseExpression(text), SOURCE, moments).objects.map(({ fileId }) => fileId);

@@ -1,3 +1,4 @@
+/** What a batch makes of the database. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { operationBit } from '../../src/common/words.ts';

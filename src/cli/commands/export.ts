@@ -46,7 +46,7 @@ export const registerExport: Register = (program, context) => {
     .option('--report <file>', 'what the image is made of: .json, .html, else text; - shows it')
     .option('--tree <dir>', 'read the root here instead of where it was recorded')
     .option('--as-recorded', 'of the root as `trace snapshot` kept it, whatever it is now')
-    .option('--content-dir <dir>', "where that is; the daemon's by default")
+    .option('--content-dir <dir>', "where snapshots are kept; the daemon's by default")
     .action(async (expression: string, partly: Partial<ExportOptions>, command: Command) => {
       const options = { ...partly, given, output: required(partly.output, '-o <file>') };
       const here = context(command);

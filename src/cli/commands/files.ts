@@ -10,7 +10,7 @@ import { fileShape, missingShape } from '../shapes.ts';
 import { sessionArgument } from '../session-argument.ts';
 
 interface FilesOptions {
-  readonly op?: string;
+  readonly ops?: string;
   readonly null?: boolean;
   readonly missing?: boolean;
 }
@@ -19,18 +19,18 @@ export const registerFiles: Register = (program, context) => {
   program
     .command('files <session>')
     .description('the objects that a session touched, and how')
-    .option('--op <list>', `only with one of these operations (${OPERATIONS.join(',')})`)
+    .option('--op, --ops <list>', `only with one of these operations (${OPERATIONS.join(',')})`)
     .option('-0, --null', 'paths only, each ended by a NUL byte')
     .addOption(
       new Option(
         '--missing',
         'names that were looked for and not there (tiers exact+names, local, import)',
-      ).conflicts('op'),
+      ).conflicts('ops'),
     )
     .action(async (name: string, options: FilesOptions, command: Command) => {
       const here = context(command);
       const { output } = here;
-      const operations = options.op === undefined ? undefined : bitsOf(options.op);
+      const operations = options.ops === undefined ? undefined : bitsOf(options.ops);
       await here.withStore((store) => {
         const { id } = sessionArgument(store, name);
         if (options.missing === true) {

@@ -7,6 +7,7 @@ import { stopWords } from '../../image/tools/stop-words.ts';
 import type { WalkedImage } from '../../image/tools/walk-image.ts';
 import type { Output } from '../output.ts';
 
+/** `-` is standard input. @throws TraceError `image-not-readable` */
 export async function withImage<T>(path: string, use: (input: Input) => Promise<T>): Promise<T> {
   const input = Input.open(path);
   try {

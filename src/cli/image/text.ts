@@ -23,7 +23,7 @@ const LETTERS: Readonly<Record<string, string>> = {
 };
 
 /** `-rwsr-xr-x`. */
-export function modeText(mode: number): string {
+function modeText(mode: number): string {
   const bits = [8, 7, 6, 5, 4, 3, 2, 1, 0].map((bit) =>
     ((mode >> bit) & 1) === 0 ? '-' : ('xwr'[bit % 3] ?? ''),
   );

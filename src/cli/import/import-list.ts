@@ -20,6 +20,7 @@ export interface ImportedList {
   readonly used: UsedPaths;
 }
 
+/** When reading or giving fails, the session is abandoned, which is a loss of it, and that is thrown. */
 export async function importList({
   input,
   format,

@@ -7,7 +7,7 @@ import type { Owner } from '../../image/sizes/weigh.ts';
 import { escapeName, size } from '../output.ts';
 import type { SizeReport } from './size-report.ts';
 
-export const GRADE_WORDS: Readonly<Record<Grade, string>> = {
+const GRADE_WORDS: Readonly<Record<Grade, string>> = {
   linked: 'only a link leads to it',
   needed: 'nothing that was used needs it',
   stat: 'looked at, never read',

@@ -165,7 +165,7 @@ function clock(time: string): string {
   return `${time.slice(11, 19)}Z`;
 }
 
-export function aSecond(rate: number | null): string {
+function aSecond(rate: number | null): string {
   return rate === null ? '-/s' : `${decimal(rate)}/s`;
 }
 

@@ -49,6 +49,7 @@ const MOST_NOTES = 1024 * 1024;
 /** One read instead of one a string: linkers put the names beside each other. */
 const STRINGS_AT_ONCE = 16 * 1024;
 
+/** Throws only what `read` throws. */
 export function readElf(read: ReadAt): ElfResult {
   try {
     const window = new Window(read);

@@ -12,6 +12,7 @@ export type ModinfoResult =
 
 const MOST_BYTES = 1024 * 1024;
 
+/** No pairs if there is no such section. Throws only what `read` throws. */
 export function readModinfo(read: ReadAt): ModinfoResult {
   try {
     const window = new Window(read);

@@ -50,7 +50,7 @@ const PLATFORMS: Readonly<Record<number, readonly string[]>> = {
 export const machineKey = ({ bits, order, machine }: Machine): string =>
   `${machine} ${bits}-${order}`;
 
-export function tuplesOf({ bits, order, machine }: Machine): readonly string[] {
+function tuplesOf({ bits, order, machine }: Machine): readonly string[] {
   return TUPLES[machine]?.[`${bits}-${order}`] ?? [];
 }
 

@@ -48,7 +48,7 @@ export class NameService implements Rule {
 }
 
 /** Services in the order of the file: `hosts: files [NOTFOUND=return] dns`. */
-export function servicesOf(lines: readonly string[]): string[] {
+function servicesOf(lines: readonly string[]): string[] {
   const found = new Set<string>();
   for (const line of lines) {
     const text = line.slice(0, MOST_LINE).split('#')[0] ?? '';

@@ -11,8 +11,7 @@ import { fromBytes } from '../resolve.ts';
  * `linked`: nothing but links lead to it. `needed`: only what was itself not used needs it. `stat`:
  * the session looked at it and did not read it. `partly-read`: less than a quarter was read.
  */
-export const GRADES = ['linked', 'needed', 'stat', 'partly-read'] as const;
-export type Grade = (typeof GRADES)[number];
+export type Grade = 'linked' | 'needed' | 'stat' | 'partly-read';
 
 /** What kinds of reasons mean for use. A link that was only read says nothing of where it leads. */
 const USE: Readonly<Record<ReasonKind, 'used' | 'if-about-is' | 'unused'>> = {

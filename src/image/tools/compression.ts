@@ -2,8 +2,7 @@
  * How a member of an image is compressed, by its first bytes, as the kernel tells (lib/decompress.c).
  * Owns the magic numbers, and what of each format the kernel's own unpacker refuses.
  */
-export const COMPRESSIONS = ['gzip', 'bzip2', 'lzma', 'xz', 'lzo', 'lz4', 'zstd'] as const;
-export type Compression = (typeof COMPRESSIONS)[number];
+export type Compression = 'gzip' | 'bzip2' | 'lzma' | 'xz' | 'lzo' | 'lz4' | 'zstd';
 
 /** Two bytes are all that the kernel looks at. */
 const MAGIC: ReadonlyMap<number, Compression> = new Map([

@@ -4,7 +4,7 @@
  */
 import type { KernelTree, TreeNode } from './kernel-tree.ts';
 
-export const ASPECTS = [
+const ASPECTS = [
   'type',
   'mode',
   'uid',

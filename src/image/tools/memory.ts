@@ -33,6 +33,7 @@ export interface MemoryEstimate {
   readonly leastMemoryBytes: number;
 }
 
+/** `groups`: the most groups of hard links that are open at once. All that comes of it is bytes. */
 export function estimateMemory(
   tree: KernelTree,
   { imageBytes, groups }: { readonly imageBytes: number; readonly groups: number },

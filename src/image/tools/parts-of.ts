@@ -27,6 +27,10 @@ export interface ImageParts extends WalkedImage {
   readonly rest: number;
 }
 
+/**
+ * Reads an image through. Offsets and lengths are bytes of the image.
+ * @throws TraceError `image-not-readable`, and `program-missing` for what this machine cannot unpack
+ */
 export async function partsOf(input: Input): Promise<ImageParts> {
   const parts: Part[] = [];
   let current: Part | null = null;

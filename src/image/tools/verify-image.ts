@@ -25,6 +25,11 @@ export interface VerifiedImage extends WalkedImage {
   readonly cutOff: TreeNode | null;
 }
 
+/**
+ * Reads an image through, and hashes what is in it. What the kernel stops at is in the result.
+ * @throws TraceError `image-not-readable`, `image-too-large`, and `program-missing` for what this
+ * machine cannot unpack
+ */
 export async function verifyImage(input: Input): Promise<VerifiedImage> {
   const findings: Finding[] = [];
   const counts = { dropped: 0, changed: 0, noted: 0 };

@@ -1,3 +1,4 @@
+/** What patterns match, and which are refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

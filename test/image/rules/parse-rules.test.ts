@@ -1,3 +1,4 @@
+/** Files of rules, line by line. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

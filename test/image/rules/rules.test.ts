@@ -1,3 +1,4 @@
+/** Rules in a plan: what they add, take out and keep. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 

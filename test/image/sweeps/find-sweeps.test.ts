@@ -1,3 +1,4 @@
+/** What is told to be a sweep, and what is not. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { operationBit } from '../../../src/common/words.ts';

@@ -1,3 +1,4 @@
+/** What a sweep takes out of an image, and what stays. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { operationBit, type Operation } from '../../../src/common/words.ts';
