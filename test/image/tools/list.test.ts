@@ -200,6 +200,27 @@ describe('list', () => {
     );
   });
 
+  test('what is often taken for an image: its name, and what to do', async () => {
+    const there = { cwd: sandbox.folder };
+    const made = {
+      "cpio's old binary format": run('sh', ['-c', 'echo . | cpio -o -H bin'], there),
+      'a tar archive': run('tar', ['-c', '--no-recursion', '.'], there),
+      'a kernel': Buffer.concat([Buffer.alloc(0x202, 'M'), Buffer.from('HdrS')]),
+    };
+    for (const [name, bytes] of Object.entries(made))
+      await sandbox.fails(['image', 'list', put('other', bytes)], {
+        code: 65,
+        message: new RegExp(name),
+        hint: /cpio -o -H newc/,
+      });
+    const behind = put('behind', archive(file('a')), made['a tar archive']);
+    await sandbox.fails(['image', 'list', behind], {
+      code: 65,
+      message: /a tar archive/,
+      hint: /a multiple of 4/,
+    });
+  });
+
   test('what is no image', async () => {
     for (const [bytes, message] of [
       ['hello', /neither a record nor compressed/],
