@@ -271,6 +271,11 @@ describe('cat', () => {
       assert.equal(await piped(lost, `cat - "$(printf '${path}')"`), content);
     await sandbox.fails(['image', 'cat', image, 'usr/b'], { code: 66, message: /has no usr\/b/ });
     await sandbox.fails(['image', 'cat', image, 'usr'], { code: 1, message: /is a directory/ });
+    const gone = put('gone', archive(link('init', 'nowhere')), Buffer.from('no record'));
+    await sandbox.fails(['image', 'cat', gone, 'init'], {
+      code: 66,
+      message: /is broken, and what comes before that has nothing where its link init leads/,
+    });
     await sandbox.fails(['image', 'cat', image, 'h1', '--json'], { code: 64, message: /--json/ });
   });
 
