@@ -80,6 +80,7 @@ describe('list', () => {
     ['zstd', ['--no-check', '-19']],
     ['gzip', ['-1', '--name']],
     ['lz4', ['-9']],
+    ['bzip2', ['-1']],
   ] as const)
     test(`what ${method} ${args.join(' ')} makes, and another behind it`, async () => {
       const noise = Buffer.from(Array.from({ length: 400_000 }, (_, i) => (i * i * 7919) >> 5));
