@@ -81,6 +81,16 @@ describe('the world of a command', { skip: lacks(...NEEDED, 'busybox') }, () => 
     }
     assert.equal(await inside('ls /tmp/more; umount /proc && ls /proc'), '');
     assert.ok(existsSync(`${places[0] ?? ''}/self`), "the server's own mount stays");
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root.path, 'tmp')]);
+    try {
+      await rig.sandbox.fails(['run', '--root', root.path, '--', 'ls'], {
+        code: 77,
+        message: /cannot unmount \/tmp\/more/,
+        hint: /which a mount hides/,
+      });
+    } finally {
+      execFileSync('umount', [join(root.path, 'tmp')]);
+    }
   });
 
   test('processes of the server cannot be seen, and init is no file of the server', async () => {
