@@ -96,7 +96,9 @@ void RunInit(int channel, char* const* command) {
 
   const int proc = OpenProc();
   std::vector<Mount> mounts;
-  if (proc < 0 || !ReadMounts(proc, &mounts)) Fail(&report, "read the mounts", errno);
+  if (proc < 0) Fail(&report, "read the mounts", errno);
+  failed = LeaveProcs(proc, &mounts);
+  if (!failed.empty()) Fail(&report, failed, errno);
   Watcher watcher(proc, &report);
   if (!watcher.Start(mounts)) Fail(&report, "watch the files of the root", errno);
 

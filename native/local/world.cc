@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace local {
@@ -89,6 +90,19 @@ int OpenProc() {
   close(context);
   errno = err;
   return fd;
+}
+
+Failed LeaveProcs(int proc_fd, std::vector<Mount>* mounts) {
+  // Each time the topmost mount of its place goes, so that this ends.
+  for (;;) {
+    mounts->clear();
+    if (!ReadMounts(proc_fd, mounts)) return "read the mounts";
+    const auto found = std::find_if(mounts->begin(), mounts->end(),
+                                    [](const Mount& mount) { return mount.type == "proc"; });
+    if (found == mounts->end()) return {};
+    if (umount2(found->path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
+      return "unmount " + found->path;
+  }
 }
 
 Failed MountUsual(bool with_sys, std::vector<std::string>* missing) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "local/mounts.h"
+
 namespace local {
 
 // What failed, for a person; empty: nothing did. errno is that of the failure.
@@ -16,6 +18,10 @@ Failed EnterRoot();
 
 // An own procfs that is mounted nowhere; -1 with errno.
 int OpenProc();
+
+// Unmounts each procfs that came with the root: it shows the server's processes, whose links lead
+// to its files. *mounts: what is left.
+Failed LeaveProcs(int proc_fd, std::vector<Mount>* mounts);
 
 // /proc, /sys (read-only) and an instance of /dev/pts of its own. Adds to *missing what cannot be
 // mounted for want of a directory, and /dev/null where there is none.

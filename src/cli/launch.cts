@@ -1,6 +1,6 @@
 /**
  * The start of every program that is installed: is this Node new enough, is the addon built?
- * Owns those two checks. Must hold only syntax and modules that Node 8 knows (no import(), no
+ * Owns those two checks, and that no signal opens Node's debugger. Must hold only syntax and modules that Node 8 knows (no import(), no
  * `??`, no `node:`), so that an old Node gets as far as the error message; whatever is newer
  * starts in load.cts.
  */
@@ -21,6 +21,8 @@ function isMissing(file: string): boolean {
 }
 
 module.exports = function launch(program: string): void {
+  // Node answers it with a debugger on a TCP port, which makes everyone here the daemon's user.
+  process.on('SIGUSR1', function ignore() {});
   // What came last of all that is needed: with 22.15 and, of the next line, 23.8.
   if (zlib.createZstdCompress === undefined) {
     refuse(

@@ -3,9 +3,9 @@
  * docs/json.md.
  */
 import { jsonPath } from '../common/bytes.ts';
-import { operationsOf } from '../common/words.ts';
+import { operationsOf, type SessionTier } from '../common/words.ts';
 import type { ClientRow, FileAccessRow, LossRow, MissingPath, SessionRow } from '../store/store.ts';
-import { time } from './output.ts';
+import { size, time } from './output.ts';
 
 /** `complete`, or why not; and whether its content should have been kept, and was not. */
 export function stateOf(session: SessionRow): string {
@@ -16,6 +16,14 @@ export function stateOf(session: SessionRow): string {
   ];
   const kept = session.notes.some(({ kind }) => kind === 'content-failed') ? ['not-kept'] : [];
   return [...(flags.length === 0 ? ['complete'] : flags), ...kept].join(',');
+}
+
+/** Tiers whose witness counts no bytes. */
+const COUNTLESS: ReadonlySet<SessionTier> = new Set(['sole-client', 'local', 'import']);
+
+/** What was read; `-` if nobody counted. */
+export function bytesText({ bytes, tier }: SessionRow): string {
+  return COUNTLESS.has(tier) && bytes === 0 ? '-' : size(bytes);
 }
 
 /** `rack1-07 (10.0.0.7)`: label or name, and the address. */

@@ -14,8 +14,24 @@ import { callOf, flagsOf } from './audit-calls.ts';
 import { Processes, resolve, wholePath, type Process } from './processes.ts';
 import type { ListReader, Sink } from './use.ts';
 
-/** `node=NAME` comes before it if logs of several machines were gathered. */
-const RECORD = /^(?:node=\S+ )?type=(\S+) msg=audit\((\d+)\.(\d{3}):(\d+)\): ?([^]*)$/;
+/**
+ * As auditd writes it, and as the kernel does without one (`audit: type=1302 audit(...): ...`); before
+ * it may come `node=NAME`, or the time and the host of the system's log.
+ */
+const RECORD = /^(?:.*? )??type=(\S+) (?:msg=)?audit\((\d+)\.(\d{3}):(\d+)\): ?([^]*)$/;
+/** What ausearch puts between events. */
+const BETWEEN = /^(?:----|time->.*)$/;
+/** A record whose name the writer does not know. */
+const NUMBERED = /^(?:UNKNOWN\[)?(\d{4})\]?$/;
+/** linux/audit.h. */
+const TYPES: Readonly<Record<string, string>> = {
+  1300: 'SYSCALL',
+  1302: 'PATH',
+  1307: 'CWD',
+  1320: 'EOE',
+  1327: 'PROCTITLE',
+  1337: 'OPENAT2',
+};
 /** The last record of an event: EOE where it is logged, PROCTITLE elsewhere. */
 const LAST = new Set(['EOE', 'PROCTITLE']);
 /** Events that are being put together; records of one come close to each other. */
@@ -27,6 +43,7 @@ const AT_FDCWD = /^(?:f{8})?ffffff9c$/;
 
 interface AuditPath {
   readonly name: Buffer;
+  /** Empty in logs of old kernels, which do not tell it. */
   readonly nametype: string;
 }
 
@@ -49,16 +66,19 @@ export class AuditReader implements ListReader {
   }
 
   static matches(line: string): boolean {
-    return RECORD.test(line);
+    return RECORD.test(line) || BETWEEN.test(line);
   }
 
   read(line: Buffer): void {
     if (line.length === 0) return;
-    const [, type, seconds, millis, serial, rest] = RECORD.exec(line.toString('latin1')) ?? [];
-    if (type === undefined || serial === undefined || rest === undefined) {
-      this.#sink.refuse('not-understood');
+    const text = line.toString('latin1');
+    const [, written, seconds, millis, serial, rest] = RECORD.exec(text) ?? [];
+    if (written === undefined || serial === undefined || rest === undefined) {
+      if (BETWEEN.test(text)) this.#sink.pass('no-path');
+      else this.#sink.refuse('not-understood');
       return;
     }
+    const type = TYPES[NUMBERED.exec(written)?.[1] ?? ''] ?? written;
     const key = `${seconds ?? ''}.${millis ?? ''}:${serial}`;
     if (LAST.has(type)) {
       this.#sink.pass('no-path');
@@ -89,7 +109,7 @@ export class AuditReader implements ListReader {
       if (fields['name'] === '(null)') this.#sink.pass('no-path');
       else if (name === null || event.paths.length >= MOST_PATHS)
         this.#sink.refuse('not-understood');
-      else event.paths.push({ name, nametype: fields['nametype'] ?? 'UNKNOWN' });
+      else event.paths.push({ name, nametype: fields['nametype'] ?? '' });
       return true;
     } else {
       this.#sink.pass('no-path');
@@ -169,7 +189,7 @@ function aboutOf(
   // rename(2) removes the old name, then what had the new one.
   if (type === 'DELETE' && types.includes('DELETE'))
     return { call, named, paths: others.length > 0 ? others : [first] };
-  const told = found !== undefined || outcome === 'done';
+  const told = found !== undefined || (outcome === 'done' && type !== '');
   return { call, named, paths: told ? [named] : call.paths };
 }
 
@@ -181,14 +201,17 @@ function doneBy(
     about,
   }: { readonly nametype: string; readonly outcome: Outcome; readonly about: About | null },
 ): Done {
-  // What a call makes or removes is the name itself.
-  if (about === null)
+  // What a call makes or removes is the name itself, if this record is not about its directory.
+  if (about === null || (nametype === '' && isOfNames(about.named)))
     return { operations: 0, follow: OF_TYPE[nametype] === undefined, created: false };
   const { call, named } = about;
   const done = doneTo(call, named, { flags: flagsOf(call, event.call ?? {}), outcome });
   // link(2) and rename(2) make names too, of files that were there.
   return { ...done, created: done.created && nametype === 'CREATE' };
 }
+
+/** Makes or removes a name. */
+const isOfNames = ({ operation }: NamedPath): boolean => Object.values(OF_TYPE).includes(operation);
 
 function outcomeOf(call: AuditEvent['call']): Outcome {
   if (call === null) return 'unknown';

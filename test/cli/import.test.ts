@@ -185,6 +185,15 @@ describe('trace import', { skip: lacks('root', 'loop', 'handles', 'busybox') }, 
       (await list(imported.session)).filter((path) => path !== 'usr/bin/busybox'),
       ['.', 'bin', 'etc', 'etc/motd'],
     );
+    // Nobody counted what was read.
+    assert.match((await sandbox.ok(['show', imported.session])).text, /bytes read +-\n/);
+    const untold = write(
+      'untold',
+      'type=PATH msg=audit(1.123:1): item=0 name="/etc/motd"\n' +
+        'type=PATH msg=audit(1.123:2): item=0 name="relative"\n',
+    );
+    const { stderr } = await sandbox.ok(['import', '--list', untold, '--root', root]);
+    assert.match(stderr, /1 relative to a directory .*\nhint: .*--accept-loss/);
   });
 
   test('several uses of one object are one row with all that was done, when and how often', async () => {

@@ -51,6 +51,17 @@ test('the other programs are started the same way, and say who they are', () => 
   assert.equal(status, 78);
 });
 
+test('SIGUSR1 opens no debugger', () => {
+  const load = join(place, 'dist/cli/load.cjs');
+  writeFileSync(
+    load,
+    'module.exports = () => process.kill(process.pid, "SIGUSR1") && setTimeout(() => {}, 100);',
+  );
+  makeAddon();
+  const { status, stderr } = trace();
+  assert.deepEqual([status, stderr], [0, '']);
+});
+
 test('the launchers hold nothing that Node 8 cannot parse or load', () => {
   const { bin } = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
     bin: Record<string, string>;

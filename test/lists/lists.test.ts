@@ -248,6 +248,39 @@ describe('lists', () => {
     ]);
   });
 
+  test('audit: as the kernel, ausearch, other loggers and old kernels write it', () => {
+    const plain = [
+      'type=SYSCALL msg=audit(1.123:1): arch=c000003e syscall=2 success=yes exit=3 a1=0 pid=2',
+      'type=CWD msg=audit(1.123:1):  cwd="/etc"',
+      'type=PATH msg=audit(1.123:1): item=0 name="motd" inode=9 mode=0100644 rdev=00:00',
+      'type=EOE msg=audit(1.123:1): ',
+      'type=SYSCALL msg=audit(1.123:2): arch=c000003e syscall=83 success=yes exit=0 pid=2',
+      'type=PATH msg=audit(1.123:2): item=0 name="/tmp" inode=1 mode=041777',
+      'type=PATH msg=audit(1.123:2): item=1 name="/tmp/new" inode=2 mode=040755',
+    ];
+    const numbers = { SYSCALL: 1300, PATH: 1302, CWD: 1307, EOE: 1320 };
+    const numbered = plain.map((line) =>
+      Object.entries(numbers).reduce(
+        (text, [name, number]) => text.replace(`type=${name} msg=`, `audit: type=${number} `),
+        line,
+      ),
+    );
+    const writings = {
+      plain,
+      ausearch: plain.flatMap((line) => ['----', 'time->Thu Mar 28 14:36:03 2013', line]),
+      relayed: plain.map((line) => `Mar 28 14:36:03 host audispd: node=a.example ${line}`),
+      unnamed: plain.map((line) => line.replace('type=PATH', 'type=UNKNOWN[1302]')),
+      dmesg: numbered.map((line) => `[   12.345678] ${line}`),
+      journal: numbered.map((line) => `Mar 28 14:36:03 host kernel: ${line}`),
+    };
+    for (const [how, lines] of Object.entries(writings)) {
+      assert.equal(guessFormat(Buffer.from(lines.join('\n'))), 'audit', how);
+      const { uses, refused } = readList(lines, (sink) => new AuditReader(sink));
+      assert.deepEqual(uses, ['read /etc/motd', 'any /tmp', 'any /tmp/new'], how);
+      assert.deepEqual(refused, [], how);
+    }
+  });
+
   test('audit: each of two paths is relative to a directory of its own', () => {
     const { uses, refused } = audited(
       [{ syscall: 264, a0: 'ffffff9c', a2: '5' }, 'old DELETE', 'motd DELETE', 'motd CREATE'],

@@ -28,6 +28,9 @@ describe('strace', () => {
       '26547 (+     0.000123) ',
       '[ 257] ',
       '26547 1795895806.778460 [ 257] ',
+      '[00007ff2cc5cd001] ',
+      '26547 [ 257] [f7f3a549] ',
+      '[????????????????] ',
     ])
       assert.deepEqual(read(before + call), {
         ...read(before + call),
@@ -37,6 +40,17 @@ describe('strace', () => {
       });
     assert.equal(read(`26547 1795895806.778460 ${call} <0.000009>`).all[0]?.atUs, 1795895806778460);
     assert.equal(read(`26547 11:22:33.1 ${call}`).all[0]?.atUs, null);
+  });
+
+  test('the stack below a call is no call', () => {
+    const { uses, refused, passed } = read(
+      'open("/etc/motd", O_RDONLY) = 3',
+      ' > /usr/lib/libc.so.6(__open64+0x4c) [0xf8f1c]',
+      ' > unexpected_backtracing_error [0x7ffe]',
+      '',
+    );
+    assert.deepEqual([uses, refused], [['read /etc/motd'], []]);
+    assert.deepEqual(passed, ['no-path', 'no-path']);
   });
 
   test('which operation a call is, and whether a link at the end is followed', () => {

@@ -1,7 +1,7 @@
 /** Nothing of the server outside of the root can be reached by a path, whoever tries in there. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
@@ -23,7 +23,7 @@ describe('the world of a command', { skip: lacks(...NEEDED, 'busybox') }, () => 
   let root: Root;
   before(() => {
     rig = new LocalRig();
-    root = rig.makeBusybox('cell', ['sh', 'cat', 'ls', 'nsenter', 'rm', 'readlink']);
+    root = rig.makeBusybox('cell', ['sh', 'cat', 'ls', 'nsenter', 'rm', 'readlink', 'umount']);
     // On the file system of the root, beside it: what one step out of the root would find.
     writeFileSync(join(rig.disk.path, 'outside'), 'of the server');
   });
@@ -70,6 +70,27 @@ describe('the world of a command', { skip: lacks(...NEEDED, 'busybox') }, () => 
     const points = mounts.map((line) => line.split(' ')[4]);
     assert.deepEqual(points, ['/', '/proc', '/sys', '/dev/pts']);
     assert.match(mounts[2] ?? '', / \/sys ro,/);
+  });
+
+  test("a procfs of the server's that is mounted in the root is not there", async (t) => {
+    const places = ['proc', 'tmp/more'].map((place) => join(root.path, place));
+    mkdirSync(join(root.path, 'tmp/more'));
+    for (const place of places) {
+      execFileSync('mount', ['-t', 'proc', 'proc', place]);
+      t.after(() => execFileSync('umount', [place]));
+    }
+    assert.equal(await inside('ls /tmp/more; umount /proc && ls /proc'), '');
+    assert.ok(existsSync(`${places[0] ?? ''}/self`), "the server's own mount stays");
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root.path, 'tmp')]);
+    try {
+      await rig.sandbox.fails(['run', '--root', root.path, '--', 'ls'], {
+        code: 77,
+        message: /cannot unmount \/tmp\/more/,
+        hint: /which a mount hides/,
+      });
+    } finally {
+      execFileSync('umount', [join(root.path, 'tmp')]);
+    }
   });
 
   test('processes of the server cannot be seen, and init is no file of the server', async () => {

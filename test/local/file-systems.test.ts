@@ -37,24 +37,33 @@ describe('trace run on', { skip: lacks(...NEEDED, 'busybox') }, () => {
       for (const path of ['etc/new', 'etc/newer']) assert.ok(!inside.has(path), path);
     });
 
-  test('an overlay that gives no handles: no', { skip: lacks('overlay') }, async (t) => {
-    const rig = new LocalRig();
-    t.after(() => rig.remove());
-    const { path: lower } = rig.makeBusybox('lower', APPLETS);
-    const at = (name: string): string => join(rig.disk.path, name);
-    for (const name of ['upper', 'work', 'merged']) mkdirSync(at(name));
-    const layers = `lowerdir=${lower},upperdir=${at('upper')},workdir=${at('work')}`;
-    execFileSync('mount', ['-t', 'overlay', 'none', '-o', layers, at('merged')]);
-    try {
-      await rig.sandbox.fails(['run', '--root', at('merged'), '--', 'ls'], {
-        code: 77,
-        message: /cannot watch the files of the root/,
-        hint: /a root on a disk file system/,
-      });
-    } finally {
-      execFileSync('umount', [at('merged')]);
-    }
-  });
+  test(
+    'an overlay that gives no handles: no; one that gives them: yes',
+    { skip: lacks('overlay') },
+    async (t) => {
+      const rig = new LocalRig();
+      t.after(() => rig.remove());
+      const { path: lower } = rig.makeBusybox('lower', APPLETS);
+      const at = (name: string): string => join(rig.disk.path, name);
+      for (const name of ['upper', 'work', 'merged']) mkdirSync(at(name));
+      const layers = `lowerdir=${lower},upperdir=${at('upper')},workdir=${at('work')}`;
+      const mount = (options: string): void =>
+        void execFileSync('mount', ['-t', 'overlay', 'none', '-o', options, at('merged')]);
+      mount(layers);
+      try {
+        await rig.sandbox.fails(['run', '--root', at('merged'), '--', 'ls'], {
+          code: 77,
+          message: /cannot watch the files of the root/,
+          hint: /index=on,nfs_export=on/,
+        });
+        execFileSync('umount', [at('merged')]);
+        mount(`${layers},index=on,nfs_export=on`);
+        await rig.sandbox.ok(['run', '--root', at('merged'), '--', 'cat', '/etc/motd']);
+      } finally {
+        execFileSync('umount', [at('merged')]);
+      }
+    },
+  );
 });
 
 function makeSubvolume(top: string): void {

@@ -189,6 +189,12 @@ describe('nbic --list', () => {
     ['a folder', 'nbic -d sarge --list sarge -o x', 66, /cannot read sarge: it is a directory/],
     ['an empty list', 'nbic -d sarge --list /dev/null -o x', 65, /there is no path in/],
     ['of nothing there', 'echo no | nbic -d sarge --list - -o x', 65, /none of the 1 paths in/],
+    [
+      'what find -ls writes',
+      'find sarge -ls | nbic -d sarge --list - -o x',
+      65,
+      /has the format find of trace import\nhint: `trace import --list`/,
+    ],
     ['zeros', 'nbic -d sarge --list zeros -o x', 65, /there is no path in zeros/],
     [
       'a list without an end',

@@ -223,7 +223,10 @@ function failed(what: string, why: string): TraceError {
   return new TraceError({
     code: 'local-failed',
     message: `cannot ${what}: ${why}`,
-    hint: 'it needs root with CAP_SYS_ADMIN, and a root on a disk file system; see docs/local.md',
+    hint: what.startsWith('unmount ')
+      ? 'it is a procfs of the server in the root, which a mount hides: unmount one of them'
+      : 'it needs CAP_SYS_ADMIN, and a root on a disk file system (an overlay with ' +
+        'index=on,nfs_export=on); see docs/local.md',
     exit: 'permission',
   });
 }

@@ -76,7 +76,7 @@ export const registerImport: Register = (program, context) => {
         refused: refused.map(({ firstLine, ...one }) => ({ ...one, first_line: firstLine })),
         daemon_started: started,
       });
-      warn(output, used, counts);
+      warn(output, used, { ...counts, format });
       const { found, missing } = counts;
       output.line(
         `${session}: ${used.uses} uses of paths in ${used.line} lines; ` +
@@ -119,11 +119,15 @@ function refusalText({ why, count, firstLine }: Refused): string {
   return `${count} ${REFUSAL_WORDS[why]}, the first in line ${firstLine}`;
 }
 
-function warn(output: Output, used: UsedPaths, { found, skipped }: GivenCounts): void {
+function warn(
+  output: Output,
+  used: UsedPaths,
+  { found, skipped, format }: GivenCounts & { readonly format: Format },
+): void {
   for (const refused of used.refused())
     output.warn(
       refusalText(refused),
-      refused.why === 'unknown-directory'
+      refused.why === 'unknown-directory' && format === 'strace'
         ? 'this is a loss of the session; strace -y tells the directories'
         : 'this is a loss of the session: `trace export` wants --accept-loss',
     );
@@ -136,7 +140,10 @@ function warn(output: Output, used: UsedPaths, { found, skipped }: GivenCounts):
         'see docs/import.md',
       );
   if (found === 0)
-    output.warn('none of the paths is there', 'is it a list of this root? See --paths');
+    output.warn(
+      'none of the paths is there',
+      'is it a list of this root, and of this format? See --paths and --format',
+    );
 }
 
 function nothingIn(list: string, used: UsedPaths): TraceError {

@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import { momentOf } from '../moment.ts';
 import { recordedRoot } from '../recorded-root.ts';
-import { clientText, sessionShape, stateOf } from '../shapes.ts';
+import { bytesText, clientText, sessionShape, stateOf } from '../shapes.ts';
 import { spelledAddress } from '../../common/addresses.ts';
-import { size, table, time } from '../output.ts';
+import { table, time } from '../output.ts';
 
 interface SessionsOptions {
   readonly root?: string;
@@ -53,7 +53,7 @@ export const registerSessions: Register = (program, context) => {
               row.evidence.kind,
               row.tier,
               String(row.files),
-              size(row.bytes),
+              bytesText(row),
               String(row.loss),
               stateOf(row),
             ]),

@@ -9,10 +9,10 @@ import type { MissingTotal, SessionRow, Store } from '../../store/store.ts';
 import type { Register } from '../commands.ts';
 import { size, table, time } from '../output.ts';
 import { sessionArgument } from '../session-argument.ts';
-import { clientText, lossShape, sessionShape, stateOf } from '../shapes.ts';
+import { bytesText, clientText, lossShape, sessionShape, stateOf } from '../shapes.ts';
 
 /** Tiers that know of names that were looked up in vain. */
-const NAMING: ReadonlySet<SessionTier> = new Set(['exact+names', 'local', 'import']);
+const NAMING: ReadonlySet<SessionTier> = new Set(['exact+names', 'import']);
 
 /** What an export would hold now, or why that can't be said. */
 type Outlook =
@@ -62,7 +62,7 @@ export const registerShow: Register = (program, context) => {
           ['state', stateOf(session)],
           ['tier', session.tier],
           ['files', String(session.files)],
-          ['bytes read', size(session.bytes)],
+          ['bytes read', bytesText(session)],
           ['operations', countsText(operations)],
           ...(NAMING.has(session.tier) ? [['missing names', missingText(missing)]] : []),
           ...session.marks.map(({ atUs, text }) => [

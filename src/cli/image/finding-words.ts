@@ -17,7 +17,7 @@ const WORDS: Readonly<Record<Finding['code'], string>> = {
   'other-type-replaced': 'something of another type was there, and is removed',
   'all-names-overwritten': 'a file with several names was there: all of them have this content now',
   'device-kept': 'a device was there, and keeps its numbers',
-  overwritten: 'a file was there, and is overwritten',
+  overwritten: 'it was there before, and is overwritten',
   replaced: 'a link was there, and is replaced',
   'needs-built-in': "its directory is only there if the kernel's own archive has it",
 };

@@ -4,6 +4,7 @@
  */
 import { TraceError } from '../../common/errors.ts';
 import { parseList } from '../../image/list.ts';
+import { guessFormat } from '../../lists/guess-format.ts';
 import { openList } from '../import/list-input.ts';
 
 /** Millions of names: more is no list of what a boot used, and must not fill the memory. */
@@ -13,13 +14,22 @@ const MOST_BYTES = 256 << 20;
  * One path a line, or each ended by a NUL byte, which no name can hold: so the one NUL tells.
  * A path that begins with the root's own is below it; any other is as the root itself sees it.
  * @param options.roots names of the root, absolute
- * @throws TraceError `list-too-large`, `list-empty`, and what {@link openList} does
+ * @throws TraceError `list-too-large`, `list-empty`, `list-of-uses`, and what {@link openList} does
  */
 export async function readList(
   file: string,
   { roots }: { readonly roots: readonly Buffer[] },
 ): Promise<Buffer[]> {
-  const bytes = await readAll(file);
+  const { head, all } = await openList(file);
+  const format = guessFormat(head);
+  if (format !== 'plain' && format !== 'null')
+    throw new TraceError({
+      code: 'list-of-uses',
+      message: `${nameOf(file)} is no list of paths: it has the format ${format} of trace import`,
+      hint: '`trace import --list` makes a session of it, and `trace export` the image',
+      exit: 'data',
+    });
+  const bytes = await readAll(file, all);
   const paths = parseList(bytes, { nul: bytes.includes(0), roots });
   if (paths.length > 0) return paths;
   throw new TraceError({
@@ -30,10 +40,10 @@ export async function readList(
   });
 }
 
-async function readAll(file: string): Promise<Buffer> {
+async function readAll(file: string, all: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of (await openList(file)).all) {
+  for await (const part of all) {
     parts.push(part);
     length += part.length;
     if (length > MOST_BYTES) break;

@@ -21,11 +21,22 @@ export function compressionAt(head: Buffer): Compression | null {
   return head.length < 2 ? null : (MAGIC.get(head.readUInt16BE()) ?? null);
 }
 
-/** What else such bytes are known for, with the way out. */
+/** What else is taken for an image, by its first bytes: where they are, and a way out if there is one. */
+const OTHERS: readonly (readonly [at: number, bytes: RegExp, what: string])[] = [
+  [0, /^\x04"M\x18/, 'lz4, not of its legacy format: take lz4 -l'],
+  [0, /^[\x50-\x5f]\*M\x18/, 'a skippable frame: take zstd, not pzstd'],
+  [0, /^(?:\xc7q|q\xc7)/, "cpio's old binary format: take cpio -o -H newc"],
+  [257, /^ustar/, 'a tar archive: take cpio -o -H newc'],
+  [0x202, /^HdrS/, 'a kernel, which is no image'],
+  [0, /^hsqs/, 'a squashfs, which is no initramfs'],
+];
+/** As many bytes as tell. */
+export const KIND_BYTES = 0x206;
+
+/** What else such bytes are known for. */
 export function unknownKind(head: Buffer): string | null {
-  const digits = head.toString('hex', 0, 4);
-  if (digits === '04224d18') return 'lz4, not of its legacy format: take lz4 -l';
-  return /^5.2a4d18$/.test(digits) ? 'a skippable frame: take zstd, not pzstd' : null;
+  const found = OTHERS.find(([at, bytes]) => bytes.test(head.toString('latin1', at, at + 5)));
+  return found?.[2] ?? null;
 }
 
 /** Bytes that the kernel cannot unpack, or that nobody can. */

@@ -27,13 +27,20 @@ export async function findFile(input: Input, path: string): Promise<FoundFile> {
   const walked = await walkImage(input, unpacker);
   const place = unpacker.tree.find(path, { follow: true });
   const shown = Buffer.from(path, 'latin1').toString();
-  if (isErrno(place) || place.node === null)
+  if (isErrno(place) || place.node === null) {
+    const link = unpacker.tree.find(path, { follow: false });
+    const isLink = !isErrno(link) && link.node !== null;
+    const what = isLink ? `nothing where its link ${shown} leads` : `no ${shown}`;
     throw new TraceError({
       code: 'no-such-file',
-      message: `${input.name} has no ${shown}`,
+      message:
+        walked.stop === null
+          ? `${input.name} has ${what}`
+          : `${input.name} is broken, and what comes before that has ${what}`,
       hint: '`trace image list` shows what it has',
       exit: 'notFound',
     });
+  }
   const { type } = place.node;
   if (type !== FILE)
     throw new TraceError({

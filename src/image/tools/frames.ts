@@ -1,7 +1,7 @@
 /**
  * Where a compressed member ends: what follows it may be another one, or a plain archive. Owns the
- * structure of zstd (RFC 8878), xz (its file format, 1.2.1) and lz4's legacy frames, as far as the
- * kernel takes them. Must not decompress: each yields the member's bytes, and leaves the input behind
+ * structure of zstd (RFC 8878), xz (its file format, 1.2.1), lz4's legacy frames and bzip2's streams,
+ * as far as the kernel takes them. Must not decompress: each yields the member's bytes, and leaves the input behind
  * them.
  */
 import { BadMember } from './compression.ts';
@@ -147,6 +147,28 @@ export function* lz4Frames(input: Input): Generator<Buffer> {
     if (size !== LZ4_MAGIC && size > MOST_LZ4)
       throw new BadMember('lz4 is followed by something else, or damaged', { damaged: false });
     yield* take(input, size === LZ4_MAGIC ? 4 : 4 + size, 'lz4');
+  }
+}
+
+/** The 48 bits that end a stream, at any bit: 32 of checksum follow, and what is left of their byte. */
+const BZIP2_END = [0x1772, 0x45385090] as const;
+const BZIP2_CHECKSUM = 32;
+
+/** One stream. That its blocks hold these bits by chance is as likely as that a checksum fits. */
+export function* bzip2Stream(input: Input): Generator<Buffer> {
+  let [high, low] = [0, 0];
+  for (;;) {
+    const window = input.window().subarray(0, PIECE);
+    if (window.length === 0) throw new BadMember('bzip2 is cut off');
+    for (const [at, byte] of window.entries())
+      for (let left = 7; left >= 0; left--) {
+        high = ((high << 1) | (low >>> 31)) & 0xffff;
+        low = (low << 1) | ((byte >> left) & 1);
+        if (low !== BZIP2_END[1] || high !== BZIP2_END[0]) continue;
+        yield* take(input, at + 1 + Math.ceil((BZIP2_CHECKSUM - left) / 8), 'bzip2');
+        return;
+      }
+    yield* take(input, window.length, 'bzip2');
   }
 }
 

@@ -240,6 +240,7 @@ export class KernelUnpacker implements RecordTaker {
     if (isErrno(place) || place.node === null)
       return this.#drop(record, isErrno(place) ? REASONS[place] : 'no-parent');
     const { node } = place;
+    const { builtIn } = node;
     this.#own(node, record);
     node.mode = record.mode & 0o7777;
     node.mtime = record.mtime;
@@ -249,7 +250,9 @@ export class KernelUnpacker implements RecordTaker {
       const { rdevMajor, rdevMinor } = record;
       const other = node.rdevMajor !== rdevMajor || node.rdevMinor !== rdevMinor;
       const matters = other && (type === CHARACTER || type === BLOCK);
-      this.#tell(matters ? 'changed' : 'noted', matters ? 'device-kept' : 'overwritten', record);
+      if (matters) this.#tell('changed', 'device-kept', record);
+      // Nearly every image has the kernel's own /dev/console.
+      else if (!builtIn) this.#tell('noted', 'overwritten', record);
     }
     return null;
   }

@@ -36,6 +36,9 @@ const WORDS: Readonly<Record<StopCode, readonly [what: string, hint: string]>> =
   'cut-off': ['the end of the image in the middle of a record', 'get all of it again'],
 };
 
+/** Of what is no image at all. */
+const NO_IMAGE = 'give an archive made with cpio -o -H newc, compressed or not';
+
 export interface StopWords {
   readonly message: string;
   readonly hint: string;
@@ -48,6 +51,6 @@ export function stopWords(stop: Stop, why: string | null): StopWords {
   const more = why === null ? '' : ` (${why})`;
   return {
     message: `at byte ${stop.offset} of member ${stop.member}: ${what}${more}; ${said}`,
-    hint,
+    hint: stop.code === 'unknown-magic' && stop.offset === 0 && stop.member === 0 ? NO_IMAGE : hint,
   };
 }

@@ -7,7 +7,7 @@ import { crc32, createInflateRaw, createZstdDecompress } from 'node:zlib';
 import { TraceError } from '../../common/errors.ts';
 import { runProgram } from '../compress/program.ts';
 import { BadMember, type Compression } from './compression.ts';
-import { lz4Frames, passGzipHeader, takeRest, xzStream, zstdFrame } from './frames.ts';
+import { bzip2Stream, lz4Frames, passGzipHeader, takeRest, xzStream, zstdFrame } from './frames.ts';
 import type { Input } from './input.ts';
 
 const CHUNK = 256 * 1024;
@@ -21,10 +21,10 @@ interface Unpacker {
 }
 
 const XZ: Unpacker = { program: 'xz', args: ['-d', '-c', '--single-stream'], package: 'xz-utils' };
+const BZIP2: Unpacker = { program: 'bzip2', args: ['-d', '-c'], package: 'bzip2' };
 const LZ4: Unpacker = { program: 'lz4', args: ['-d', '-c', '-q'], package: 'lz4' };
 /** Of these only their own unpacker knows where one ends: what follows it is taken for a part of it. */
 const TO_THE_END = {
-  bzip2: { program: 'bzip2', args: ['-d', '-c'], package: 'bzip2' },
   lzma: { program: 'xz', args: ['-d', '-c', '--format=lzma'], package: 'xz-utils' },
   lzo: { program: 'lzop', args: ['-d', '-c'], package: 'lzop' },
 } as const satisfies Readonly<Record<string, Unpacker>>;
@@ -45,6 +45,8 @@ export function unpackMember(
       return unzstd(zstdFrame(input));
     case 'xz':
       return byProgram(XZ, xzStream(input));
+    case 'bzip2':
+      return byProgram(BZIP2, bzip2Stream(input));
     case 'lz4':
       return byProgram(LZ4, lz4Frames(input));
     default:

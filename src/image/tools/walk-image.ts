@@ -2,7 +2,13 @@
  * Goes through an image as the kernel does: plain archives, compressed members and zeros, one behind
  * the other. Owns what may follow what. Must not know what becomes of the records.
  */
-import { BadMember, type Compression, compressionAt, unknownKind } from './compression.ts';
+import {
+  BadMember,
+  type Compression,
+  compressionAt,
+  KIND_BYTES,
+  unknownKind,
+} from './compression.ts';
 import type { Input } from './input.ts';
 import { RecordReader, type RecordTaker, type Stop } from './record-reader.ts';
 import { unpackMember } from './unpack-member.ts';
@@ -63,7 +69,7 @@ export async function walkImage(
     reader.member(isPlain ? offset : 0);
     members++;
     if (!isPlain && compression === null) {
-      why = unknownKind(input.window(4));
+      why = unknownKind(input.window(KIND_BYTES));
       reader.fail('unknown-magic', UNKNOWN, offset);
       break;
     }

@@ -5,7 +5,7 @@ export type Event =
   | { readonly kind: 'call'; readonly text: string; readonly unfinished: boolean }
   | { readonly kind: 'resumed'; readonly name: string; readonly text: string }
   | { readonly kind: 'ended' }
-  /** A signal, or words of strace itself. */
+  /** A signal, a frame of the stack (`-k`), or words of strace itself. */
   | { readonly kind: 'other' };
 
 export interface StraceLine {
@@ -18,10 +18,11 @@ export interface StraceLine {
 
 /** `-f` to a file or to a terminal, with a program's name with `-Y`. */
 const PID = /^(?:\[pid +(\d+)(?:<[^>]*>)?\] |(\d+)(?:<[^>]*>)? +)/;
-/** `-ttt`; `-t`, `-tt`, `-r`; the call's number with `-n`. */
+/** `-ttt`; `-t`, `-tt`, `-r`; the call's number with `-n`, the instruction's address with `-i`. */
 const EPOCH = /^(\d{9,11})\.(\d{1,9}) +/;
 const CLOCK = /^(?:\d\d:\d\d:\d\d(?:\.\d+)? +|\(?\+? *\d{1,8}\.\d+\)? +)/;
 const NUMBER = /^\[ *\d+\] /;
+const ADDRESS = /^\[(?:[\da-f]{8}|[\da-f]{16}|\?+)\] /;
 const UNFINISHED = /<(?:unfinished|detached) \.\.\.>$/;
 
 /** null: it is none of strace's. */
@@ -36,6 +37,7 @@ export function parseLine(line: string): StraceLine | null {
   const epoch = take(EPOCH);
   if (epoch === null) take(CLOCK);
   take(NUMBER);
+  take(ADDRESS);
   const event = eventOf(text);
   if (event === null) return null;
   const [, seconds = '', fraction = ''] = epoch ?? [];
@@ -52,5 +54,5 @@ function eventOf(text: string): Event | null {
   const [, name, rest] = /^<\.\.\. (\w+) resumed> ?([^]*)$/.exec(text) ?? [];
   if (name !== undefined && rest !== undefined) return { kind: 'resumed', name, text: rest };
   if (/^\+\+\+ (?:exited with|killed by) .*\+\+\+$/.test(text)) return { kind: 'ended' };
-  return /^(?:--- .* ---|\+\+\+ .* \+\+\+|strace: .*)$/.test(text) ? { kind: 'other' } : null;
+  return /^(?:--- .* ---|\+\+\+ .* \+\+\+|strace: .*| > .*)$/.test(text) ? { kind: 'other' } : null;
 }

@@ -295,7 +295,23 @@ export const CRAFTED: readonly CraftedImage[] = [
     ),
   },
   { what: 'lz4, twice', bytes: Buffer.concat([compressed('lz4', good), compressed('lz4', after)]) },
-  { what: 'bzip2', bytes: compressed('bzip2', good) },
+  {
+    what: 'bzip2, and others behind it',
+    bytes: Buffer.concat([
+      compressed('bzip2', good),
+      Buffer.alloc(3),
+      compressed('bzip2', archive(file('z'))),
+      compressed('gzip', after),
+    ]),
+  },
+  {
+    what: 'bzip2 in streams that end within a record, as pbzip2 makes them',
+    bytes: Buffer.concat([
+      compressed('bzip2', file('a', 'data').subarray(0, 114)),
+      compressed('bzip2', after),
+    ]),
+    stop: 'junk-at-end',
+  },
   { what: 'lzma', bytes: compressed('lzma', good) },
   {
     what: 'a compressed one at an odd place',

@@ -91,6 +91,11 @@ test('services, modules, owners', async () => {
     [],
   );
   assert.deepEqual(await found([...units, unit('ExecStart=-/bin/no\nExecStartPre=+/bin/%i')]), []);
+  const asked = (condition: string) => unit(`${condition}\nExecStart=/bin/no start`);
+  for (const only of ['ConditionPathExists=/bin/no', 'ConditionFileIsExecutable= /bin/no'])
+    assert.deepEqual(await found([...units, asked(only)]), []);
+  for (const none of ['ConditionPathExists=!/bin/no', 'ConditionPathExists=/bin'])
+    assert.deepEqual(await found([...units, asked(none)]), [`note unit-program ${path}`]);
   assert.deepEqual(await found([...units, unit('ExecStart=@/bin/no no\nUser=who\nGroup=who')]), [
     `note unit-program ${path}`,
     `note unit-account ${path}`,

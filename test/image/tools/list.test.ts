@@ -80,6 +80,7 @@ describe('list', () => {
     ['zstd', ['--no-check', '-19']],
     ['gzip', ['-1', '--name']],
     ['lz4', ['-9']],
+    ['bzip2', ['-1']],
   ] as const)
     test(`what ${method} ${args.join(' ')} makes, and another behind it`, async () => {
       const noise = Buffer.from(Array.from({ length: 400_000 }, (_, i) => (i * i * 7919) >> 5));
@@ -200,6 +201,27 @@ describe('list', () => {
     );
   });
 
+  test('what is often taken for an image: its name, and what to do', async () => {
+    const there = { cwd: sandbox.folder };
+    const made = {
+      "cpio's old binary format": run('sh', ['-c', 'echo . | cpio -o -H bin'], there),
+      'a tar archive': run('tar', ['-c', '--no-recursion', '.'], there),
+      'a kernel': Buffer.concat([Buffer.alloc(0x202, 'M'), Buffer.from('HdrS')]),
+    };
+    for (const [name, bytes] of Object.entries(made))
+      await sandbox.fails(['image', 'list', put('other', bytes)], {
+        code: 65,
+        message: new RegExp(name),
+        hint: /cpio -o -H newc/,
+      });
+    const behind = put('behind', archive(file('a')), made['a tar archive']);
+    await sandbox.fails(['image', 'list', behind], {
+      code: 65,
+      message: /a tar archive/,
+      hint: /a multiple of 4/,
+    });
+  });
+
   test('what is no image', async () => {
     for (const [bytes, message] of [
       ['hello', /neither a record nor compressed/],
@@ -250,6 +272,11 @@ describe('cat', () => {
       assert.equal(await piped(lost, `cat - "$(printf '${path}')"`), content);
     await sandbox.fails(['image', 'cat', image, 'usr/b'], { code: 66, message: /has no usr\/b/ });
     await sandbox.fails(['image', 'cat', image, 'usr'], { code: 1, message: /is a directory/ });
+    const gone = put('gone', archive(link('init', 'nowhere')), Buffer.from('no record'));
+    await sandbox.fails(['image', 'cat', gone, 'init'], {
+      code: 66,
+      message: /is broken, and what comes before that has nothing where its link init leads/,
+    });
     await sandbox.fails(['image', 'cat', image, 'h1', '--json'], { code: 64, message: /--json/ });
   });
 

@@ -136,6 +136,13 @@ test('hard links: which names are one file, and what is in it', async () => {
   }
 });
 
+test("a record of the kernel's own console is nothing to tell; a second one is", async () => {
+  const console = record({ name: 'dev/console', mode: 0o020600, rdev: [5, 1] });
+  const codes = async (bytes: Buffer) => (await walked(bytes)).findings.map(({ code }) => code);
+  assert.deepEqual(await codes(archive(directory('dev'), console)), []);
+  assert.deepEqual(await codes(archive(directory('dev'), console, console)), ['overwritten']);
+});
+
 test('for people: one line for each, and the status', async () => {
   writeFileSync(sandbox.at('bad'), archive(file('y/a\n')));
   const { code, text } = await sandbox.run(['image', 'verify', sandbox.at('bad')]);

@@ -5,7 +5,8 @@ import { type Fault, type Linted, note } from './fault.ts';
 
 const FOLDERS = ['etc/systemd/system', 'usr/lib/systemd/system', 'lib/systemd/system'];
 /** Blanks around the value are taken off afterwards: with them it would try each of them twice. */
-const LINE = /^\s*(Exec(?:StartPre|Start|StartPost)|User|Group|DynamicUser)\s*=(.*)$/s;
+const LINE =
+  /^\s*(Exec(?:StartPre|Start|StartPost)|Condition(?:PathExists|File\w+)|User|Group|DynamicUser)\s*=(.*)$/s;
 /** Signs before a program (systemd.service(5)); `-`: it may fail. */
 const PREFIX = /^[-@:+!|]*/;
 
@@ -29,15 +30,19 @@ function* unitFaultsOf(path: string, { files }: Linted, accounts: Accounts): Gen
   const isDynamic = lines.some(
     ([key, value]) => key === 'DynamicUser' && /^(?:yes|1|true|on)$/.test(value ?? ''),
   );
+  const conditions = lines.filter(([key]) => key?.startsWith('Condition') === true);
+  // Such a service is not started without its program.
+  const wanted = new Set(conditions.map(([, value]) => value));
   for (const [key = '', value = ''] of lines) {
-    if (value === '' || value.includes('%')) continue;
+    if (value === '' || key.startsWith('Condition') || value.includes('%')) continue;
     if (key.startsWith('Exec')) {
       const [signs = ''] = PREFIX.exec(value) ?? [];
       const [program = ''] = value
         .slice(signs.length)
         .replace(/^["']/, '')
         .split(/["'\s]/);
-      if (!signs.includes('-') && program !== '' && !isThere(program, files))
+      const matters = !signs.includes('-') && program !== '' && !wanted.has(program);
+      if (matters && !isThere(program, files))
         yield note('unit-program', path, `${key}= names ${program}, which is not there`);
     } else if (key !== 'DynamicUser' && !isDynamic) {
       const known = key === 'User' ? accounts.users : accounts.groups;
