@@ -268,6 +268,9 @@ describe('rules', () => {
     assert.deepEqual(effects(one), ['- /d/a.*: 1 1 ', '+ /d/*.x: 1 1 ']);
     // Nothing that was used is left out.
     assert.deepEqual(left(one), []);
+    const used = await plan({ nodes, used: ['d/a.x'], ruled: ['- /d/a.*', '+ /d/*.x', '+ a.*'] });
+    assert.deepEqual(effects(used), ['- /d/a.*: 1 1 ', '+ /d/*.x: 1 1 ', '+ a.*: 0 0 ']);
+    assert.deepEqual(left(used), ['d/a.x rule']);
     const other = await plan({ nodes, ruled: ['+ /d/*.x', '- /d/a.*', '+ *.x'] });
     assert.deepEqual(paths(other), ['d', 'd/a.x', 'd/b.x']);
     assert.deepEqual(codes(other), ['rule-without-effect', 'rule-without-effect']);
