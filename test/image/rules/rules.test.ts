@@ -381,6 +381,6 @@ describe('the whole skeleton', () => {
       'var/made',
     ]);
     assert.deepEqual(left(made), ['var/made/by created']);
-    assert.deepEqual(effects(made), ['- /usr/share/**: 1 0 ', '- lib: 2 0 ']);
+    assert.deepEqual(effects(made), ['- /usr/share/**: 4 0 ', '- lib: 3 0 ']);
   });
 });
