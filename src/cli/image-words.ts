@@ -66,7 +66,6 @@ function compressed({ compression }: PlanReport): string {
   if (compression === null) return '';
   const { method, archive_bytes, cache } = compression;
   // Frames that are too small to be kept are in neither count.
-  const anew =
-    cache === null ? '' : `, ${cache.misses} of ${cache.hits + cache.misses} frames new`;
+  const anew = cache === null ? '' : `, ${cache.misses} of ${cache.hits + cache.misses} frames new`;
   return ` from ${size(archive_bytes)} by ${method}${anew}`;
 }
