@@ -21,6 +21,8 @@ export interface Rule {
 
 export class Rules {
   readonly all: readonly Rule[];
+  /** What an include would add, and an exclude before it does not let it. */
+  readonly withheld = new Map<string, Rule>();
   readonly #resolver: Resolver;
   readonly #counted = new Set<string>();
   readonly #decided = new Map<string, Rule | null>();

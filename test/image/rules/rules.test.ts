@@ -271,6 +271,9 @@ describe('rules', () => {
     const used = await plan({ nodes, used: ['d/a.x'], ruled: ['- /d/a.*', '+ /d/*.x', '+ a.*'] });
     assert.deepEqual(effects(used), ['- /d/a.*: 1 1 ', '+ /d/*.x: 1 1 ', '+ a.*: 0 0 ']);
     assert.deepEqual(left(used), ['d/a.x rule']);
+    const kept = await plan({ nodes, ruled: ['+ /d/a.x', '- /d/**', '+ /d/**'] });
+    assert.deepEqual(paths(kept), ['d', 'd/a.x']);
+    assert.deepEqual(effects(kept), ['+ /d/a.x: 1 1 ', '- /d/**: 2 2 d', '+ /d/**: 0 0 ']);
     const other = await plan({ nodes, ruled: ['+ /d/*.x', '- /d/a.*', '+ *.x'] });
     assert.deepEqual(paths(other), ['d', 'd/a.x', 'd/b.x']);
     assert.deepEqual(codes(other), ['rule-without-effect', 'rule-without-effect']);
