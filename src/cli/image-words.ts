@@ -64,7 +64,8 @@ export function theFirst(found: readonly JsonPath[]): string {
 /** ` from 300 MB by zstd, 1 of 40 frames new`. */
 function compressed({ compression }: PlanReport): string {
   if (compression === null) return '';
-  const { method, archive_bytes, frames, cache } = compression;
-  const anew = cache === null ? '' : `, ${frames - cache.hits} of ${frames} frames new`;
+  const { method, archive_bytes, cache } = compression;
+  // Frames that are too small to be kept are in neither count.
+  const anew = cache === null ? '' : `, ${cache.misses} of ${cache.hits + cache.misses} frames new`;
   return ` from ${size(archive_bytes)} by ${method}${anew}`;
 }

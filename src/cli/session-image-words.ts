@@ -1,5 +1,6 @@
 /** What a person is told of an image that was made from sessions. */
 import type { ImageReport, SweepReport } from '../daemon/image-report.ts';
+import type { LeftOut } from '../image/plan-types.ts';
 import type { Doubt } from '../image/sweeps/sweep.ts';
 import { tellImage, theFirst, warnOfImage } from './image-words.ts';
 import { size, type Output } from './output.ts';
@@ -8,8 +9,22 @@ export function tellSessionImage(output: Output, report: ImageReport, path: stri
   const between = report.sweeps
     .filter(({ left_out }) => left_out > 0)
     .map((sweep) => `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`);
+  const out = Map.groupBy(report.left_out, ({ why }) => why);
+  for (const [why, words] of LEFT_OUT) {
+    const { length } = out.get(why) ?? [];
+    if (length > 0) between.push(`${words}: ${length} paths, left out`);
+  }
   tellImage(output, report, { path, of: report.expression, between });
 }
+
+/** But what rules and sweeps did, which have lines of their own. */
+const LEFT_OUT: readonly (readonly [LeftOut['why'], string])[] = [
+  ['created', 'made by the session'],
+  ['removed', 'removed by the session'],
+  ['listing', 'only come across while their directory was listed'],
+  ['operations', 'not used as --ops asks'],
+  ['drift', 'not as recorded'],
+];
 
 /** `sweep of /usr/share in session-42`; the root's own path is `.` in JSON. */
 function sweepText({ path, session }: SweepReport): string {
@@ -25,7 +40,7 @@ export function warnOfSessionImage(output: Output, report: ImageReport): void {
   warnOfImage(output, report);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
     output.warn(
-      `${drifted.length} recorded objects ${what} since the session, ${theFirst(drifted)}`,
+      `${drifted.length} recorded objects ${what} since they were first seen, ${theFirst(drifted)}`,
     );
   for (const sweep of report.sweeps)
     if (sweep.doubt !== null && sweep.kept > 0)

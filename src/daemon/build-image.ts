@@ -12,6 +12,7 @@ import { packagesOf } from '../image/packages/packages-of.ts';
 import type { OuterParts } from '../image/parts/outer-parts.ts';
 import { planImage, type ImagePlan, type SessionFile } from '../image/plan.ts';
 import { refusePlan } from '../image/refusal.ts';
+import { seenByOf } from '../image/formats/seen-by.ts';
 import { type ImageSizes, weighImage } from '../image/sizes/weigh.ts';
 import type { Tree } from '../image/tree.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
@@ -118,7 +119,8 @@ export function buildImage(
     refusePlan(plan, choices);
     const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
-    const origin = { expression: set.expression, sessions, version };
+    const seenBy = format === 'manifest' ? await seenByOf(files, planned) : undefined;
+    const origin = { expression: set.expression, sessions, version, seenBy };
     // First, so that what cannot be read leaves the old image as it is.
     const told = await describeImage(request, { files, plan, tree: planned });
     await stored?.check(plan.entries);

@@ -89,9 +89,9 @@ export function archiveFailure(error: SystemError): TraceError {
     return new TraceError({
       code: denied ? 'root-not-readable' : 'root-unreadable',
       message: `cannot read ${path}: ${cause.message}`,
-      ...(denied && {
-        hint: 'run this as a user who may read the whole root, or let the daemon do it',
-      }),
+      hint: denied
+        ? 'run this as a user who may read the whole root, or let the daemon do it'
+        : 'see what is there; `dmesg` tells of a file system or disk that fails',
       exit: denied ? 'permission' : 'io',
       cause,
     });
@@ -115,6 +115,7 @@ export function outputError(cause: { readonly errno?: number | undefined }): Tra
     return new TraceError({
       code: 'output-closed',
       message: 'the reader of the image closed its end before the image was complete',
+      hint: 'what it has is no image; see why it ended, and export again',
       exit: 'io',
       cause,
     });

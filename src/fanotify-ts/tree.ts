@@ -277,12 +277,14 @@ export class NativeTree {
       return new TraceError({
         code: 'not-in-root',
         message: `cannot ${doing} ${where}: it is not there`,
+        hint: 'it went while the root was read: try again when nothing changes there',
         exit: 'notFound',
         cause,
       });
     return new TraceError({
       code: 'root-unreadable',
       message: `cannot ${doing} ${where}: ${describe(cause)}`,
+      hint: 'see what is there; `dmesg` tells of a file system or disk that fails',
       exit: 'io',
       cause,
     });

@@ -23,15 +23,39 @@ function tableOf(changes: readonly IdChange[]): Map<number, number> {
   return new Map(changes.map(({ from, to }) => [from, to]));
 }
 
-/** Set-id programs that run as somebody else in the image. */
-export function setIdProblems(
-  entries: readonly (Owner & {
-    readonly path: Buffer;
-    readonly type: string;
-    readonly mode: number;
-    readonly stat: Owner | null;
-  })[],
+type Owned = Owner & {
+  readonly path: Buffer;
+  readonly type: string;
+  readonly mode: number;
+  readonly stat: Owner | null;
+};
+
+/** Changes that find nothing to change, and set-id programs that run as somebody else. */
+export function ownerProblems(
+  entries: readonly Owned[],
+  { owners = [], groups = [] }: ImageChoices,
 ): Problem[] {
+  const [users, teams] = [new Set([0]), new Set([0])];
+  for (const { stat } of entries) {
+    if (stat === null) continue;
+    users.add(stat.uid);
+    teams.add(stat.gid);
+  }
+  const idle = [
+    ...owners.filter(({ from }) => !users.has(from)).map(({ from }) => `user ${from}`),
+    ...groups.filter(({ from }) => !teams.has(from)).map(({ from }) => `group ${from}`),
+  ];
+  return [
+    ...idle.map((whom) => ({
+      code: 'owner-without-effect',
+      message: `nothing in the image belongs to ${whom}`,
+      hint: 'give the numbers that the root has, as `ls -ln` shows them, or leave that out',
+    })),
+    ...setIdProblems(entries),
+  ];
+}
+
+function setIdProblems(entries: readonly Owned[]): Problem[] {
   const changed = entries.filter(
     ({ type, mode, uid, gid, stat }) =>
       type === 'file' &&

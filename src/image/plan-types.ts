@@ -18,8 +18,16 @@ export interface SessionFile {
   readonly seen?: SeenFile;
   /** What reads moved, again what is read again; absent where nobody knows. No matter of plans. */
   readonly bytesRead?: number;
+  /** Absent where no session is behind it. No matter of plans either. */
+  readonly seenBy?: SeenBy;
   /** Nothing but this sweep touched it, by whatever numbers the caller gives them. */
   readonly sweep?: number;
+}
+
+/** Sessions by number, and words of how it is known that they used something (`nfsd`, ...). */
+export interface SeenBy {
+  readonly sessions: readonly number[];
+  readonly evidence: readonly string[];
 }
 
 export interface SeenFile {

@@ -12,7 +12,7 @@ import { Closure, type ReasonKind } from './closure.ts';
 import { toEntries } from './entries.ts';
 import { addInit } from './init.ts';
 import { makeNeeds } from './needs/needs.ts';
-import { ownerChange, setIdProblems } from './owners.ts';
+import { ownerChange, ownerProblems } from './owners.ts';
 import { microcodeArchive } from './parts/microcode.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
 import { addSentinel, inArchiveOrder } from './records.ts';
@@ -83,7 +83,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const unaligned = toEntries({ drafts, tree, mountPoints, mtimeMax, owner });
   const entries =
     options.align === true ? alignEntries(unaligned, microcode?.length ?? 0) : unaligned;
-  problems.push(...setIdProblems(entries));
+  problems.push(...ownerProblems(entries, options));
   for (const path of resolver.mounted())
     problems.push({
       code: 'mounted-over',
@@ -102,7 +102,8 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   return {
     entries,
     drift: drift.sort(byPath),
-    leftOut: leftOut.sort(byPath),
+    // What a rule adds all the same, or something needs, is not left out.
+    leftOut: leftOut.filter(({ path }) => !closure.drafts.has(fromBytes(path))).sort(byPath),
     notCarried: notCarried.sort(byPath),
     attributes,
     microcode,

@@ -8,9 +8,10 @@ import type { ImagePlan } from './plan-types.ts';
 
 /** @throws TraceError `drift`, `not-strict` */
 export function refusePlan(
-  { drift, notCarried, problems }: Pick<ImagePlan, 'drift' | 'notCarried' | 'problems'>,
+  plan: Pick<ImagePlan, 'drift' | 'notCarried' | 'problems' | 'attributes'>,
   { onDrift, strict }: Pick<ImageChoices, 'onDrift' | 'strict'>,
 ): void {
+  const { drift, notCarried, problems, attributes } = plan;
   const named = (rows: readonly { readonly path: Buffer; readonly what: string }[]): string => {
     const [first] = rows;
     return first === undefined ? '' : `, the first is ${first.path.toString()}: ${first.what}`;
@@ -30,6 +31,9 @@ export function refusePlan(
       : []),
     ...(notCarried.length > 0
       ? [`${notCarried.length} things that newc can't carry${named(notCarried)}`]
+      : []),
+    ...(attributes?.restored === false
+      ? [`nothing sets ${attributes.count} attributes (capabilities, ACLs) at boot`]
       : []),
   ];
   if (faults.length === 0) return;

@@ -98,10 +98,7 @@ export function select({
   for (const file of found) {
     const path = toBytes(file.path);
     const stat = resolver.lstat(file.path);
-    // What a rule adds all the same is not left out.
-    const leave = (why: LeftOut['why']) => {
-      if (stat === null || !barrier.rules.includes(file.path)) leftOut.push({ path, why });
-    };
+    const leave = (why: LeftOut['why']) => leftOut.push({ path, why });
     if (barrier.isCreated(file.path)) {
       leave('created');
       keepDirectory(file.path, { resolver, closure, barrier });

@@ -100,6 +100,8 @@ export interface NamedFile {
   readonly seen?: Seen;
   /** What READs moved, again what is read again; absent where that is not known by itself. */
   readonly bytesRead?: number;
+  /** Absent for rows of no evaluated set. */
+  readonly seenBy?: Pick<EvaluatedRow, 'sessions' | 'evidence'>;
   /** Nothing but this sweep touched it. */
   readonly sweep?: number;
 }
@@ -126,17 +128,18 @@ export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' 
  * @param swept file → the sweep that alone touched it, by number
  */
 export function namedFiles(
-  objects: readonly FileAccessRow[],
+  objects: readonly (FileAccessRow & Partial<EvaluatedRow>)[],
   swept: ReadonlyMap<number, number> = new Map(),
 ): NamedFile[] {
   const rows: NamedFile[] = [];
-  for (const { names, operations, created, ...row } of objects) {
+  for (const { names, operations, created, sessions, evidence, ...row } of objects) {
     const seen = seenOf(row);
     const bytesRead = bytesReadOf(operations, row.bytes);
     const sweep = swept.get(row.fileId);
     const known = {
       ...(seen && { seen }),
       ...(bytesRead !== undefined && { bytesRead }),
+      ...(sessions !== undefined && { seenBy: { sessions, evidence } }),
       ...(sweep !== undefined && { sweep }),
     };
     for (const path of names) rows.push({ path, operations, created, ...known });

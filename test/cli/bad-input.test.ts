@@ -69,6 +69,7 @@ describe('usage', () => {
     ['what is no file', ['export', '1', '-o', '-', '--if-changed'], /in a file/, /-o/],
     ['a list if changed', [...EXPORT, '--if-changed', '--format', 'list'], /archives/, /leave/],
     ['a size of no cache', [...EXPORT, '--frame-cache-size', '1G'], /without/, /--frame-cache DIR/],
+    ['kept content for nothing', [...EXPORT, '--content-dir', 'c'], /without/, /--as-recorded/],
     [
       'not a size',
       ['export', '1', '-o', 'x.gz', '--frame-cache', 'c', '--frame-cache-size', '1X'],

@@ -69,7 +69,7 @@ describe('trace export', { skip: lacks('root') }, () => {
       failed: 0,
     });
     const { text } = await sandbox.ok(['export', SESSIONS.whole, ...cache]);
-    assert.match(text, /by zstd, 1 of 2 frames new/);
+    assert.match(text, /by zstd, 0 of 1 frames new/);
   });
 
   test('puts archives before and behind, and says where', async () => {
@@ -114,10 +114,13 @@ describe('trace export', { skip: lacks('root') }, () => {
     const args = ['export', SESSIONS.whole, '--format', 'manifest', '--all-root', '-o', '-'];
     const { sessions, entries } = JSON.parse((await sandbox.ok(args)).text) as {
       sessions: string[];
-      entries: { path: string; uid: number }[];
+      entries: { path: string; uid: number; sessions: string[]; evidence: string[] }[];
     };
     assert.deepEqual(sessions, [SESSIONS.whole]);
-    assert.ok(entries.some(({ path }) => path === 'bin/tool'));
+    const seen = (name: string): unknown[] =>
+      entries.flatMap(({ path, ...one }) => (path === name ? [one.sessions, one.evidence] : []));
+    assert.deepEqual(seen('bin/tool'), [[SESSIONS.whole], ['nfsd']]);
+    assert.deepEqual(seen('proc'), [[], []]);
     assert.ok(entries.every(({ uid }) => uid === 0));
   });
 });

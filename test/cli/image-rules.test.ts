@@ -159,5 +159,7 @@ describe('a root that drifted', () => {
     assert.deepEqual(report.left_out, [{ path: 'bin/tool', why: 'drift' }]);
     assert.ok(names().includes('init'));
     assert.ok(!names().includes('bin/tool'));
+    const { text } = await sandbox.ok(exported('--on-drift', 'skip'));
+    assert.match(text, /^not as recorded: 1 paths, left out$/m);
   });
 });

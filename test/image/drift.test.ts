@@ -162,11 +162,14 @@ describe('drift', () => {
 });
 
 describe('a strict image', () => {
-  const clean = { drift: [], notCarried: [], problems: [] };
+  const clean = { drift: [], notCarried: [], problems: [], attributes: null };
   const path = Buffer.from('bin/ping');
+
+  const carried = { count: 3, entries: 2, file: Buffer.from('attributes') };
 
   it('is made if there is nothing to say', () => {
     refusePlan(clean, { strict: true });
+    refusePlan({ ...clean, attributes: { ...carried, restored: true } }, { strict: true });
   });
 
   for (const [what, rows, message] of [
@@ -176,6 +179,11 @@ describe('a strict image', () => {
       /^--strict: no \/init$/,
     ],
     ['drift', { drift: [{ path, what: 'changed' as const }] }, /recorded, the first is bin\/ping/],
+    [
+      'attributes that nothing sets',
+      { attributes: { ...carried, restored: false } },
+      /^--strict: nothing sets 3 attributes/,
+    ],
     [
       'what newc cannot carry',
       { notCarried: [{ path, what: 'security.capability' }] },

@@ -64,6 +64,7 @@ const fails =
   (error: unknown) => {
     assert.ok(error instanceof TraceError, String(error));
     assert.deepEqual([error.code, error.exit], [code, exit], error.message);
+    assert.notEqual(error.hint, undefined, error.message);
     assert.match(error.message, message);
     return true;
   };

@@ -77,7 +77,24 @@ describe('scripts', () => {
       ['-vS -i A=1 B=2 perl -w', 'perl'],
       ['-S -u HOME -- "my prog" x', 'my prog'],
       ['--split-string=bash -e', 'bash'],
-      ["-S 'a'\\_b", 'a b'],
+      ["-S 'a'\\_b", 'a'],
+      ['-S "a\\_b"', 'a b'],
+      ["-S 'a\\\\' -x", 'a\\'],
+      ["-S 'a\\q'", 'a\\q'],
+      ['-Sa\\cb', 'a'],
+      ['-S # a', null],
+      ['-S A#1=2 a#b', 'a#b'],
+      ['-S ${HOME}/a', null],
+      ['-S A=${HOME} a ${X}', 'a'],
+      ['-S $HOME', null],
+      ['-S a\\', null],
+      ['-S a\\q', null],
+      ['-S "a', null],
+      ["-S ''", null],
+      ['-S -iu HOME --chdir / a', 'a'],
+      ['-S -i -S "b c"', 'b'],
+      ['-S A=1 -i', '-i'],
+      ['--split-string bash', null],
       ['-i', null],
       ['A=1', null],
       ['-S A=1', null],
@@ -114,6 +131,7 @@ describe('services', () => {
       p: program([]),
       'etc/pam.d/sshd':
         '@include common\nauth include more # x\n-session optional pam_gone.so\n' +
+        'session required pam_limits.so conf=/etc/own.conf dir=/etc/pam.d x=/etc/none\n' +
         'auth [success=1 default=ignore] pam_unix.so nullok\nauth required pam_lost.so\n',
       'etc/pam.d/common': 'account required \\\n /opt/pam_own.so debug\n',
       'usr/lib/pam.d/more': 'auth substack sshd\npassword optional pam_quiet.so\n',
@@ -122,13 +140,25 @@ describe('services', () => {
       'usr/lib/x86_64-linux-gnu/security/pam_deny.so': library('pam_deny.so'),
       'usr/lib/libcrypt.so': library('libcrypt.so'),
       'opt/pam_own.so': library('pam_own.so'),
+      'usr/lib/security/pam_limits.so': library('pam_limits.so'),
+      'etc/own.conf': 'x',
+      'etc/security/limits.conf': 'x',
+      'etc/security/limits.d/a.conf': 'x',
+      'etc/security/limits.d/README': 'x',
+      'etc/security/time.conf': 'x',
+      'etc/security/pam_unix.conf': 'x',
     };
     const made = await plan(nodes, ['p', 'etc/pam.d/sshd']);
     assert.deepEqual(libraries(made), {
+      'etc/own.conf': 'named-by etc/pam.d/sshd',
       'etc/pam.d/common': 'named-by etc/pam.d/sshd',
+      'etc/security/limits.conf': 'needed-by usr/lib/security/pam_limits.so',
+      'etc/security/limits.d/a.conf': 'needed-by usr/lib/security/pam_limits.so',
+      'etc/security/pam_unix.conf': 'needed-by usr/lib/x86_64-linux-gnu/security/pam_unix.so',
       'opt/pam_own.so': 'named-by etc/pam.d/common',
       'usr/lib/libcrypt.so': 'needed-by usr/lib/x86_64-linux-gnu/security/pam_unix.so',
       'usr/lib/pam.d/more': 'named-by etc/pam.d/sshd',
+      'usr/lib/security/pam_limits.so': 'named-by etc/pam.d/sshd',
       'usr/lib/x86_64-linux-gnu/security/pam_unix.so': 'named-by etc/pam.d/sshd',
     });
     assert.match(
@@ -136,7 +166,7 @@ describe('services', () => {
       /^missing-pam: 1 .*pam_lost\.so \(for \/etc\/pam\.d\/sshd\)$/,
     );
     assert.deepEqual(parsePam('login auth required x.so\n', true).modules, [
-      { name: 'x.so', optional: false },
+      { name: 'x.so', optional: false, settings: [] },
     ]);
   });
 

@@ -50,6 +50,17 @@ describe('owners', () => {
     );
   });
 
+  it('are told if a change finds nobody', async () => {
+    const { codes } = await planned({
+      owners: [
+        { from: 77, to: 0 },
+        { from: 7, to: 77 },
+      ],
+      groups: [{ from: 1001, to: 0 }],
+    });
+    assert.deepEqual(codes, ['owner-without-effect', 'owner-without-effect', 'set-id-owner']);
+  });
+
   it('are all root, and set-id programs are told of', async () => {
     const { owners, codes } = await planned({ allRoot: true });
     assert.deepEqual([...new Set(Object.values(owners))], ['0:0']);

@@ -67,6 +67,13 @@ export const registerExport: Register = (program, context) => {
           hint: 'leave one of them out',
           exit: 'usage',
         });
+      if (options.contentDir !== undefined && options.asRecorded !== true)
+        throw new TraceError({
+          code: 'usage-bad-value',
+          message: '--content-dir without --as-recorded',
+          hint: 'add --as-recorded, or leave it out',
+          exit: 'usage',
+        });
       const elsewhere = options.tree ?? options.contentDir;
       const asked = process.geteuid?.() !== 0 && elsewhere === undefined && here.ownDatabase;
       if (asked && options.frameCache !== undefined)

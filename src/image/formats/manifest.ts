@@ -4,7 +4,8 @@
  */
 import { jsonPath } from '../../common/bytes.ts';
 import type { ArchiveWindow } from '../../fanotify-ts/archive-window.ts';
-import type { PlanEntry } from '../plan-types.ts';
+import type { PlanEntry, SeenBy } from '../plan-types.ts';
+import { fromBytes } from '../resolve.ts';
 import { dataHolders, hashFiles } from './hash-files.ts';
 
 /** Where an image is from. */
@@ -13,6 +14,8 @@ export interface ImageOrigin {
   readonly sessions: readonly string[];
   /** Of this program. */
   readonly version: string;
+  /** Who used what, by path; of a manifest. */
+  readonly seenBy?: ReadonlyMap<string, SeenBy> | undefined;
 }
 
 export interface ManifestOptions {
@@ -36,6 +39,7 @@ export async function* formatManifest(options: ManifestOptions): AsyncGenerator<
   };
   yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"entries":[\n`);
   for (const [index, entry] of entries.entries()) {
+    const { sessions = [], evidence = [] } = origin?.seenBy?.get(fromBytes(entry.path)) ?? {};
     const source = entry.carriesData ? entry : (data.get(entry.inode) ?? entry);
     const line = JSON.stringify({
       ...jsonPath(entry.path),
@@ -56,6 +60,8 @@ export async function* formatManifest(options: ManifestOptions): AsyncGenerator<
         kind,
         about: about === null ? null : jsonPath(about),
       })),
+      sessions: sessions.map((id) => `session-${id}`),
+      evidence,
     });
     yield Buffer.from(index + 1 < entries.length ? `${line},\n` : `${line}\n`);
   }

@@ -1,8 +1,8 @@
 /**
- * The rule for PAM: the modules that the configuration of a service names, and the files that it
- * includes. Owns the reading of pam.d files and pam.conf (pam.conf(5)).
+ * The rule for PAM: the modules that the configuration of a service names, what these read, and the
+ * files that it includes. Owns the reading of pam.d files and pam.conf (pam.conf(5)).
  */
-import type { Draft } from '../closure.ts';
+import type { Draft, DraftReason } from '../closure.ts';
 import type { Problem } from '../plan-types.ts';
 import type { Libraries } from './libraries.ts';
 import type { LoaderSearch } from './loader-search.ts';
@@ -52,8 +52,9 @@ export class Pam implements Rule {
     const { search, taker, libraries } = this.#options;
     const machines = libraries.machines();
     if (machines.length === 0) return;
-    for (const { name, optional, by } of this.#modules.splice(0)) {
+    for (const { name, optional, settings, by } of this.#modules.splice(0)) {
       let found = false;
+      for (const setting of settings) this.#takeFile(setting, { kind: 'named-by', about: by });
       for (const machine of machines) {
         const { plain } = search.inDirectories(
           // libpam's own directory is some `security` beside the libraries; `$ISA` is of old.
@@ -65,10 +66,33 @@ export class Pam implements Rule {
         );
         if (plain === null) continue;
         found = true;
-        taker.take(plain.opened, { kind: 'named-by', about: by });
+        const module = taker.take(plain.opened, { kind: 'named-by', about: by });
+        if (module === null) continue;
+        for (const setting of this.#settingsOf(name))
+          this.#takeFile(setting, { kind: 'needed-by', about: module });
       }
       if (!found && !optional) this.#missing.add(name, by);
     }
+  }
+
+  /**
+   * What a module reads wherever it is used. Without limits.conf pam_limits refuses every session
+   * (Linux-PAM 1.5).
+   */
+  #settingsOf(module: string): string[] {
+    const [, name] = /(?:^|\/)pam_([^/]+)\.so$/.exec(module) ?? [];
+    if (name === undefined) return [];
+    const folder = '/etc/security';
+    const more = this.#options.files.list(`${folder}/${name}.d`);
+    return [
+      ...[`${folder}/${name}.conf`, `${folder}/pam_${name}.conf`],
+      ...more.filter((one) => one.endsWith('.conf')).map((one) => `${folder}/${name}.d/${one}`),
+    ];
+  }
+
+  #takeFile(path: string, reason: DraftReason): void {
+    const { files, taker } = this.#options;
+    if (files.file(path) !== null) taker.take(path, reason);
   }
 
   problems(): Problem[] {
@@ -84,6 +108,8 @@ export interface PamModule {
   readonly name: string;
   /** PAM goes on without it. */
   readonly optional: boolean;
+  /** Files that its arguments name, as in `file=/etc/allowed`. */
+  readonly settings: readonly string[];
 }
 
 /** `withService`: lines begin with a service's name (pam.conf). */
@@ -102,7 +128,7 @@ export function parsePam(
     }
     // A control in brackets has blanks.
     const words = line.match(/\[[^\]]*\]|[^ \t[]+/g) ?? [];
-    const [type = '', control = '', name] = withService ? words.slice(1) : words;
+    const [type = '', control = '', name, ...rest] = withService ? words.slice(1) : words;
     if (name === undefined) continue;
     if (control === 'include' || control === 'substack') includes.push(name);
     else
@@ -110,6 +136,7 @@ export function parsePam(
         name: name.replace('$ISA/', ''),
         optional:
           type.startsWith('-') || control === 'optional' || /module_unknown=ignore/.test(control),
+        settings: rest.flatMap((one) => /^\[?\w+=(\/[^\]]*)\]?$/.exec(one)?.[1] ?? []),
       });
   }
   return { modules, includes };

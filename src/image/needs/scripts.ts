@@ -95,46 +95,78 @@ function trim(text: string): string {
   return text.slice(start, end);
 }
 
+/** `-S`, with other short options before it or not, and what follows at once or as the next word. */
+const SPLIT = /^(?:-[iv0]*S|--split-string(?:=|$))/;
+const WITH_VALUE = /^-(?:[iv0]*[uCaP]|-unset|-chdir|-argv0)$/;
+/** Stands for a variable of an environment that nobody knows. */
+const UNKNOWN = '\0';
+
 /** The program in env's single argument: its name, or after -S a whole command line. */
 export function parseEnv(argument: string): string | null {
-  const split = /^(?:-[iv0]*S|--split-string[= \t])/.exec(argument);
-  if (split === null)
-    // `env NAME=VALUE` and options name no program.
+  // `env NAME=VALUE` and options name no program.
+  if (!SPLIT.test(argument))
     return argument.startsWith('-') || argument.includes('=') ? null : argument;
-  const words = splitWords(argument.slice(split[0].length));
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? '';
-    if (word === '--') continue;
-    if (/^-(?:u|C|P|-unset|-chdir)$/.test(word)) at++;
-    else if (!word.startsWith('-') && !word.includes('=')) return word;
+  const words = [argument];
+  let options = true;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    const split = options ? SPLIT.exec(word) : null;
+    if (split !== null) {
+      const inner = splitWords(word.slice(split[0].length) || (words.shift() ?? ''));
+      if (inner === null) return null;
+      words.unshift(...inner);
+    } else if (options && word.startsWith('-')) {
+      if (word === '--') options = false;
+      else if (WITH_VALUE.test(word)) words.shift();
+    } else if (word.includes('=')) options = false;
+    else return word === '' || word.includes(UNKNOWN) ? null : word;
   }
   return null;
 }
 
-/** As env -S: blanks part words, quotes keep them, a backslash takes the next character. */
-function splitWords(text: string): string[] {
+const CONTROLS: Readonly<Record<string, string>> = {
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+};
+const VARIABLE = /\$\{[A-Za-z_][A-Za-z_0-9]*\}/y;
+
+/** As env -S of coreutils does it (build_argv in env.c); null for what that refuses. */
+function splitWords(text: string): string[] | null {
   const words: string[] = [];
   let [word, quote, started] = ['', '', false];
+  const add = (more: string) => ([word, started] = [word + more, true]);
+  const end = () => {
+    if (started) words.push(word);
+    [word, started] = ['', false];
+  };
   for (let at = 0; at < text.length; at++) {
     const sign = text[at] ?? '';
-    if (sign === '\\' && quote !== "'") {
+    if (sign === '\\' && (quote !== "'" || /[\\']/.test(text[at + 1] ?? ''))) {
       const next = text[++at] ?? '';
-      word += next === '_' ? ' ' : next;
-      started = true;
-    } else if (quote !== '') {
-      if (sign === quote) quote = '';
-      else word += sign;
-    } else if (sign === "'" || sign === '"') {
-      quote = sign;
-      started = true;
-    } else if (sign === ' ' || sign === '\t') {
-      if (started) words.push(word);
-      [word, started] = ['', false];
-    } else {
-      word += sign;
-      started = true;
-    }
+      if (next === 'c' && quote === '') break;
+      if (next === '_' && quote === '') end();
+      else if (next === '_') add(' ');
+      else if (next !== '' && '"#$\'\\'.includes(next)) add(next);
+      else {
+        const control = CONTROLS[next];
+        if (control === undefined) return null;
+        add(control);
+      }
+    } else if (sign === '$' && quote !== "'") {
+      VARIABLE.lastIndex = at;
+      const [variable] = VARIABLE.exec(text) ?? [];
+      if (variable === undefined) return null;
+      at += variable.length - 1;
+      add(UNKNOWN);
+    } else if (quote === sign) quote = '';
+    else if (quote !== '') add(sign);
+    else if (sign === "'" || sign === '"') [quote, started] = [sign, true];
+    else if (/[ \t\n\v\f\r]/.test(sign)) end();
+    else if (sign === '#' && !started) break;
+    else add(sign);
   }
-  if (started) words.push(word);
-  return words;
+  end();
+  return quote === '' ? words : null;
 }

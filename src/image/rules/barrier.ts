@@ -53,13 +53,14 @@ export class Barrier {
   settle({ closure, resolver, leftOut, problems }: Settling): RuleEffect[] {
     for (const path of this.#drifted)
       if (!closure.drafts.has(path)) leftOut.push({ path: toBytes(path), why: 'drift' });
-    for (const [path, rule] of this.#barred) {
+    for (const [path, rule] of new Map([...this.rules.withheld, ...this.#barred])) {
       if (closure.drafts.has(path)) {
         rule.matched = true;
         if (closure.drafts.get(path)?.reasons.every(({ kind }) => kind === 'parent-of') === true)
           rule.kept.push(path);
       } else if (resolver.lstat(path) !== null) {
-        leftOut.push({ path: toBytes(path), why: 'rule' });
+        // What nothing but an include asked for is not left out.
+        if (this.#barred.has(path)) leftOut.push({ path: toBytes(path), why: 'rule' });
         this.rules.count(rule, path);
       }
     }

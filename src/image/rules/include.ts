@@ -26,7 +26,7 @@ export function includeByRules(options: Including): void {
       // Another rule comes before this one, or it has the path already.
       if (first.include && first !== rule) continue;
       if (!first.include) {
-        rules.count(first, path);
+        rules.withheld.set(path, first);
         continue;
       }
       const had = closure.drafts.has(path);

@@ -21,7 +21,10 @@ export interface Rule {
 
 export class Rules {
   readonly all: readonly Rule[];
+  /** What an include would add, and an exclude before it does not let it. */
+  readonly withheld = new Map<string, Rule>();
   readonly #resolver: Resolver;
+  readonly #counted = new Set<string>();
   readonly #decided = new Map<string, Rule | null>();
 
   /** @throws TraceError `bad-glob` */
@@ -60,10 +63,12 @@ export class Rules {
     return rule?.include === false ? rule : null;
   }
 
-  /** Counts what a rule did to a path. */
+  /** Counts what the rule that decides a path did to it: once, whatever else asks for the path. */
   count(rule: Rule, path: string): void {
-    const stat = this.#resolver.lstat(path);
     rule.matched = true;
+    if (this.#counted.has(path)) return;
+    this.#counted.add(path);
+    const stat = this.#resolver.lstat(path);
     rule.files += 1;
     if (stat?.type === 'file') rule.bytes += stat.size;
   }

@@ -269,6 +269,12 @@ describe('rules', () => {
     assert.deepEqual(effects(one), ['- /d/a.*: 1 1 ', '+ /d/*.x: 1 1 ']);
     // Nothing that was used is left out.
     assert.deepEqual(left(one), []);
+    const used = await plan({ nodes, used: ['d/a.x'], ruled: ['- /d/a.*', '+ /d/*.x', '+ a.*'] });
+    assert.deepEqual(effects(used), ['- /d/a.*: 1 1 ', '+ /d/*.x: 1 1 ', '+ a.*: 0 0 ']);
+    assert.deepEqual(left(used), ['d/a.x rule']);
+    const kept = await plan({ nodes, ruled: ['+ /d/a.x', '- /d/**', '+ /d/**'] });
+    assert.deepEqual(paths(kept), ['d', 'd/a.x']);
+    assert.deepEqual(effects(kept), ['+ /d/a.x: 1 1 ', '- /d/**: 2 2 d', '+ /d/**: 0 0 ']);
     const other = await plan({ nodes, ruled: ['+ /d/*.x', '- /d/a.*', '+ *.x'] });
     assert.deepEqual(paths(other), ['d', 'd/a.x', 'd/b.x']);
     assert.deepEqual(codes(other), ['rule-without-effect', 'rule-without-effect']);
@@ -379,6 +385,6 @@ describe('the whole skeleton', () => {
       'var/made',
     ]);
     assert.deepEqual(left(made), ['var/made/by created']);
-    assert.deepEqual(effects(made), ['- /usr/share/**: 1 0 ', '- lib: 2 0 ']);
+    assert.deepEqual(effects(made), ['- /usr/share/**: 4 0 ', '- lib: 3 0 ']);
   });
 });
