@@ -54,7 +54,6 @@ function row(fileId: number, fields: Partial<FileAccessRow> = {}): FileAccessRow
     target: null,
     dev: 1,
     inode: BigInt(fileId),
-    handle: null,
     operations: READ,
     count: 1,
     bytes: 1,

@@ -52,7 +52,6 @@ function row(fileId: number, firstUs: number, lastUs: number): FileAccessRow {
     target: null,
     dev: 1,
     inode: BigInt(fileId),
-    handle: null,
     operations: operationBit('read'),
     count: 1,
     bytes: 1,

@@ -7,8 +7,8 @@
  * files until their turn comes: others are made meanwhile that come much later. A frame of more than
  * 16 MiB, which is a single large file, goes through in pieces in its turn.
  */
-import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { createHash } from '../../common/hashing.ts';
 import type { Compressor } from './compressor.ts';
 import { type Frame, FRAME_MOST } from './cut-frames.ts';
 import type { FrameCache } from './frame-cache.ts';
