@@ -94,7 +94,7 @@ export class Closure {
     const known = this.drafts.get(path);
     if (known !== undefined) {
       // The first child says enough about a directory; /usr/lib would carry thousands.
-      if (!known.reasons.some((one) => one.kind === reason.kind && reason.kind === 'parent-of'))
+      if (reason.kind !== 'parent-of' || known.reasons.every(({ kind }) => kind !== 'parent-of'))
         known.reasons.push(reason);
       return 'in';
     }
