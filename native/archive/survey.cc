@@ -50,9 +50,11 @@ bool IsForeign(const RootTree& tree, const std::string& path, const struct statx
   return mounted && !tree.IsEntered(path);
 }
 
-void Survey(RootTree* tree, const std::vector<std::string>& paths, bool inside, double* rows) {
+void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows) {
   double* row = rows;
-  for (const std::string& path : paths) {
+  std::string path;
+  for (size_t at = 0; at < paths.size(); at += path.size() + 1) {
+    path.assign(paths, at, paths.find('\0', at) - at);
     row[0] = 0;
     row[1] = -1;
     row[2] = 1;

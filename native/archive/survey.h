@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include <string>
-#include <vector>
+#include <string_view>
 
 class RootTree;
 
@@ -22,6 +22,7 @@ bool IsForeign(const RootTree& tree, const std::string& path, const struct statx
 // the fields of FillStat.
 constexpr size_t kSurveyFields = 3 + kStatFields;
 
-// Fills a row for each path; sorted ones are quickest. Without `inside` nothing is opened, and the
-// second and third field are what they are where it is not known: -1 and 1.
-void Survey(RootTree* tree, const std::vector<std::string>& paths, bool inside, double* rows);
+// Fills a row for each path, which each end by a NUL; sorted ones are quickest. Without `inside`
+// nothing is opened, and the second and third field are what they are where it is not known: -1
+// and 1.
+void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -61,26 +62,16 @@ class SymlinkWorker : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
-std::vector<std::string> Split(const std::string& flat) {
-  std::vector<std::string> paths;
-  for (size_t at = 0; at < flat.size();) {
-    const size_t end = std::min(flat.find('\0', at), flat.size());
-    paths.push_back(flat.substr(at, end - at));
-    at = end + 1;
-  }
-  return paths;
-}
-
 struct Half {
   RootTree* tree;
-  const std::vector<std::string>* paths;
+  std::string_view paths;
   bool inside;
   double* rows;
 };
 
 void* SurveyHalf(void* given) {
   const Half& half = *static_cast<Half*>(given);
-  Survey(half.tree, *half.paths, half.inside, half.rows);
+  Survey(half.tree, half.paths, half.inside, half.rows);
   return nullptr;
 }
 
@@ -103,16 +94,15 @@ class SurveyWorker : public Napi::AsyncWorker {
  protected:
   void Execute() override {
     if (err_ == 0) {
-      std::vector<std::string> paths = Split(flat_);
-      const size_t middle = paths.size() / 2;
-      const auto half = paths.begin() + static_cast<std::ptrdiff_t>(middle);
-      const std::vector<std::string> last(half, paths.end());
-      paths.erase(half, paths.end());
-      Half second{&other_, &last, inside_, data_ + middle * kSurveyFields};
+      const std::string_view all(flat_);
+      const size_t middle = all.find('\0', all.size() / 2) + 1;
+      const std::string_view first = all.substr(0, middle);
+      const auto before = static_cast<size_t>(std::count(first.begin(), first.end(), '\0'));
+      Half second{&other_, all.substr(middle), inside_, data_ + before * kSurveyFields};
       pthread_t thread;
       // Where no more threads are allowed, both are done here.
       const bool together = pthread_create(&thread, nullptr, SurveyHalf, &second) == 0;
-      Survey(&tree_, paths, inside_, data_);
+      Survey(&tree_, first, inside_, data_);
       if (together)
         pthread_join(thread, nullptr);
       else

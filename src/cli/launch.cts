@@ -1,8 +1,8 @@
 /**
  * The start of every program that is installed: is this Node new enough, is the addon built?
- * Owns those two checks, and that no signal opens Node's debugger. Must hold only syntax and modules that Node 8 knows (no import(), no
- * `??`, no `node:`), so that an old Node gets as far as the error message; whatever is newer
- * starts in load.cts.
+ * Owns those two checks, and that no signal opens Node's debugger. Must hold only syntax and
+ * modules that Node 8 knows (no import(), no `??`, no `node:`), so that an old Node gets as far as
+ * the error message; whatever is newer starts in load.cts.
  */
 const fs = require('fs') as typeof import('fs');
 const path = require('path') as typeof import('path');

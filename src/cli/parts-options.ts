@@ -3,7 +3,7 @@
  * spelling, and how long the files are open.
  */
 import type { ImageChoices } from '../image/choices.ts';
-import { OuterParts } from '../image/parts/outer-parts.ts';
+import type { OuterParts } from '../image/parts/outer-parts.ts';
 import { checkParts } from '../image/parts/part.ts';
 
 export interface PartsOptions {
@@ -25,7 +25,8 @@ export async function withOuterParts<T>(
   const given = early.length + append.length > 0;
   checkParts(format, given || earlyMicrocode);
   if (!given) return use(undefined);
-  const outer = await OuterParts.open({ early, append, compression: compress?.method });
+  const { OuterParts: Parts } = await import('../image/parts/outer-parts.ts');
+  const outer = await Parts.open({ early, append, compression: compress?.method });
   try {
     return await use(outer);
   } finally {

@@ -2,6 +2,7 @@
  * The stable JSON shapes of sessions, files and losses. Owns the names of the keys; documented in
  * docs/json.md.
  */
+import type { FileHandle } from '../common/batches.ts';
 import { jsonPath } from '../common/bytes.ts';
 import { operationsOf, type SessionTier } from '../common/words.ts';
 import type { ClientRow, FileAccessRow, LossRow, MissingPath, SessionRow } from '../store/store.ts';
@@ -85,7 +86,7 @@ const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
   [0o140000, 'socket'],
 ]);
 
-export function fileShape(file: FileAccessRow) {
+export function fileShape(file: FileAccessRow, handle: FileHandle | undefined) {
   const [first, ...others] = file.names;
   return {
     ...(first === undefined ? { path: null } : jsonPath(first)),
@@ -102,10 +103,7 @@ export function fileShape(file: FileAccessRow) {
     last: time(file.lastUs),
     evidence: file.evidence,
     created: file.created,
-    handle:
-      file.handle === null
-        ? null
-        : { type: file.handle.type, hex: file.handle.bytes.toString('hex') },
+    handle: handle === undefined ? null : { type: handle.type, hex: handle.bytes.toString('hex') },
   };
 }
 

@@ -5,15 +5,13 @@
  */
 import { TraceError } from '../common/errors.ts';
 import type { ImageChoices } from '../image/choices.ts';
-import { exportIfChanged } from '../image/export-if-changed.ts';
 import { exportImage, type ExportResult, type FrameCacheChoice } from '../image/export.ts';
 import type { PackagesFound } from '../image/packages/find-packages.ts';
-import { packagesOf } from '../image/packages/packages-of.ts';
 import type { OuterParts } from '../image/parts/outer-parts.ts';
+import { seenByOf } from '../image/formats/seen-by.ts';
 import { planImage, type ImagePlan, type SessionFile } from '../image/plan.ts';
 import { refusePlan } from '../image/refusal.ts';
-import { seenByOf } from '../image/formats/seen-by.ts';
-import { type ImageSizes, weighImage } from '../image/sizes/weigh.ts';
+import type { ImageSizes } from '../image/sizes/weigh.ts';
 import type { Tree } from '../image/tree.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { parseExpression } from '../sessions/expression.ts';
@@ -125,7 +123,10 @@ export function buildImage(
     const told = await describeImage(request, { files, plan, tree: planned });
     await stored?.check(plan.entries);
     const { packages } = told;
-    const result = await (ifChanged ? exportIfChanged : exportImage)({
+    const write = ifChanged
+      ? (await import('../image/export-if-changed.ts')).exportIfChanged
+      : exportImage;
+    const result = await write({
       plan,
       tree,
       stored,
@@ -153,8 +154,12 @@ async function describeImage(
   planned: Pick<PlannedImage, 'files' | 'plan'> & { readonly tree: Tree },
 ): Promise<Pick<BuiltImage, 'packages' | 'sizes'>> {
   if (!weigh && choices.format !== 'cyclonedx') return {};
+  // Only now: few ask for this, and all wait for what is loaded.
+  const { packagesOf } = await import('../image/packages/packages-of.ts');
   const packages = await packagesOf(planned.plan.entries, planned.tree);
-  return weigh ? { packages, sizes: await weighImage({ ...planned, packages }) } : { packages };
+  if (!weigh) return { packages };
+  const { weighImage } = await import('../image/sizes/weigh.ts');
+  return { packages, sizes: await weighImage({ ...planned, packages }) };
 }
 
 /** A session that may lack something must not look like one that does not. */

@@ -3,7 +3,7 @@
  * (docs/json.md) and the first line of the daemon's answer.
  */
 import { jsonPath, type JsonPath } from '../common/bytes.ts';
-import { unreadProblems } from '../image/packages/find-packages.ts';
+import { unreadProblems } from '../image/packages/unread-problems.ts';
 import type { ImagePart } from '../image/parts/part.ts';
 import type { Doubt } from '../image/sweeps/sweep.ts';
 import type { BuiltImage } from './build-image.ts';

@@ -9,10 +9,10 @@
  * itself is vouched for by the record of the last export. Whatever is different is another hash, and
  * then the image is planned and compared as ever.
  */
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createHash } from '../common/hashing.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import { ROW_CTIME, ROW_FOREIGN, SURVEY_FIELDS } from '../fanotify-ts/surveyed-tree.ts';
 import { openCompressor } from '../image/compress/compressor.ts';

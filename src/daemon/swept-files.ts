@@ -35,6 +35,7 @@ export function sweptFiles(
   const found = sessions
     .filter(isTelling)
     .flatMap(({ id }) => sweepsOf(files(id), tree).map((sweep) => ({ session: id, ...sweep })));
+  if (found.length === 0) return { sweeps: [], sweepOf: new Map() };
   const swept = new Map<string, number>();
   for (const [place, { session, files: ids }] of found.entries())
     for (const id of ids) if (!swept.has(keyOf(session, id))) swept.set(keyOf(session, id), place);
@@ -64,22 +65,24 @@ function sweepsOf(
   rows: readonly FileAccessRow[],
   tree: Walked,
 ): (Pick<Sweep, 'top' | 'fromUs' | 'toUs' | 'doubt'> & { files: number[]; kept: number })[] {
+  const named = rows.filter(({ names }) => names.length > 0);
+  const touches = named.map(touchOf);
+  const found = findSweeps(touches, tree);
+  if (found.length === 0) return [];
   const ids = new Map<Touch, number>();
-  for (const row of rows) if (row.names.length > 0) ids.set(touchOf(row), row.fileId);
-  return findSweeps([...ids.keys()], tree).map(({ swept, kept, ...sweep }) => ({
+  for (const [place, touch] of touches.entries()) ids.set(touch, named[place]?.fileId ?? 0);
+  return found.map(({ swept, kept, ...sweep }) => ({
     ...sweep,
     files: swept.flatMap((touch) => ids.get(touch) ?? []),
     kept: kept.length,
   }));
 }
 
-export function touchOf({ names, type, ...row }: FileAccessRow): Touch {
+export function touchOf(row: FileAccessRow): Touch {
   const { operations, bytes, size, firstUs, lastUs, created } = row;
-  return {
-    names: names.map(fromBytes),
-    type: TYPES.get(type) ?? 'other',
-    ...{ operations, bytes, size, firstUs, lastUs, created },
-  };
+  const type = TYPES.get(row.type) ?? 'other';
+  const names = row.names.map(fromBytes);
+  return { names, type, operations, bytes, size, firstUs, lastUs, created };
 }
 
 const TYPES: ReadonlyMap<number, Touch['type']> = new Map([

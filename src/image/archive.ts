@@ -65,21 +65,16 @@ export function encodeArchive(
     }
     if (!hasData(entry)) continue;
     const { stat } = entry;
-    files.set(
-      [
-        at,
-        start + HEADER_BYTES,
-        name.length,
-        entry.size,
-        stat.dev,
-        Number(stat.ino),
-        stat.mtime,
-        stat.mtimeNsec,
-        stat.ctime,
-        stat.ctimeNsec,
-      ],
-      field,
-    );
+    files[field] = at;
+    files[field + 1] = start + HEADER_BYTES;
+    files[field + 2] = name.length;
+    files[field + 3] = entry.size;
+    files[field + 4] = stat.dev;
+    files[field + 5] = Number(stat.ino);
+    files[field + 6] = stat.mtime;
+    files[field + 7] = stat.mtimeNsec;
+    files[field + 8] = stat.ctime;
+    files[field + 9] = stat.ctimeNsec;
     field += ARCHIVE_FILE_FIELDS;
   }
   trailer(at + dataBytes, magic).copy(head, at);

@@ -20,6 +20,8 @@ export interface AttributeRow {
 /** Those that tmpfs takes; all others belong to the file system that they were seen on. */
 const CARRIED = /^(?:security|user)\.|^system\.posix_acl_(?:access|default)$/;
 
+const NONE: readonly (AttributeRow | NotCarried)[] = [];
+
 /** Reads each entry's attributes once, however often it is asked. */
 export class AttributeReader {
   readonly #tree: Tree;
@@ -44,18 +46,22 @@ export class AttributeReader {
   }
 
   #all(drafts: readonly Draft[]): (AttributeRow | NotCarried)[] {
-    return drafts.flatMap(({ path, stat, node }) => {
+    const all: (AttributeRow | NotCarried)[] = [];
+    for (const { path, stat, node } of drafts) {
       // Of a mount point that is in use now, they are another file system's.
-      if (stat === null || stat.foreign || node !== null || this.#unknown) return [];
+      if (stat === null || stat.foreign || node !== null || this.#unknown) continue;
       let rows = this.#known.get(path);
       if (rows === undefined) this.#known.set(path, (rows = this.#read(path)));
-      return rows;
-    });
+      for (const row of rows) all.push(row);
+    }
+    return all;
   }
 
-  #read(path: string): (AttributeRow | NotCarried)[] {
+  #read(path: string): readonly (AttributeRow | NotCarried)[] {
     try {
-      return this.#tree.attributes(toBytes(path)).flatMap((name): (AttributeRow | NotCarried)[] => {
+      const names = this.#tree.attributes(toBytes(path));
+      if (names.length === 0) return NONE;
+      return names.flatMap((name): (AttributeRow | NotCarried)[] => {
         // trusted.* shows to root alone and is the file system's own (overlayfs).
         if (name.startsWith('trusted.')) return [];
         if (!CARRIED.test(name)) return [{ path: toBytes(path), what: name }];

@@ -63,6 +63,8 @@ export interface Excluded {
 
 export type AddResult = 'in' | 'missing' | 'left-out';
 
+const NO_LINKS: readonly string[] = [];
+
 export class Closure {
   readonly drafts = new Map<string, Draft>();
   /** Sockets that something asked for: a server makes its own. */
@@ -92,7 +94,7 @@ export class Closure {
     const known = this.drafts.get(path);
     if (known !== undefined) {
       // The first child says enough about a directory; /usr/lib would carry thousands.
-      if (!known.reasons.some((one) => one.kind === reason.kind && reason.kind === 'parent-of'))
+      if (reason.kind !== 'parent-of' || known.reasons.every(({ kind }) => kind !== 'parent-of'))
         known.reasons.push(reason);
       return 'in';
     }
@@ -155,7 +157,7 @@ export class Closure {
         if (follower !== true || !this.drafts.has(next))
           this.add(next, { kind: 'target-of', about: path });
     }
-    for (const link of this.#leadingTo.get(path) ?? [])
+    for (const link of this.#leadingTo.get(path) ?? NO_LINKS)
       this.add(link, { kind: 'symlink-to', about: path });
     const draft = this.drafts.get(path);
     if (draft !== undefined) for (const rule of this.#rules) rule.offer(draft);

@@ -32,7 +32,7 @@ export function toEntries({
 }: EntryOptions): PlanEntry[] {
   const latest = Math.min(mtimeMax ?? MAX_FIELD, MAX_FIELD);
   const modes = new Map(mountPoints.map((node) => [node.path, node.mode]));
-  const numbers = numberEntries(drafts);
+  const numberOf = numberEntries(drafts);
   return drafts.map((draft) => {
     const { stat, node } = draft;
     const path = toBytes(draft.path);
@@ -44,30 +44,32 @@ export function toEntries({
           ? tree.readlink(path)
           : Buffer.from(node.target);
     const content = node?.content ?? null;
+    const { uid, gid } = owner({ uid: stat?.uid ?? 0, gid: stat?.gid ?? 0 });
     // Of a mount point that is in use now, the mode is another file system's.
     const own = stat?.foreign === true ? (modes.get(draft.path) ?? stat.mode) : stat?.mode;
-    const number = numbers.get(draft.path);
+    const { nlink, inode, last } = numberOf(draft.path);
     return {
       path,
       type,
       mode: own ?? node?.mode ?? 0o755,
-      ...owner({ uid: stat?.uid ?? 0, gid: stat?.gid ?? 0 }),
+      uid,
+      gid,
       size: target?.length ?? (type === 'file' ? (content?.length ?? stat?.size ?? 0) : 0),
       // The root's own time changes whenever anything is put beside its directories, a recorder's
       // passing probe included, and nothing reads it.
       mtime: draft.path === '' ? 0 : Math.max(0, Math.min(stat?.mtime ?? 0, latest)),
-      nlink: number?.nlink ?? 1,
-      inode: number?.inode ?? 1,
-      carriesData: type === 'file' && (number?.last ?? true),
+      nlink,
+      inode,
+      carriesData: type === 'file' && last,
       rdevMajor:
         type === 'character' || type === 'block' ? (stat?.rdevMajor ?? node?.major ?? 0) : 0,
       rdevMinor:
         type === 'character' || type === 'block' ? (stat?.rdevMinor ?? node?.minor ?? 0) : 0,
       target,
       content,
-      reasons: draft.reasons.map((reason) => ({
-        kind: reason.kind,
-        about: reason.about === null ? null : toBytes(reason.about),
+      reasons: draft.reasons.map(({ kind, about }) => ({
+        kind,
+        about: about === null ? null : toBytes(about),
       })),
       stat,
     };

@@ -17,14 +17,11 @@ import { type CacheCounts, FrameCache } from './compress/frame-cache.ts';
 import { identifyFrames } from './compress/frame-identity.ts';
 import { usualThreads, writeFrames } from './compress/write-frames.ts';
 import { NEWC, NEWC_CRC } from './cpio.ts';
-import { formatCycloneDx } from './formats/cyclonedx.ts';
-import { formatGenInitCpio } from './formats/gen-init-cpio.ts';
-import { formatManifest, type ImageOrigin } from './formats/manifest.ts';
+import type { ImageOrigin } from './formats/manifest.ts';
 import { FileIdentity } from './identity.ts';
 import { unpackerProblems } from './kernel-config.ts';
 import { formatList } from './list.ts';
 import type { PackagesFound } from './packages/find-packages.ts';
-import { packagesOf } from './packages/packages-of.ts';
 import type { OuterParts } from './parts/outer-parts.ts';
 import { checkParts, type ImagePart, offsetAfter, type PartKind } from './parts/part.ts';
 import type { ImagePlan, Problem } from './plan-types.ts';
@@ -272,6 +269,7 @@ async function streamText(
   return { bytes };
 }
 
+/** What few ask for is loaded when they do. */
 async function* text(
   options: ExportOptions,
   format: Exclude<ImageFormat, 'newc' | 'newc-crc'>,
@@ -286,10 +284,13 @@ async function* text(
         { nul: format === 'list0' },
       );
       return;
-    case 'gen-init-cpio':
+    case 'gen-init-cpio': {
+      const { formatGenInitCpio } = await import('./formats/gen-init-cpio.ts');
       yield* formatGenInitCpio({ entries, root: absolute(tree.path), stored });
       return;
+    }
     case 'manifest': {
+      const { formatManifest } = await import('./formats/manifest.ts');
       const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {
         yield* formatManifest({ entries, window, origin });
@@ -299,6 +300,8 @@ async function* text(
       return;
     }
     case 'cyclonedx': {
+      const { formatCycloneDx } = await import('./formats/cyclonedx.ts');
+      const { packagesOf } = await import('./packages/packages-of.ts');
       const { packages = await packagesOf(entries, stored?.planned ?? tree) } = options;
       const window = new ArchiveWindow({ tree, ...contentOf(options, encodeArchive(entries)) });
       try {

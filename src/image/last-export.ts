@@ -6,10 +6,10 @@
  * times) and of what was told of it, which follows. Whatever is different is another hash: an image
  * that was written to or replaced, another root, another choice, a damaged record.
  */
-import { createHash } from 'node:crypto';
 import { type BigIntStats, fstatSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createHash } from '../common/hashing.ts';
 import { readOwnRecord, recordBeside, writeOwnRecord } from './own-record.ts';
 
 const MOST_BYTES = 64 << 10;

@@ -2,7 +2,7 @@
  * All that the bytes of an archive come from, as one hash, without reading the root's files. Owns
  * what belongs to that. Must not know what it is compared with.
  */
-import { createHash } from 'node:crypto';
+import { createHash } from '../common/hashing.ts';
 import type { ArchiveContent } from '../fanotify-ts/archive-content.ts';
 import type { Frame } from './compress/cut-frames.ts';
 import type { FileIdentity } from './identity.ts';

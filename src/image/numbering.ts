@@ -22,8 +22,8 @@ export function pathInode(path: string): number {
   return hash >>> 0 || 1;
 }
 
-/** Numbers for drafts that are sorted by path. */
-export function numberEntries(drafts: readonly Draft[]): Map<string, EntryNumbers> {
+/** Numbers by path, for drafts that are sorted by it. */
+export function numberEntries(drafts: readonly Draft[]): (path: string) => EntryNumbers {
   const groups = new Map<string, string[]>();
   for (const { path, stat } of drafts) {
     // Only regular files: the kernel makes links of nothing else that matters here.
@@ -45,7 +45,5 @@ export function numberEntries(drafts: readonly Draft[]): Map<string, EntryNumber
       numbers.set(name, { nlink: names.length, inode, last: index === names.length - 1 }),
     );
   }
-  for (const { path } of drafts)
-    if (!numbers.has(path)) numbers.set(path, { nlink: 1, inode: pathInode(path), last: true });
-  return numbers;
+  return (path) => numbers.get(path) ?? { nlink: 1, inode: pathInode(path), last: true };
 }

@@ -2,10 +2,10 @@
  * Records that exports leave beside images, for the next ones. Owns where they are, whose are
  * trusted, and that they are there whole or not at all. Must not know what is in them.
  */
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { randomBytes } from '../common/hashing.ts';
 
 /**
  * Throws for one that somebody else may have written, since a folder may be everybody's, and for one

@@ -122,5 +122,5 @@ async function surveyed({ tree, files }: PlanOptions): Promise<Tree> {
   const paths = new Set<string>();
   for (const { path } of files)
     for (let at = fromBytes(path); !paths.has(at); at = parentOf(at)) paths.add(at);
-  return tree.survey([...paths].map(toBytes));
+  return tree.survey([...paths]);
 }

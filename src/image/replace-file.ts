@@ -3,7 +3,6 @@
  * Owns the temporary file and the moment at which it becomes the target. Must not know what is
  * written.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { constants as fsConstants, readFileSync, readlinkSync } from 'node:fs';
 import {
   access,
@@ -20,6 +19,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import { TraceError } from '../common/errors.ts';
+import { createHash, randomBytes } from '../common/hashing.ts';
 import { outputError } from '../fanotify-ts/archive-writer.ts';
 
 /**

@@ -96,9 +96,8 @@ export function select({
   const chosen: Found[] = [];
   const swept: SweptFile[] = [];
   for (const file of found) {
-    const path = toBytes(file.path);
     const stat = resolver.lstat(file.path);
-    const leave = (why: LeftOut['why']) => leftOut.push({ path, why });
+    const leave = (why: LeftOut['why']) => leftOut.push({ path: toBytes(file.path), why });
     if (barrier.isCreated(file.path)) {
       leave('created');
       keepDirectory(file.path, { resolver, closure, barrier });
@@ -117,8 +116,7 @@ export function select({
     }
     if (stat === null) {
       if ((file.operations & REMOVE) !== 0) leave('removed');
-      else
-        drift.push({ path, what: resolver.isMountedOver(file.path) ? 'mounted-over' : 'vanished' });
+      else drift.push({ path: toBytes(file.path), what: absence(file.path, resolver) });
       continue;
     }
     // A name that was asked for on its own is a file whose existence counted; one that came up
@@ -132,7 +130,7 @@ export function select({
       continue;
     }
     const changes = changesOf(file, stat, resolver);
-    for (const what of changes) drift.push({ path, what });
+    for (const what of changes) drift.push({ path: toBytes(file.path), what });
     // A directory stays, since what is in it may have to; what was only touched is what it was, as
     // far as anyone can tell: a backup made of hard links touches every file.
     const other = changes.some((what) => what !== 'touched');
@@ -147,6 +145,10 @@ export function select({
   for (const file of chosen)
     for (const link of file.through) closure.add(link, { kind: 'way-to', about: file.path });
   return swept;
+}
+
+function absence(path: string, resolver: Resolver): Drift['what'] {
+  return resolver.isMountedOver(path) ? 'mounted-over' : 'vanished';
 }
 
 /** How a file differs from what the recorder saw; what the session itself wrote does not count. */

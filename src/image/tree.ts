@@ -23,6 +23,6 @@ export interface Tree {
   attribute(path: Buffer, name: string): Buffer | null;
   /** Every symbolic link of the root, in bytewise order of the paths. */
   symlinks(): Promise<readonly TreeLink[]>;
-  /** The same tree, quick to ask about these paths; where that makes a difference. */
-  survey?(paths: readonly Buffer[]): Promise<Tree>;
+  /** The same tree, quick to ask about these paths, byte strings; where that makes a difference. */
+  survey?(paths: readonly string[]): Promise<Tree>;
 }

@@ -57,8 +57,8 @@ export class WitnessedTree implements Tree {
     return links;
   }
 
-  async survey(paths: readonly Buffer[]): Promise<Tree> {
-    for (const path of paths) this.#noting(path);
+  async survey(paths: readonly string[]): Promise<Tree> {
+    for (const path of paths) this.#asked.add(path);
     return new WitnessedTree(this.native, await this.native.survey(paths), this.#asked);
   }
 

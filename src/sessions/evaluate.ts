@@ -132,17 +132,21 @@ export function namedFiles(
   swept: ReadonlyMap<number, number> = new Map(),
 ): NamedFile[] {
   const rows: NamedFile[] = [];
-  for (const { names, operations, created, sessions, evidence, ...row } of objects) {
+  for (const row of objects) {
+    const { operations, created, sessions, evidence } = row;
     const seen = seenOf(row);
     const bytesRead = bytesReadOf(operations, row.bytes);
     const sweep = swept.get(row.fileId);
-    const known = {
-      ...(seen && { seen }),
-      ...(bytesRead !== undefined && { bytesRead }),
-      ...(sessions !== undefined && { seenBy: { sessions, evidence } }),
-      ...(sweep !== undefined && { sweep }),
-    };
-    for (const path of names) rows.push({ path, operations, created, ...known });
+    for (const path of row.names)
+      rows.push({
+        path,
+        operations,
+        created,
+        ...(seen && { seen }),
+        ...(bytesRead !== undefined && { bytesRead }),
+        ...(sessions !== undefined && { seenBy: { sessions, evidence } }),
+        ...(sweep !== undefined && { sweep }),
+      });
   }
   return rows.sort((a, b) => compareBytes(a.path, b.path));
 }

@@ -16,6 +16,14 @@ export function evidenceBit(evidence: Evidence): number {
   return 1 << EVIDENCE.indexOf(evidence);
 }
 
-export function evidenceOf(bits: number): Evidence[] {
-  return EVIDENCE.filter((_, index) => (bits & (1 << index)) !== 0);
+const known = new Map<number, readonly Evidence[]>();
+
+/** The same list for all that have the same. */
+export function evidenceOf(bits: number): readonly Evidence[] {
+  let found = known.get(bits);
+  if (found === undefined) {
+    found = EVIDENCE.filter((_, index) => (bits & (1 << index)) !== 0);
+    known.set(bits, found);
+  }
+  return found;
 }

@@ -53,7 +53,8 @@ function lostBefore(until: number | null, firstBatch: number): number {
   return until !== null && until < firstBatch ? until : -Infinity;
 }
 
-function uniqueSorted(paths: readonly Buffer[]): Buffer[] {
+function uniqueSorted(paths: Buffer[]): Buffer[] {
+  if (paths.length < 2) return paths;
   const sorted = [...paths].sort(compareBytes);
   return sorted.filter((path, index) => index === 0 || !path.equals(sorted[index - 1] ?? path));
 }

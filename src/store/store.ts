@@ -240,6 +240,11 @@ export class Store {
     return this.#try(() => this.#reader.files(sessionId, options.operations ?? null));
   }
 
+  /** Of the files that a session touched, those that are known by one. */
+  handles(sessionId: number): ReadonlyMap<number, FileHandle> {
+    return this.#try(() => this.#reader.handles(sessionId));
+  }
+
   /** Every name of everything a session touched but the root itself, once, in bytewise order. */
   list(sessionId: number): Buffer[] {
     return this.#try(() => this.#reader.list(sessionId));

@@ -319,7 +319,6 @@ export interface FileAccessRow {
   readonly target: Buffer | null;
   readonly dev: number;
   readonly inode: bigint;
-  readonly handle: FileHandle | null;
   readonly operations: number;
   readonly count: number;
   readonly bytes: number;

@@ -16,6 +16,7 @@ import { describe, it } from 'node:test';
 
 import { TraceError } from '../../src/common/errors.ts';
 import { NativeTree } from '../../src/fanotify-ts/tree.ts';
+import { fromBytes } from '../../src/image/resolve.ts';
 import {
   allPaths,
   HOSTILE_NAMES,
@@ -87,7 +88,7 @@ describe('a root', () => {
       '/etc',
     ];
     const paths = [path(''), ...allPaths(root), ...odd.map(path)];
-    const surveyed = await tree.survey(paths);
+    const surveyed = await tree.survey(paths.map(fromBytes));
     const told = (ask: () => unknown): unknown => {
       try {
         return ask();
@@ -130,7 +131,7 @@ describe('a root', () => {
     const tree = openTree(t, root);
     rmSync(join(root, 'etc'), { recursive: true });
     symlinkSync('/etc', join(root, 'etc'));
-    const surveyed = await tree.survey([path('var/fifo'), path('etc/passwd')]);
+    const surveyed = await tree.survey(['var/fifo', 'etc/passwd']);
     assert.equal(surveyed.lstat(path('var/fifo'))?.type, 'fifo');
     assert.equal(surveyed.lstat(path('etc/passwd')), null);
     assert.throws(() => surveyed.read(path('etc/passwd'), 0, 4), withCode('not-in-root'));

@@ -138,6 +138,11 @@ function outcome(store: Store): Played {
   const holding = new Map(
     [...store.knownFiles(root?.id ?? 0)].map(({ id, names }) => [id, names.map(text)]),
   );
+  const handles = new Map(store.sessions().flatMap(({ id }) => [...store.handles(id)]));
+  const handleOf = (file: number): string => {
+    const { type, bytes } = handles.get(file) ?? {};
+    return `${type ?? ''}:${bytes?.toString('hex') ?? ''}`;
+  };
   const sessions = store.sessions().map((session) => ({
     client: session.client,
     evidence: session.evidence,
@@ -149,7 +154,7 @@ function outcome(store: Store): Played {
     files: store
       .files(session.id)
       .map((file) => ({
-        handle: `${file.handle?.type ?? ''}:${file.handle?.bytes.toString('hex') ?? ''}`,
+        handle: handleOf(file.fileId),
         // Names that came and went between two flushes are not kept, so they are no part of it.
         names: file.names.map(text).filter((name) => holding.get(file.fileId)?.includes(name)),
         operations: operationsOf(file.operations),

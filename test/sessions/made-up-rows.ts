@@ -46,7 +46,6 @@ export function row(fileId: number, fields: Partial<FileAccessRow> = {}): FileAc
     target: null,
     dev: 1,
     inode: BigInt(fileId),
-    handle: null,
     operations: operationBit('read'),
     count: 1,
     bytes: 1,

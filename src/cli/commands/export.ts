@@ -13,10 +13,11 @@ import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
-import { sizeReport } from '../size-report/size-report.ts';
-import { checkReport, writeReport } from '../size-report/write-report.ts';
 import { version } from '../version.ts';
 import { writeOutput } from '../write-output.ts';
+
+/** Only for those who ask for one. */
+const loadReports = () => import('../size-report/write-report.ts');
 
 interface ExportOptions extends ImageOptions {
   readonly output: string;
@@ -59,7 +60,8 @@ export const registerExport: Register = (program, context) => {
           exit: 'usage',
         });
       const { report: path } = options;
-      if (path !== undefined) checkReport({ path, image: options.output, output });
+      if (path !== undefined)
+        (await loadReports()).checkReport({ path, image: options.output, output });
       if (options.tree !== undefined && options.asRecorded === true)
         throw new TraceError({
           code: 'two-trees',
@@ -129,7 +131,7 @@ function directly(
         weigh: path !== undefined,
       });
       if (path !== undefined)
-        await writeReport(sizeReport(report, sizes), { path, output: here.output });
+        await (await loadReports()).writeReport(report, sizes, { path, output: here.output });
       return report;
     }),
   );
@@ -148,7 +150,8 @@ async function throughDaemon(
     const { report: told, sizes, data } = await client.image(asked);
     await writeOutput({ output, path }, outer?.around(data) ?? data);
     const report = { ...told, ...outer?.layOut(told.parts, told.bytes) };
-    if (place !== undefined) await writeReport(sizeReport(report, sizes), { path: place, output });
+    if (place !== undefined)
+      await (await loadReports()).writeReport(report, sizes, { path: place, output });
     return report;
   });
 }

@@ -38,8 +38,12 @@ export const registerFiles: Register = (program, context) => {
           return;
         }
         const rows = store.files(id, operations === undefined ? {} : { operations });
-        output.value({ session: `session-${id}`, files: rows.map(fileShape) });
-        if (output.json) return;
+        if (output.json) {
+          const handles = store.handles(id);
+          const files = rows.map((row) => fileShape(row, handles.get(row.fileId)));
+          output.value({ session: `session-${id}`, files });
+          return;
+        }
         for (const { names, operations: bits } of rows)
           for (const path of names.map(shownPath))
             if (options.null === true) output.bytes(Buffer.concat([path, Buffer.from([0])]));

@@ -4,11 +4,13 @@
  */
 import { resolve } from 'node:path';
 import { TraceError } from '../../common/errors.ts';
+import type { ImageReport } from '../../daemon/image-report.ts';
+import type { ImageSizes } from '../../image/sizes/weigh.ts';
 import type { Output } from '../output.ts';
 import { writeOutput } from '../write-output.ts';
 import { htmlReport } from './html-report.ts';
 import { jsonReport } from './json-report.ts';
-import type { SizeReport } from './size-report.ts';
+import { type SizeReport, sizeReport } from './size-report.ts';
 import { textReport } from './text-report.ts';
 
 export interface ReportPlace {
@@ -39,10 +41,14 @@ export function checkReport(where: ReportPlace & { readonly image: string }): vo
     });
 }
 
-export async function writeReport(report: SizeReport, where: ReportPlace): Promise<void> {
-  const { path, output } = where;
+/** Of an image that was weighed. */
+export async function writeReport(
+  report: ImageReport,
+  sizes: ImageSizes | undefined,
+  { path, output }: ReportPlace,
+): Promise<void> {
   try {
-    await writeOutput({ output, path }, [formatted(report, path)]);
+    await writeOutput({ output, path }, [formatted(sizeReport(report, sizes), path)]);
   } catch (cause) {
     if (!(cause instanceof TraceError) || cause.code !== 'output-not-writable') throw cause;
     const { code, message, exit } = cause;

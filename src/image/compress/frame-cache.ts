@@ -6,11 +6,11 @@
  * content, the method, level and version. A damaged or misplaced one is found and made again. A
  * file's time is its last use.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TraceError } from '../../common/errors.ts';
+import { createHash, randomBytes } from '../../common/hashing.ts';
 import { FrameIndex } from './frame-index.ts';
 import { KeptFrame } from './kept-frame.ts';
 

@@ -2,7 +2,7 @@
  * What a frame is made from, as a hash, without reading its files. Owns which bytes and numbers that
  * is. Must not know where it is looked up.
  */
-import { createHash } from 'node:crypto';
+import { createHash } from '../../common/hashing.ts';
 import { ARCHIVE_FILE_FIELDS, type ArchiveContent } from '../../fanotify-ts/archive-content.ts';
 import { paddingOf } from '../cpio.ts';
 import type { FileIdentity } from '../identity.ts';

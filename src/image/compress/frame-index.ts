@@ -5,10 +5,10 @@
  * It ends with a hash of itself. One that is damaged, missing or another program's is an empty one,
  * and then contents are read and hashed as for the first time.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createHash, randomBytes } from '../../common/hashing.ts';
 
 const NAME = '.index';
 /** Changes with the meaning of what is in it. */

@@ -7,8 +7,9 @@
  * files until their turn comes: others are made meanwhile that come much later. A frame of more than
  * 16 MiB, which is a single large file, goes through in pieces in its turn.
  */
-import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
+import { createHash } from '../../common/hashing.ts';
 import type { Compressor } from './compressor.ts';
 import { type Frame, FRAME_MOST } from './cut-frames.ts';
 import type { FrameCache } from './frame-cache.ts';
@@ -37,6 +38,8 @@ export interface FramesOptions {
 
 /** Pieces of a large frame. Part of what decides its bytes. */
 const PIECE = 4 << 20;
+/** Bytes that are hashed before others have their turn. */
+const HASH_STEP = 1 << 20;
 /** Smaller ones are compressed sooner than they are found. */
 const LEAST_KEPT = 64 << 10;
 
@@ -159,8 +162,7 @@ async function makeWhole(frame: Frame, options: FrameOptions): Promise<Buffer | 
   const { key, kept } = await cache.lookUp({
     identity,
     compressor: compressor.key,
-    // On a worker thread, unlike createHash: whoever builds here may have more to do.
-    hash: async () => hex(await crypto.subtle.digest('SHA-256', plain(await read()))),
+    hash: async () => hashOf(await read()),
   });
   if (kept !== null) return kept;
   const made = await compressor.whole(await read());
@@ -170,8 +172,18 @@ async function makeWhole(frame: Frame, options: FrameOptions): Promise<Buffer | 
   return made;
 }
 
-const hex = (bytes: ArrayBuffer): string => Buffer.from(bytes).toString('hex');
-const plain = (bytes: Buffer): Uint8Array<ArrayBuffer> => bytes as Uint8Array<ArrayBuffer>;
+/**
+ * In steps of half a millisecond: whoever builds here may have more to do. Web Cryptography, which has
+ * worker threads, first copies everything in one go, which takes as long as this.
+ */
+async function hashOf(bytes: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += HASH_STEP) {
+    hash.update(bytes.subarray(at, at + HASH_STEP));
+    await setImmediate();
+  }
+  return hash.digest('hex');
+}
 
 async function writeLarge(frame: Frame, options: FrameOptions): Promise<void> {
   const { source, compressor, cache, identity, put, copy } = options;

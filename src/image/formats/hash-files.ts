@@ -2,7 +2,7 @@
  * SHA-256 of files of an image, through the archive's own safe reading. Must not know what the
  * hashes are for.
  */
-import { createHash } from 'node:crypto';
+import { createHash } from '../../common/hashing.ts';
 import type { ArchiveWindow } from '../../fanotify-ts/archive-window.ts';
 import { hasData, recordLength } from '../archive.ts';
 import { headerLength } from '../cpio.ts';

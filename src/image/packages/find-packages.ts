@@ -6,7 +6,6 @@
  * A root may be hostile: nothing here grows with more than the bytes that are read, and what is too
  * much, odd or of another kind is told.
  */
-import type { Problem } from '../plan-types.ts';
 import { RootFiles } from '../needs/root-files.ts';
 import { parentOf, type Resolver } from '../resolve.ts';
 import type { Tree } from '../tree.ts';
@@ -29,20 +28,6 @@ export interface PackagesFound {
   readonly distribution: Distribution;
   /** What could not be used of databases: files of them may look as if no package had them. */
   readonly unread: readonly { readonly path: string; readonly why: string }[];
-}
-
-/** For people: an image is none the worse for it, but what is told of it is. */
-export function unreadProblems({ unread }: Pick<PackagesFound, 'unread'>): readonly Problem[] {
-  const [first] = unread;
-  if (first === undefined) return [];
-  const name = Buffer.from(first.path, 'latin1').toString();
-  return [
-    {
-      code: 'packages-not-read',
-      message: `${unread.length} databases of packages were not read whole, the first is /${name}: ${first.why}`,
-      hint: "files of theirs are told as those of no package; older ones of rpm are read after `rpmdb --define '_db_backend sqlite' --rebuilddb` by rpm 4.16 or newer",
-    },
-  ];
 }
 
 /** A machine with 3,000 packages has a status of 5 MB, and lists of 20 MB in all. */

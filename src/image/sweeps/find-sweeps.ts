@@ -20,7 +20,8 @@ import { isOnlyListed, isOnlyLookedAt, isRead, type Touch } from './touch.ts';
 
 /** Of one session. Throws what the tree throws. */
 export function findSweeps(touches: readonly Touch[], tree: Walked): Sweep[] {
-  const byName = new Map(touches.flatMap((one) => one.names.map((name) => [name, one] as const)));
+  const byName = new Map<string, Touch>();
+  for (const one of touches) for (const name of one.names) byName.set(name, one);
   const timeline = new Timeline(touches);
   const entries = listerOf(tree);
   const others = touches.filter(({ created }) => !created);

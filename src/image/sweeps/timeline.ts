@@ -9,11 +9,19 @@ import type { Touch } from './touch.ts';
 const FEW = 10;
 
 export class Timeline {
-  readonly #times: Float64Array;
+  readonly #touches: readonly Touch[];
+  #sorted: Float64Array | undefined;
 
   constructor(touches: readonly Touch[]) {
-    const times = touches.flatMap(({ firstUs, lastUs }) => [firstUs, lastUs]);
-    this.#times = Float64Array.from(times).sort();
+    this.#touches = touches;
+  }
+
+  /** Only when it is asked for: most sessions have nothing that looks like a sweep. */
+  get #times(): Float64Array {
+    this.#sorted ??= Float64Array.from(
+      this.#touches.flatMap(({ firstUs, lastUs }) => [firstUs, lastUs]),
+    ).sort();
+    return this.#sorted;
   }
 
   /** Used at one moment only, as far as its times tell. */
@@ -26,10 +34,11 @@ export class Timeline {
 
   /** How many moments are before a time: whole microseconds. */
   #before(timeUs: number): number {
-    let [low, high] = [0, this.#times.length];
+    const times = this.#times;
+    let [low, high] = [0, times.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#times[middle] ?? 0) < timeUs) low = middle + 1;
+      if ((times[middle] ?? 0) < timeUs) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { gzipSync } from 'node:zlib';
 import Sqlite from 'better-sqlite3';
-import { findPackages, unreadProblems } from '../../../src/image/packages/find-packages.ts';
+import { findPackages } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
+import { unreadProblems } from '../../../src/image/packages/unread-problems.ts';
 import { Resolver } from '../../../src/image/resolve.ts';
 import { makeElf } from '../../image/make-elf.ts';
 import { MemoryTree, type Node } from '../../image/memory-tree.ts';

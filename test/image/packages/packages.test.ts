@@ -7,8 +7,9 @@ import { describe, it } from 'node:test';
 
 import { readInstalled } from '../../../src/image/packages/apk.ts';
 import { parseDiversions, parseStatus } from '../../../src/image/packages/dpkg.ts';
-import { findPackages, unreadProblems } from '../../../src/image/packages/find-packages.ts';
+import { findPackages } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
+import { unreadProblems } from '../../../src/image/packages/unread-problems.ts';
 import { Resolver } from '../../../src/image/resolve.ts';
 import type { Tree } from '../../../src/image/tree.ts';
 import { MemoryTree, type Node } from '../memory-tree.ts';

@@ -6,9 +6,10 @@ import { describe, it, type TestContext } from 'node:test';
 import Sqlite from 'better-sqlite3';
 
 import { exportImage } from '../export-image.ts';
-import { findPackages, unreadProblems } from '../../../src/image/packages/find-packages.ts';
+import { findPackages } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
 import { RpmHeader } from '../../../src/image/packages/rpm-header.ts';
+import { unreadProblems } from '../../../src/image/packages/unread-problems.ts';
 import { Resolver } from '../../../src/image/resolve.ts';
 import { lacks } from '../../capabilities.ts';
 import { openTree, planAll, put, run, temporaryFolder } from '../support.ts';
