@@ -73,13 +73,20 @@ async function search(name: string): Promise<number> {
   }
   const target = TARGETS.find((one) => one.name === name);
   if (target === undefined) return 0;
-  const { said, find } = await fuzz({ target, seed, seconds, folder: join(OUT, 'finds') });
+  const { said, find } = await fuzz({
+    target,
+    seed,
+    seconds,
+    guided: true,
+    folder: join(OUT, 'finds'),
+  });
   if (said !== null) {
-    const { turns, slowest } = said;
+    const { turns, slowest, learnt } = said;
     const pace = Math.round(turns / said.seconds);
     const answers = Object.entries(said.answers).map(([code, count]) => `${count} ${code}`);
     print(
       `${name}: ${turns} inputs in ${said.seconds.toFixed(0)} s, ${pace} a second, ` +
+        (learnt === null ? '' : `${learnt.blocks} blocks, ${learnt.kept} in the corpus, `) +
         `the slowest took ${slowest.ms} ms (turn ${slowest.turn})` +
         (answers.length === 0 ? '' : `; refused: ${answers.join(', ')}`),
     );

@@ -14,6 +14,8 @@ export interface Said {
   readonly slowest: { readonly turn: number; readonly ms: number };
   /** How often each error was the answer. */
   readonly answers: Readonly<Record<string, number>>;
+  /** Of a guided series: the code's blocks that were come to, the inputs that did something new. */
+  readonly learnt: { readonly blocks: number; readonly kept: number } | null;
 }
 
 export interface Found {
@@ -63,7 +65,8 @@ export class Tally {
 
   said(turns: number, found: Found | null): Said {
     const seconds = (performance.now() - this.#started) / 1000;
-    return { turns, seconds, found, slowest: this.#slowest, answers: this.#answers };
+    const [slowest, answers] = [this.#slowest, this.#answers];
+    return { turns, seconds, found, slowest, answers, learnt: null };
   }
 }
 
