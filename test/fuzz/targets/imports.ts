@@ -9,6 +9,7 @@ import { FILE_CALLS } from '../../../src/lists/file-calls.ts';
 import { guessFormat } from '../../../src/lists/guess-format.ts';
 import { PATH_VIEWS, RootPaths } from '../../../src/lists/root-paths.ts';
 import { FORMATS, type Format } from '../../../src/lists/use.ts';
+import { anyFixture, fixture } from '../fixtures.ts';
 import { mutate } from '../mutate.ts';
 import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
@@ -25,6 +26,8 @@ const CALLS = [
   'clone(child_stack=NULL, flags=CLONE_FS|SIGCHLD) = 27', 'vfork() = 28', 'linkat(AT_FDCWD, "P", 3, "P", 0) = 0',
   'newfstatat(AT_FDCWD, "", {st_mode=S_IFREG|0644}, AT_EMPTY_PATH) = 0', 'openat(AT_FDCWD, "P", O_RDONLY <unfinished ...>',
   '<... openat resumed>) = 3', '<... chdir resumed>) = 0', 'chdir("P" <unfinished ...>', '+++ exited with 0 +++',
+  'openat2(5</nfsroots/sarge>, "P", {flags=O_RDONLY, resolve=RESOLVE_IN_ROOT}, 24) = 3', 'openat(3, "P", O_PATH|O_DIRECTORY) = 4',
+  'chroot("/nfsroots/sarge") = 0', 'setns(4, CLONE_NEWNS) = 0', 'getcwd("P", 4096) = 9',
   '--- SIGCHLD {si_signo=SIGCHLD} ---', 'strace: Process 27 attached', 'close(3) = 0', 'mount("P", "P", "x", 0, NULL) = ?',
 ]; // prettier-ignore
 /** Any call with any arguments: what the reader knows of each, in turns that no log has. */
@@ -108,7 +111,27 @@ const WORDS = [
   '/*',
 ];
 
+/** As the programs have written them. */
+const WRITTEN = [
+  anyFixture('lists/audit-6.18.log'),
+  ...['strace-6.1', 'strace-6.1-y', 'find-4.9', 'find-print0'].map((name) =>
+    fixture(`lists/${name}`),
+  ),
+].map((list) => list.toString('latin1').split('\n'));
+
 function anyList(random: Random): Buffer {
+  const lines = random.once(4) ? someWritten(random) : someMade(random);
+  const list = Buffer.from(lines.join(random.once(8) ? '\0' : '\n'), 'latin1');
+  return random.once(3) ? list : mutate(random, list, WORDS);
+}
+
+function someWritten(random: Random): string[] {
+  const all = random.pick(WRITTEN);
+  const first = random.below(all.length);
+  return all.slice(first, first + random.few(60));
+}
+
+function someMade(random: Random): string[] {
   const kind = random.below(4);
   const path = (): string => random.pick(PATHS);
   const line = (): string => {
@@ -117,9 +140,7 @@ function anyList(random: Random): Buffer {
     if (kind === 1) return (random.once(4) ? anySyscall(random) : random.pick(RECORDS)).replace(' S', () => ` ${serial}`).replace('"P"', () => `"${path()}"`);
     return kind === 2 ? random.pick(FOUND).replaceAll('P', path) : path();
   }; // prettier-ignore
-  const lines = Array.from({ length: random.few(60) }, line);
-  const list = Buffer.from(lines.join(random.once(8) ? '\0' : '\n'), 'latin1');
-  return random.once(3) ? list : mutate(random, list, WORDS);
+  return Array.from({ length: random.few(60) }, line);
 }
 
 const NAMES = [Buffer.from('/nfsroots/sarge')];
