@@ -64,7 +64,9 @@ async function series(one: Target): Promise<Said> {
     found = await tally.take(turn, input);
     if (coverage?.isNew() === true) corpus.keep();
   }
-  const learnt = coverage === null ? null : { blocks: coverage.reached, kept: corpus.size };
+  if (coverage === null) return tally.said(turn, found);
+  const missed = Object.fromEntries(coverage.missed());
+  const learnt = { blocks: coverage.reached, kept: corpus.size, missed };
   return { ...tally.said(turn, found), learnt };
 }
 

@@ -13,6 +13,9 @@ interface Kept {
   readonly choices: readonly number[] | null;
 }
 
+/** Bytes. What is made of a long one is as long and takes as long, so that fewer are tried. */
+const MOST_KEPT = 32 * 1024;
+
 export class Corpus {
   readonly #target: Target;
   readonly #seed: number;
@@ -37,7 +40,8 @@ export class Corpus {
 
   /** The last one did something new. */
   keep(): void {
-    if (this.#last !== null) this.#kept.push(this.#last);
+    const last = this.#last;
+    if (last !== null && last.input.length <= MOST_KEPT) this.#kept.push(last);
   }
 
   #made(turn: number, first: readonly number[] = []): Kept {

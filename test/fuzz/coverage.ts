@@ -9,6 +9,11 @@ import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
+interface Place {
+  readonly url: string;
+  readonly line: number;
+}
+
 /** The global that the counters are, in the code under test. */
 const COUNTERS = '$blocks';
 const MOST_BLOCKS = 1 << 16;
@@ -24,7 +29,7 @@ export class Coverage {
   readonly #counts = new Uint32Array(MOST_BLOCKS);
   /** A bit for each magnitude of a block's count. */
   readonly #seen = new Uint32Array(MOST_BLOCKS);
-  #known = 0;
+  readonly #places: Place[] = [];
 
   constructor(isWatched: (url: string) => boolean) {
     this.#isWatched = isWatched;
@@ -37,8 +42,8 @@ export class Coverage {
       load: (url, context, next) => {
         if (!url.endsWith('.ts') || !this.#isWatched(url)) return next(url, context);
         const source = readFileSync(fileURLToPath(url), 'utf8');
-        const counted = withCounters(source, () => this.#known++);
-        if (this.#known > MOST_BLOCKS) throw new Error(`more blocks than ${MOST_BLOCKS}`);
+        const counted = withCounters(source, (line) => this.#places.push({ url, line }) - 1);
+        if (this.#places.length > MOST_BLOCKS) throw new Error(`more blocks than ${MOST_BLOCKS}`);
         return { format: 'module-typescript', source: counted, shortCircuit: true };
       },
     });
@@ -46,13 +51,13 @@ export class Coverage {
 
   /** Before an input. */
   clear(): void {
-    this.#counts.fill(0, 0, this.#known);
+    this.#counts.fill(0, 0, this.#places.length);
   }
 
   /** Whether some block was come to for the first time since the start, or as often as never before. */
   isNew(): boolean {
     let isNew = false;
-    for (let block = 0; block < this.#known; block++) {
+    for (let block = 0; block < this.#places.length; block++) {
       const count = this.#counts[block] ?? 0;
       if (count === 0) continue;
       const seen = this.#seen[block] ?? 0;
@@ -68,32 +73,49 @@ export class Coverage {
   get reached(): number {
     return this.#seen.reduce((reached, seen) => reached + (seen === 0 ? 0 : 1), 0);
   }
+
+  /** By file, of those that inputs came to: the lines with blocks that none did. */
+  missed(): Map<string, number[]> {
+    const files = new Set(
+      this.#places.filter((_, at) => this.#seen[at] !== 0).map(({ url }) => url),
+    );
+    const missed = new Map<string, number[]>();
+    for (const { url, line } of this.#places.filter((_, at) => this.#seen[at] === 0))
+      if (files.has(url)) missed.set(url, [...(missed.get(url) ?? []), line]);
+    return missed;
+  }
 }
 
-/** Each number up to 8, so that each step of a longer way is something new; then each doubling. */
+/** Each number up to 8, so that each step of a longer way is something new; then up to 32, 128, more. */
 function magnitude(count: number): number {
-  return count <= 8 ? count - 1 : 36 - Math.clz32(count - 1);
+  if (count <= 8) return count - 1;
+  return count <= 32 ? 8 : count <= 128 ? 9 : 10;
 }
 
 /** The same code, with a counter in each place that is come to by a choice. */
-function withCounters(source: string, next: () => number): string {
+function withCounters(source: string, next: (line: number) => number): string {
   const inserted: { readonly at: number; readonly text: string }[] = [];
   const insert = (at: number, text: string): void => void inserted.push({ at, text });
-  const counter = (): string => `${COUNTERS}[${next()}]++`;
   const file = ts.createSourceFile('source.ts', source, ts.ScriptTarget.ESNext);
-  const wrap = (node: ts.Node, [before, after]: readonly [string, string]): void => {
-    insert(node.getStart(file), before);
+  const counter = (at: number): string =>
+    `${COUNTERS}[${next(file.getLineAndCharacterOfPosition(at).line + 1)}]++`;
+  const wrap = (
+    node: ts.Node,
+    [before, between, after]: readonly [string, string, string],
+  ): void => {
+    const start = node.getStart(file);
+    insert(start, before + counter(start) + between);
     visit(node);
     insert(node.end, after);
   };
-  const expression = (node: ts.Node): void => wrap(node, [`(${counter()}, `, ')']);
+  const expression = (node: ts.Node): void => wrap(node, ['(', ', ', ')']);
   const statement = (node: ts.Node): void =>
-    ts.isBlock(node) ? visit(node) : wrap(node, [`{${counter()}; `, '}']);
+    ts.isBlock(node) ? visit(node) : wrap(node, ['{', '; ', '}']);
   const visit = (node: ts.Node): void => {
     if (ts.isIfStatement(node)) {
       visit(node.expression);
       statement(node.thenStatement);
-      if (node.elseStatement === undefined) insert(node.end, ` else ${counter()};`);
+      if (node.elseStatement === undefined) insert(node.end, ` else ${counter(node.end)};`);
       else statement(node.elseStatement);
     } else if (ts.isConditionalExpression(node)) {
       visit(node.condition);
@@ -110,8 +132,9 @@ function withCounters(source: string, next: () => number): string {
         child === node.statement ? statement(child) : visit(child),
       );
     } else {
-      if (ts.isBlock(node)) insert(node.getStart(file) + 1, `${counter()};`);
-      if (ts.isCaseOrDefaultClause(node)) insert(node.statements.pos, ` ${counter()};`);
+      if (ts.isBlock(node)) insert(node.getStart(file) + 1, `${counter(node.getStart(file))};`);
+      if (ts.isCaseOrDefaultClause(node))
+        insert(node.statements.pos, ` ${counter(node.statements.pos)};`);
       ts.forEachChild(node, visit);
     }
   };

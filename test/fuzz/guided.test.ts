@@ -55,7 +55,7 @@ export const ways: Record<string, (at: number) => unknown> = {
   times: (at) => { let all = 0; for (let i = 0; i < at; i++) all += i; return all; },
   lazy: (at) => { const f = (): number => 7; return at === 1 ? f() : f; },
 };
-export const line = (): string => new Error('here').stack ?? '';
+export const line = (): string => String(new Error('here').stack);
 `;
 
 it('each way through the code is new once', async (t) => {
@@ -84,6 +84,10 @@ it('each way through the code is new once', async (t) => {
   }
   assert.ok(isNew('times', 2), 'another number of times');
   assert.ok(coverage.reached > 20);
-  const number = readFileSync(file, 'utf8').split('\n').findIndex((one) => one.includes('here')) + 1; // prettier-ignore
-  assert.match(counted.line(), new RegExp(`code\\.ts:${number}:`));
+  const line = readFileSync(file, 'utf8').split('\n').findIndex((one) => one.includes('here')) + 1; // prettier-ignore
+  assert.ok(coverage.missed().get(url)?.includes(line));
+  coverage.clear();
+  assert.match(counted.line(), new RegExp(`code\\.ts:${line}:`));
+  assert.ok(coverage.isNew());
+  assert.ok(!coverage.missed().get(url)?.includes(line));
 });

@@ -14,8 +14,17 @@ export interface Said {
   readonly slowest: { readonly turn: number; readonly ms: number };
   /** How often each error was the answer. */
   readonly answers: Readonly<Record<string, number>>;
-  /** Of a guided series: the code's blocks that were come to, the inputs that did something new. */
-  readonly learnt: { readonly blocks: number; readonly kept: number } | null;
+  /** Of a guided series. */
+  readonly learnt: Learnt | null;
+}
+
+export interface Learnt {
+  /** Of the code, that inputs came to. */
+  readonly blocks: number;
+  /** Inputs that did something new. */
+  readonly kept: number;
+  /** By file: the lines with blocks that no input came to. */
+  readonly missed: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface Found {
