@@ -20,6 +20,22 @@ function target(name: string, harm: () => void): Target {
   };
 }
 
+/** Broken in one state, which takes as many right words one after the other: by chance once in 8^9 times. */
+const WORDS = ['open', 'read', 'seek', 'lock', 'write', 'sync', 'unlock', 'close'] as const;
+const WAY = ['open', 'lock', 'write', 'write', 'sync', 'seek', 'read', 'unlock', 'close'] as const;
+const isDeep: Target = {
+  name: 'is-deep',
+  reads: 'words',
+  make: (random) => Buffer.from(Array.from(WAY, () => random.pick(WORDS)).join(' ')),
+  run: (input) => {
+    let at = 0;
+    for (const word of input.toString().split(' '))
+      if (word === WAY[at]) at++;
+      else return;
+    if (at === WAY.length) throw new RangeError('the state that is broken');
+  },
+};
+
 export const TARGETS: readonly Target[] = [
   target('throws', () => {
     throw new TypeError('of the code, not of the input');
@@ -34,6 +50,7 @@ export const TARGETS: readonly Target[] = [
     for (;;);
   }),
   target('dies', () => process.abort()),
+  isDeep,
   target('is-slow', () => {
     for (const from = process.cpuUsage(); process.cpuUsage(from).user < 40_000;);
   }),

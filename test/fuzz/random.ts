@@ -1,19 +1,23 @@
 /**
- * Choices that come again with the same numbers (sfc32 after splitmix32). Owns the generator. Must
- * not know what is chosen.
+ * Choices that come again with the same numbers (sfc32 after splitmix32), or that were made before.
+ * Owns the generator. Must not know what is chosen.
  */
 export class Random {
   readonly #state: Uint32Array;
+  readonly #first: readonly number[];
+  /** The words that all choices so far were made of. */
+  readonly taken: number[] = [];
 
-  /** Each pair of numbers gives choices of its own. */
-  constructor(seed: number, turn: number) {
+  /** Each pair of numbers gives choices of its own, behind those of the words that come first. */
+  constructor(seed: number, turn: number, first: readonly number[] = []) {
+    this.#first = first;
     this.#state = Uint32Array.of(scramble(seed), scramble(turn), scramble(seed ^ turn), 1);
-    for (let round = 0; round < 12; round++) this.#word();
+    for (let round = 0; round < 12; round++) this.#made();
   }
 
   /** From 0 to `below` - 1. */
   below(below: number): number {
-    return Math.floor((this.#word() / 2 ** 32) * below);
+    return Math.floor((this.word() / 2 ** 32) * below);
   }
 
   /** Once in so many times. */
@@ -36,7 +40,14 @@ export class Random {
     return Buffer.from(Array.from({ length }, () => this.below(256)));
   }
 
-  #word(): number {
+  /** 32 bits. */
+  word(): number {
+    const word = this.#first[this.taken.length] ?? this.#made();
+    this.taken.push(word);
+    return word;
+  }
+
+  #made(): number {
     const state = this.#state;
     const [a = 0, b = 0, c = 0, count = 0] = state;
     const sum = (a + b + count) >>> 0;

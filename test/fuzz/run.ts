@@ -2,7 +2,8 @@
  * Runs fuzzers one after the other and tells a person what they found; scripts/fuzz calls it when all
  * is built. Owns which run, for how long, and what is printed.
  *
- *     node test/fuzz/run.ts [TARGET...] [--seconds N] [--seed S] [--input FILE] [--list]
+ *     node test/fuzz/run.ts [TARGET...] [--seconds N] [--seed S] [--missed]
+ *         [--input FILE] [--list]
  *
  * A TARGET is a name or the beginning of names: `cpio`, `native-trace`.
  */
@@ -18,6 +19,7 @@ const { values, positionals } = scriptArguments({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: '1' },
     input: { type: 'string' },
+    missed: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
   allowPositionals: true,
@@ -73,17 +75,27 @@ async function search(name: string): Promise<number> {
   }
   const target = TARGETS.find((one) => one.name === name);
   if (target === undefined) return 0;
-  const { said, find } = await fuzz({ target, seed, seconds, folder: join(OUT, 'finds') });
+  const { said, find } = await fuzz({
+    target,
+    seed,
+    seconds,
+    guided: true,
+    folder: join(OUT, 'finds'),
+  });
   if (said !== null) {
-    const { turns, slowest } = said;
+    const { turns, slowest, learnt } = said;
     const pace = Math.round(turns / said.seconds);
     const answers = Object.entries(said.answers).map(([code, count]) => `${count} ${code}`);
     print(
       `${name}: ${turns} inputs in ${said.seconds.toFixed(0)} s, ${pace} a second, ` +
+        (learnt === null ? '' : `${learnt.blocks} blocks, ${learnt.kept} in the corpus, `) +
         `the slowest took ${slowest.ms} ms (turn ${slowest.turn})` +
         (answers.length === 0 ? '' : `; refused: ${answers.join(', ')}`),
     );
   }
+  if (values.missed)
+    for (const [file, lines] of Object.entries(said?.learnt?.missed ?? {}))
+      print(`  ${file.slice(file.indexOf('/src/') + 1)}: ${[...new Set(lines)].join(' ')}`);
   if (find === null) return 0;
   tell(name, find.text, find.file);
   return 1;

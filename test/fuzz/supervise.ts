@@ -1,13 +1,12 @@
 /**
- * Runs a fuzzer's child and watches it: one that stands still, grows or dies has found something, and
- * its input is made again from the turn that it was at. Owns the limits, and what is done with a find:
- * it is kept, and made smaller as long as the same is found.
+ * Runs a fuzzer's child and watches it: one that stands still, grows or dies has found something by the
+ * input that it was at. Owns the limits, and what is done with a find: it is kept, and made smaller as
+ * long as the same is found.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   accessSync,
   constants,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -16,8 +15,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readCurrent } from './current.ts';
 import type { Found, Said } from './tally.ts';
-import { Random } from './random.ts';
 import type { Target } from './target.ts';
 
 export interface Series {
@@ -25,6 +24,8 @@ export interface Series {
   readonly seed: number;
   readonly seconds: number;
   readonly turns?: number;
+  /** By what the inputs make the code do. */
+  readonly guided?: boolean;
   /** Where finds are kept. */
   readonly folder: string;
   /** The module whose `TARGETS` have it. */
@@ -60,19 +61,18 @@ const TARGETS_FILE = join(import.meta.dirname, 'targets/all.ts');
 const CHILD = join(import.meta.dirname, 'child.ts');
 
 export async function fuzz(series: Series): Promise<Outcome> {
-  const { target, seed, seconds, turns, folder } = series;
+  const { target, seed, seconds, turns, guided = false, folder } = series;
   const args = ['--seed', String(seed), '--seconds', String(seconds)];
   if (turns !== undefined) args.push('--turns', String(turns));
+  if (guided) args.push('--guided');
   return inOwnFolder(async (own) => {
     const { said, found } = await watch(series, [...args, '--current', '../current'], own);
     if (found === null) return { said, find: null };
-    const kept = existsSync(join(own, 'found'))
-      ? readFileSync(join(own, 'found'))
-      : target.make(new Random(seed, found.turn));
+    const { input } = readCurrent(join(own, '../current'));
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `${target.name}-${seed}-${found.turn}`);
-    writeFileSync(file, kept);
-    const small = await shrink(series, kept, found.kind);
+    writeFileSync(file, input);
+    const small = await shrink(series, input, found.kind);
     writeFileSync(file, small);
     return { said, find: { kind: found.kind, text: found.text, file, bytes: small.length } };
   });
@@ -114,11 +114,10 @@ async function watch(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)];
-  const turnNow = (): number => (existsSync(current) ? Number(readFileSync(current, 'latin1')) : 0);
   const seen: { wrong?: string } = {};
   let begun = { turn: -1, ms: performance.now(), cpuMs: 0 };
   const looking = setInterval(() => {
-    const now = { turn: turnNow(), ms: performance.now(), cpuMs: cpuOf(child) };
+    const now = { turn: readCurrent(current).turn, ms: performance.now(), cpuMs: cpuOf(child) };
     if (now.turn !== begun.turn) begun = now;
     const { ms, cpuMs } = standsStill;
     if (now.ms - begun.ms > ms || now.cpuMs - begun.cpuMs > cpuMs) seen.wrong = 'stands still';
@@ -137,7 +136,7 @@ async function watch(
   // The process says nothing, so its output does: a heap that is full, an abort in native code.
   const end = seen.wrong ?? `ends with ${String(signal ?? status)}`;
   const text = `the process ${end}\n${(await err).slice(-4000)}`;
-  return { said: null, found: { turn: turnNow(), kind: end, text } };
+  return { said: null, found: { turn: readCurrent(current).turn, kind: end, text } };
 }
 
 function isWritable(folder: string): boolean {

@@ -14,6 +14,17 @@ export interface Said {
   readonly slowest: { readonly turn: number; readonly ms: number };
   /** How often each error was the answer. */
   readonly answers: Readonly<Record<string, number>>;
+  /** Of a guided series. */
+  readonly learnt: Learnt | null;
+}
+
+export interface Learnt {
+  /** Of the code, that inputs came to. */
+  readonly blocks: number;
+  /** Inputs that did something new. */
+  readonly kept: number;
+  /** By file: the lines with blocks that no input came to. */
+  readonly missed: Readonly<Record<string, readonly number[]>>;
 }
 
 export interface Found {
@@ -63,7 +74,8 @@ export class Tally {
 
   said(turns: number, found: Found | null): Said {
     const seconds = (performance.now() - this.#started) / 1000;
-    return { turns, seconds, found, slowest: this.#slowest, answers: this.#answers };
+    const [slowest, answers] = [this.#slowest, this.#answers];
+    return { turns, seconds, found, slowest, answers, learnt: null };
   }
 }
 

@@ -6,20 +6,25 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  closeSync,
+  constants,
+  existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { diffTrees } from '../../../src/image/tools/diff-trees.ts';
 import { Extraction } from '../../../src/image/tools/extraction.ts';
 import { withImageTree } from '../../../src/image/tools/image-tree.ts';
 import { Input } from '../../../src/image/tools/input.ts';
-import type { TreeNode } from '../../../src/image/tools/kernel-tree.ts';
+import type { KernelTree, TreeNode } from '../../../src/image/tools/kernel-tree.ts';
 import { KernelUnpacker } from '../../../src/image/tools/kernel-unpacker.ts';
 import { lintImage } from '../../../src/image/tools/lint/lint.ts';
 import { estimateMemory } from '../../../src/image/tools/memory.ts';
@@ -37,14 +42,57 @@ import { fixture } from '../fixtures.ts';
 import { mutate } from '../mutate.ts';
 import { anyArchive, anyImage, anyPacked } from './images.ts';
 
-async function withInput<T>(image: Buffer, use: (input: Input) => Promise<T>): Promise<T> {
-  writeFileSync('image', image);
-  const input = Input.open('image');
+async function withInput<T>(
+  image: Buffer,
+  use: (input: Input) => Promise<T>,
+  name = 'image',
+): Promise<T> {
+  writeFileSync(name, image);
+  const input = Input.open(name);
   try {
     return await use(input);
   } finally {
     input.close();
   }
+}
+
+const PIPE = 'pipe';
+/** What a pipe holds before somebody reads it (pipe(7)). */
+const PIPE_BYTES = 65_536;
+
+/** The same bytes as they come through a pipe, where nothing can be passed over. */
+async function withPiped<T>(image: Buffer, use: (input: Input) => Promise<T>): Promise<T> {
+  if (!existsSync(PIPE)) spawnSync('mkfifo', [PIPE]);
+  const fd = openSync(PIPE, constants.O_RDONLY | constants.O_NONBLOCK);
+  const filling = openSync(PIPE, 'w');
+  writeSync(filling, image);
+  closeSync(filling);
+  try {
+    return await use(Input.ofDescriptor(fd, PIPE));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function namesIn(input: Input) {
+  const names: string[] = [];
+  const walked = await walkImage(input, {
+    record: (record) => {
+      names.push(record.name);
+      return null;
+    },
+  });
+  return { names, walked };
+}
+
+/** What differs one way round differs the other way round. */
+function differ(first: KernelTree, second: KernelTree): void {
+  const turned = { added: 'removed', removed: 'added', changed: 'changed' } as const;
+  const [there, back] = [diffTrees(first, second, { times: true }), diffTrees(second, first, { times: true })]; // prettier-ignore
+  assert.deepEqual(
+    [...there],
+    [...back].map((one) => ({ ...one, what: turned[one.what] })),
+  );
 }
 
 /** Each tool reads an image from the front, for itself. */
@@ -54,13 +102,9 @@ const walk: Target = {
   make: anyImage,
   run: (image) =>
     withInput(image, async (input) => {
-      const names: string[] = [];
-      const walked = await walkImage(input.again(), {
-        record: (record) => {
-          names.push(record.name);
-          return null;
-        },
-      });
+      const { names, walked } = await namesIn(input.again());
+      if (image.length <= PIPE_BYTES)
+        assert.deepEqual(await withPiped(image, namesIn), { names, walked });
       assert.ok(walked.bytes <= image.length);
       if (walked.stop !== null) stopWords(walked.stop, walked.why);
       const { parts, rest, bytes } = await partsOf(input.again());
@@ -68,6 +112,8 @@ const walk: Target = {
       for (const part of parts) assert.ok(part.bytes >= 0 && part.padding >= 0);
       const verified = await verifyImage(input.again());
       assert.deepEqual([...diffTrees(verified.tree, verified.tree, { times: true })], []);
+      const half = await withInput(image.subarray(0, image.length >> 1), verifyImage, 'half');
+      differ(half.tree, verified.tree);
       // Checksums are looked at only where data is wanted, so the walk may come further.
       if (walked.stop === null && verified.stop === null)
         assert.equal(verified.records, names.length);

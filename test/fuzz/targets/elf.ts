@@ -9,9 +9,16 @@ import type { Random } from '../random.ts';
 import type { Target } from '../target.ts';
 
 const FILES = ['elf/program', 'elf/library.so', 'elf/module.ko'].map(fixture);
+const INTERPRETERS = ['/lib64/ld-linux-x86-64.so.2', '/lib/ld-musl-x86_64.so.1', 'x'];
+const NEEDED = [
+  ...['libm.so.6', '../x', '/abs/y', '', 'n'.repeat(5000)].map((name) => ['libc.so.6', name]),
+  Array<string>(5000).fill('libc.so.6'),
+];
 const NOTE = [
   { soname: ['libx.so.2', 'libx.so.1'], priority: 'suggested' },
   { soname: ['liby.so'] },
+  { soname: [] },
+  { soname: 'libz.so' },
 ];
 
 /** Header, a table's row and a row of the dynamic section are of these sizes. */
@@ -34,9 +41,9 @@ function small(random: Random): Buffer {
   const shape = random.once(4)
     ? { modinfo: ['license=GPL', 'firmware=a/b.bin', 'depends=x', random.pick(['', '=', 'x='])] }
     : {
-        interpreter: '/lib64/ld-linux-x86-64.so.2',
+        interpreter: random.pick(INTERPRETERS),
         soname: 'libself.so.1',
-        needed: ['libc.so.6', random.pick(['libm.so.6', '../x', '/abs/y', ''])],
+        needed: random.pick(NEEDED),
         rpath: '$ORIGIN/../lib:/x',
         runpath: random.pick(['', '$LIB', '${PLATFORM}/x:']),
         dlopen: random.pick<unknown>([

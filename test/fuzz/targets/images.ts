@@ -25,7 +25,19 @@ const NAMES = [
   'TRAILER!!!', '/', '.', '..', './a', 'a//b', '/a/b', 'a\nb', 'a\xffb', 'n'.repeat(256),
   OUTSIDE, `a/../../${OUTSIDE}`, 'l/outside/kept', 'l/kept', '.node-x', 'kernel/x86/microcode/x',
 ]; // prettier-ignore
-const TARGETS = ['..', '../outside', OUTSIDE, '/', 'a', 'b/c', '.', 'l', '', 'x'.repeat(4095)];
+const TARGETS = [
+  '..',
+  '../outside',
+  OUTSIDE,
+  '/',
+  'a',
+  'b/c',
+  '.',
+  'l',
+  '',
+  'x'.repeat(4095),
+  'x'.repeat(4096),
+];
 /** To say what is in a file that is cut off, all of its size is hashed. */
 const SIZES = ODD_NUMBERS.filter((size) => size < 1 << 24);
 const FIFO = 0o010644;
@@ -73,16 +85,19 @@ function anyRecord(random: Random): Buffer {
 }
 
 const FOLDERS = [
-  'etc', 'etc/systemd', 'etc/systemd/system', 'lib', 'lib/modules', 'lib/modules/6.1', 'usr', 'usr/bin', 'var',
+  'etc', 'etc/systemd', 'etc/systemd/system', 'lib', 'lib/modules', 'lib/modules/6.1', 'lib/modules/6.1/kernel', 'usr', 'usr/bin',
+  'var', 'var/lib', 'var/lib/systemd',
 ]; // prettier-ignore
 const KEY = '-----BEGIN RSA PRIVATE KEY-----\n';
 const UNIT =
-  '[Service]\nExecStart=-/usr/bin/x -a\nExecStartPre = "y z"\nUser= nobody \nDynamicUser=no\n';
+  '[Service]\nExecStart=-/usr/bin/x -a\nExecStartPre = "y z"\nUser= nobody \nGroup=y\nDynamicUser=no\n';
 const WELL_KNOWN: readonly (readonly [string, string])[] = [
   ['init', '#!/bin/sh\n'], ['etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nx:x:1:y::/:\n'],
   ['etc/group', 'root:x:0:\n'], ['etc/shadow', 'root:$6$x:1\n'], ['etc/machine-id', `${'0'.repeat(32)}\n`],
   ['etc/key', KEY], ['etc/systemd/system/a.service', UNIT], ['etc/systemd/system/b.service', UNIT],
   ['lib/modules/6.1/modules.dep', 'kernel/a.ko: kernel/b.ko\n/x.ko:\n'],
+  ['lib/modules/6.1/kernel/a.ko', 'x'], ['lib/modules/6.1/kernel/b.ko', 'x'], ['var/lib/systemd/random-seed', 'x'],
+  ['etc/systemd/system/x.socket', UNIT], ['usr/bin/x', '#!/bin/sh\n'],
 ]; // prettier-ignore
 
 /** What lint looks at, so that it has something to find. */
@@ -90,7 +105,8 @@ function usual(random: Random): Buffer[] {
   const texts = WELL_KNOWN.map(([name, text]) => {
     const data = Buffer.from(text);
     const wrong = random.once(3) ? mutate(random, data, [UNIT, KEY, ' = ', '\nUser=', ':']) : data;
-    return record({ name, data: wrong, mode: FILE, ino: 0, mtime: 0 });
+    const made = record({ name, data: wrong, mode: FILE, ino: 0, mtime: 0 });
+    return random.once(8) ? Buffer.alloc(0) : made;
   });
   const folders = FOLDERS.map((name) => record({ name, mode: DIRECTORY, ino: 0, mtime: 0 }));
   return [...folders, ...texts];
@@ -118,7 +134,10 @@ function plainArchive(random: Random): Buffer {
 }
 
 /** Made once by the programs, with their own ways to cut a stream. */
-const PACKED = ['small.cpio.xz', 'small.cpio.lz4', 'small.cpio.zst', 'blocks.cpio.xz'];
+const PACKED = [
+  'small.cpio.xz', 'small.cpio.lz4', 'small.cpio.zst', 'small.cpio.gz', 'small.cpio.bz2', 'small.cpio.lzma',
+  'blocks.cpio.xz', 'sha256.cpio.xz',
+]; // prettier-ignore
 
 function member(random: Random): Buffer {
   const plain = plainArchive(random);

@@ -3,7 +3,7 @@
  * packages. Owns roots whose files are a little wrong.
  */
 import assert from 'node:assert/strict';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import Sqlite from 'better-sqlite3';
 import { findPackages } from '../../../src/image/packages/find-packages.ts';
 import { packageUrl } from '../../../src/image/packages/package.ts';
@@ -25,14 +25,17 @@ const MICROCODE = {
 /** What rules read, as it is on real roots. */
 const TEXTS: Readonly<Record<string, string>> = {
   ...MICROCODE,
-  'etc/ld.so.conf': 'include /etc/ld.so.conf.d/*.conf\n/opt/lib hwcap 1 nosegneg\n/usr/local/lib # x\n',
+  'etc/ld.so.conf': 'include /etc/ld.so.conf.d/*.conf\ninclude ld.so.conf.d/[!b-c]?con\\f ld.so.conf.d/[a-c].*\n/opt/lib hwcap 1 nosegneg\n/usr/local/lib # x\n',
   'etc/ld.so.conf.d/a.conf': 'include ../ld.so.conf\n/usr/lib/x86_64-linux-gnu\n=/x\n',
+  'etc/ld.so.preload': '/usr/lib/libx.so.1 libm.so.6 # x\n',
+  'etc/ld-musl-x86_64.path': '/usr/lib:/x\n/y\n',
   'etc/nsswitch.conf': 'passwd: files systemd [NOTFOUND=return] ldap\nhosts: files dns\ngroup:\tcompat\n',
   'etc/pam.d/sshd': '@include common-auth\nauth [success=1 default=ignore] pam_unix.so nullok\n-session optional pam_x.so \\\n  a\n',
   'etc/pam.d/common-auth': 'auth substack sshd\nauth include other\n@include sshd\n',
   'etc/pam.conf': 'login auth required /lib/security/pam_env.so\n',
   'etc/fstab': '/dev/nfs / nfs rw 0 0\nproc /proc proc defaults 0 0\ntmpfs /with\\040blank tmpfs\n',
   'usr/lib/gconv/gconv-modules': 'alias ISO-IR-4// ISO646-GB//\nmodule ISO646-GB// INTERNAL ISO646 2\n',
+  'usr/lib/gconv/gconv-modules.d/x.conf': 'module A// B// ISO646 1\n',
   'usr/lib/modules/6.1/modules.dep': 'kernel/a.ko: kernel/b.ko kernel/c.ko.gz\nkernel/b.ko:\n/abs/x.ko: a\n',
   'usr/lib/modules/6.1/modules.softdep': 'softdep a pre: b post: c-d\n',
   'usr/lib/modules/6.1/modules.alias': 'alias fs-nfs a\nalias pci:v*d* b\n',
@@ -47,12 +50,16 @@ const WORDS = [
   '/etc/ld.so.conf', '*/*/*/*', '/proc/self/fd/0', ' '.repeat(300), '\xff\xfe', 'a'.repeat(5000),
 ]; // prettier-ignore
 const ELVES = ['usr/bin/program', 'usr/lib/libx.so.1', 'usr/lib/modules/6.1/kernel/a.ko'];
-const PACKED = 'usr/lib/modules/6.1/kernel/c.ko.gz';
+const PACKED = {
+  'usr/lib/modules/6.1/kernel/c.ko.gz': (bytes: Buffer) => gzipSync(bytes),
+  'usr/lib/modules/6.1/kernel/d.ko.zst': (bytes: Buffer) => zstdCompressSync(bytes),
+};
 /** What else there is for them to find. */
 const THERE = [
   'usr/bin/env', 'usr/bin/sh', 'usr/bin/python3', 'usr/bin/modprobe', 'usr/lib/security/pam_unix.so', 'x/libc.so.6',
   'usr/lib/gconv/ISO646.so', 'usr/lib/libnss_files.so.2', 'usr/lib/modules/6.1/kernel/b.ko', 'usr/lib/python3/x.py',
   'usr/lib/firmware/a/b.bin', 'usr/lib/x86_64-linux-gnu/libm.so.6', 'usr/lib/modules/6.1/modules.dep.bin',
+  'usr/lib/ld-musl-x86_64.so.1', 'lib64/ld-linux-x86-64.so.2',
 ]; // prettier-ignore
 const SEPARATOR = '\0\xff\0file ';
 
@@ -63,9 +70,11 @@ function anyRoot(random: Random): Buffer {
     return [path, (random.once(3) ? mutate(random, bytes, WORDS) : bytes).toString('latin1')];
   });
   const elves = ELVES.map((path): [string, string] => [path, anyElf(random).toString('latin1')]);
-  const gz = gzipSync(anyElf(random));
-  const packed = (random.once(3) ? mutate(random, gz) : gz).toString('latin1');
-  return join([...files, ...elves, [PACKED, packed]]);
+  const packed = Object.entries(PACKED).map(([path, pack]): [string, string] => {
+    const bytes = pack(anyElf(random));
+    return [path, (random.once(3) ? mutate(random, bytes) : bytes).toString('latin1')];
+  });
+  return join([...files, ...elves, ...packed]);
 }
 
 const join = (files: readonly (readonly [string, string])[]): Buffer =>
