@@ -43,6 +43,8 @@ export interface SeenFile {
   readonly inode?: bigint;
   readonly ctimeNs?: bigint;
   readonly target?: Buffer;
+  /** When the sessions first used it, microseconds since 1970; absent where nobody says. */
+  readonly usedUs?: number;
 }
 
 export interface PlanOptions extends ImageChoices {

@@ -15,6 +15,11 @@ const READDIR = operationBit('readdir');
 const REMOVE = operationBit('remove');
 const WRITTEN = operationBit('write') | operationBit('create') | operationBit('setattr');
 export const ALL_OPERATIONS = 0xffffffff;
+/**
+ * Times of accesses are those at which they came to the recorder, which may have been busy, and on
+ * a clock that is finer than that of ctime.
+ */
+const SURELY_BEFORE_US = 60_000_000;
 
 /** What the session did to a file, strongest first. */
 const SESSION_REASONS: readonly (readonly [ReasonKind, number])[] = [
@@ -158,7 +163,7 @@ function changesOf(
   resolver: Resolver,
 ): Drift['what'][] {
   // What is mounted there now says nothing of the root's own.
-  if (seen === undefined || stat.foreign) return [];
+  if (seen === undefined || stat.foreign || isAsUsed(seen, stat)) return [];
   if (seen.type !== stat.type) return ['changed-type'];
   if ((operations & WRITTEN) !== 0) return [];
   const changes: Drift['what'][] = [];
@@ -168,6 +173,15 @@ function changesOf(
   if (mode !== stat.mode || uid !== stat.uid || gid !== stat.gid) changes.push('changed-mode');
   if (changes.length === 0 && wasTouched(seen, stat)) changes.push('touched');
   return changes;
+}
+
+/** Has nothing of it changed since the sessions used it, whatever it was when others did? */
+function isAsUsed({ inode, usedUs }: SeenFile, stat: TreeStat): boolean {
+  return (
+    inode === stat.ino &&
+    usedUs !== undefined &&
+    stat.ctime * 1e6 + stat.ctimeNsec / 1e3 + SURELY_BEFORE_US < usedUs
+  );
 }
 
 function contentChange(

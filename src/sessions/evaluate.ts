@@ -119,6 +119,8 @@ export interface Seen {
   readonly ctimeNs?: bigint;
   /** Of a link; absent where it is not known. */
   readonly target?: Buffer;
+  /** When the set's sessions first used it, microseconds since 1970. All else is of before that. */
+  readonly usedUs: number;
 }
 
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -169,9 +171,10 @@ function seenOf({
   inode,
   ctimeNs,
   target,
+  firstUs,
 }: Pick<
   FileAccessRow,
-  'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid' | 'inode' | 'ctimeNs' | 'target'
+  'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid' | 'inode' | 'ctimeNs' | 'target' | 'firstUs'
 >): Seen | undefined {
   const seenType = SEEN_TYPES.get(type);
   if (seenType === undefined) return undefined;
@@ -183,6 +186,7 @@ function seenOf({
     uid,
     gid,
     inode,
+    usedUs: firstUs,
     ...(ctimeNs !== null && { ctimeNs }),
     ...(target !== null && { target }),
   };
