@@ -65,7 +65,7 @@ export async function partsOf(input: Input): Promise<ImageParts> {
       if (part === undefined) return;
       if (compression === null) close(part);
       else {
-        part.bytes = offset + bytes - part.offset;
+        part.bytes = bytes === null ? Infinity : offset + bytes - part.offset;
         part.unpackedBytes += unpackedBytes;
       }
     },
@@ -91,13 +91,14 @@ export async function partsOf(input: Input): Promise<ImageParts> {
   };
   const walked = await walkImage(input, taker);
   const stopped = walked.stop !== null;
+  const all = stopped ? walked.bytes + input.skip(Infinity) : walked.bytes;
   for (const [index, part] of parts.entries()) {
-    const next = parts[index + 1]?.offset ?? (stopped ? part.offset + part.bytes : walked.bytes);
+    const last = stopped ? Math.min(all, part.offset + part.bytes) : all;
+    const next = parts[index + 1]?.offset ?? last;
     part.bytes = Math.min(part.bytes, next - part.offset);
     part.padding = next - part.offset - part.bytes;
   }
   const last = parts.at(-1);
   const known = last === undefined ? 0 : last.offset + last.bytes + last.padding;
-  const all = stopped ? walked.bytes + input.skip(Infinity) : walked.bytes;
   return { ...walked, bytes: all, parts, rest: stopped ? Math.max(0, all - known) : 0 };
 }

@@ -17,7 +17,11 @@ import { unpackMember } from './unpack-member.ts';
 export interface Member {
   /** In the image. */
   readonly offset: number;
-  readonly bytes: number;
+  /**
+   * Null of a frame that the kernel stops in: nobody knows where it ends, and how far it was read is a
+   * matter of how it came.
+   */
+  readonly bytes: number | null;
   readonly compression: Compression | null;
   readonly unpackedBytes: number;
 }
@@ -75,6 +79,7 @@ export async function walkImage(
     }
     taker.member?.({ offset, compression });
     let unpackedBytes = 0;
+    let whole = compression === null;
     if (compression === null) plain(input, reader, goesOn);
     else
       try {
@@ -83,17 +88,20 @@ export async function walkImage(
           feed(chunk, reader);
           if (!goesOn()) break;
         }
-        if (goesOn() && !reader.resting)
+        whole = goesOn();
+        if (whole && !reader.resting)
           reader.fail('junk-at-end', 'junk at the end of compressed archive');
       } catch (error) {
         if (!(error instanceof BadMember)) throw error;
         why = error.message;
         reader.fail('cannot-unpack', 'decompressor failed', offset);
       }
+    const { stop } = reader;
+    if (!whole && stop !== null && stop.code !== 'cannot-unpack') unpackedBytes = stop.offset;
     const bytes = input.at - offset;
     taker.memberEnd?.({
       offset,
-      bytes,
+      bytes: whole ? bytes : null,
       compression,
       unpackedBytes: compression === null ? bytes : unpackedBytes,
     });

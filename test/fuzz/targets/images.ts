@@ -136,7 +136,7 @@ function plainArchive(random: Random): Buffer {
 /** Made once by the programs, with their own ways to cut a stream. */
 const PACKED = [
   'small.cpio.xz', 'small.cpio.lz4', 'small.cpio.zst', 'small.cpio.gz', 'small.cpio.bz2', 'small.cpio.lzma',
-  'blocks.cpio.xz', 'sha256.cpio.xz',
+  'blocks.cpio.xz', 'sha256.cpio.xz', 'stopped.cpio.gz',
 ]; // prettier-ignore
 
 function member(random: Random): Buffer {

@@ -1,5 +1,6 @@
 /** `trace image list`, `cat` and `parts`, on images of all makers. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -343,5 +344,19 @@ describe('parts', () => {
       [0, a.length],
     );
     assert.equal(rest, 4 + a.length + b.length - (b.lastIndexOf('TRAILER!!!') - 110 + 124));
+  });
+
+  test('a compressed member that the kernel stops in is the same through a pipe', async () => {
+    const bad = record({ name: 'bad', magic: '07070x' });
+    const much = file('much', randomBytes(300_000));
+    const packed = compressed('gzip', Buffer.concat([record({ name: 'first' }), bad, much]));
+    const image = put('stopped.img', packed, archive(file('b')));
+    const { json } = await sandbox.run(['image', 'parts', image, '--json']);
+    const { parts, rest, bytes, stop } = json as Parts & { readonly stop: { offset: number } };
+    const first = record({ name: 'first' }).length;
+    assert.deepEqual([bytes, rest, stop.offset], [readFileSync(image).length, 0, first]);
+    assert.deepEqual([parts[0]?.['bytes'], parts[0]?.['unpacked_bytes']], [bytes, first]);
+    const through = JSON.parse(await piped(image, 'parts - --json')) as Parts;
+    assert.deepEqual({ ...through, image }, json);
   });
 });
