@@ -107,11 +107,11 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
 
   test('a file of more names than are kept leaves a loss', async () => {
     const root = rig.makeRoot('many-names');
-    const names = Array.from({ length: 1100 }, (_, at) => `etc/name-${at}`);
+    const names = Array.from({ length: 1030 }, (_, at) => `etc/name-${at}`);
     for (const name of names) linkSync(`${root}/etc/motd`, `${root}/${name}`);
     const stream = await rig.give(root);
-    await paths(stream, names);
-    assert.equal((await stream.end()).found, names.length);
+    await paths(stream, ['etc/motd']);
+    assert.equal((await stream.end()).found, 1);
     assert.ok((await rig.list(stream.session)).length < names.length);
     assert.deepEqual(
       (await ended(stream.session)).losses.map(({ where }) => where),
