@@ -393,6 +393,24 @@ describe('hostile files', () => {
       assert.match(messages(made).join(), /too much to look for \(for \//);
     });
 
+  it('end, and it is told: an index of many kernels', async () => {
+    const alias = 'alias a b\n'.repeat(1_600_000);
+    const kernels = counted(8, (at) => `lib/modules/${at}`);
+    const nodes: Readonly<Record<string, Node>> = Object.fromEntries(
+      kernels.flatMap((kernel): [string, Node][] => [
+        [`${kernel}/a.ko`, { content: makeElf({ modinfo: [] }) }],
+        [`${kernel}/modules.softdep`, alias],
+      ]),
+    );
+    const start = performance.now();
+    const made = await plan(
+      nodes,
+      kernels.map((kernel) => `${kernel}/a.ko`),
+    );
+    assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
+    assert.match(messages(made).join(), /too much to look for \(for \/lib/);
+  });
+
   it('end, and it is told: one module with all others before it', async () => {
     const nodes: Readonly<Record<string, Node>> = {
       'lib/modules/1/a.ko': { content: makeElf({ modinfo: [] }) },

@@ -19,6 +19,8 @@ export interface Skipped {
  */
 const MOST_TEXT = 64 * 1024;
 const MOST_MATCHES = 10_000;
+/** Text that is as dear as one unit of {@link Effort}. */
+const BYTES = 20;
 /** A longer one no client can open (PATH_MAX, its NUL counted). */
 const MOST_PATH = 4095;
 
@@ -74,7 +76,10 @@ export class RootFiles {
   /** Lines of a text file by a path that may have links; none if it is not there. */
   lines(path: string, most = MOST_TEXT): readonly string[] {
     const file = this.file(path);
-    return (file === null ? null : this.whole(file, most))?.toString('latin1').split('\n') ?? [];
+    if (file === null) return [];
+    const text = this.whole(file, most)?.toString('latin1') ?? '';
+    // A file may have any number of names.
+    return this.afford(Math.ceil(text.length / BYTES), file) ? text.split('\n') : [];
   }
 
   /** Null for what is not ELF, and (reported) for what only looks so. Without links in the path. */
