@@ -105,6 +105,16 @@ export async function main(name: string, argv: readonly string[]): Promise<void>
     const failure = explained(error, name);
     // Before anything is written: a reader that has gone ends the program there.
     process.exitCode = failure.exitCode;
-    new Output({ json: argv.includes('--json') }).fail(failure);
+    tell(failure, argv.includes('--json'));
+  }
+}
+
+/** As text, too, if no JSON can be written; if nothing can, the exit code alone has it. */
+function tell(failure: TraceError, json: boolean): void {
+  try {
+    new Output({ json }).fail(failure);
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    if (json) tell(failure, false);
   }
 }

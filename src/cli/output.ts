@@ -18,9 +18,21 @@ export function writeAll(fd: number, data: Buffer): void {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       else if (code === 'EPIPE') process.exit();
-      else throw error;
+      else throw notWritten(fd, error);
     }
   }
+}
+
+function notWritten(fd: number, cause: unknown): TraceError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const why = code === 'ENOSPC' ? 'no space is left there' : (cause as Error).message;
+  return new TraceError({
+    code: 'output-failed',
+    message: `cannot write to standard ${fd === 1 ? 'output' : 'error'}: ${why}`,
+    hint: 'what came out is not the whole answer; ask again, and write it elsewhere',
+    exit: 'io',
+    cause,
+  });
 }
 
 export class Output {

@@ -75,6 +75,7 @@ const RootTree = addon['RootTree'] as new () => RootTreeHandle;
 
 const { ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG, EACCES, EPERM, ENOSYS, EINVAL } =
   constants.errno;
+const READ_LINK = 'read the link';
 /** ELOOP: a link in the middle of the path; EXDEV: below another mount. */
 const NOT_THERE = new Set([ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG]);
 
@@ -198,7 +199,7 @@ export class NativeTree {
 
   /** The bytes that a symbolic link holds. */
   readlink(path: Buffer): Buffer {
-    return this.#call('read the link', path, () => this.handle.readLink(path));
+    return this.#call(READ_LINK, path, () => this.handle.readLink(path));
   }
 
   /** The names in a directory, `.` and `..` left out, in bytewise order. */
@@ -272,11 +273,21 @@ export class NativeTree {
         exit: 'permission',
         cause,
       });
-    if (typeof errno === 'number' && NOT_THERE.has(errno))
+    if (errno === ENAMETOOLONG)
+      return new TraceError({
+        code: 'path-too-long',
+        message: `cannot ${doing} ${where}: its path is longer than a client could open`,
+        hint: 'leave it out of the image, with --exclude of a directory that it is in',
+        exit: 'data',
+        cause,
+      });
+    // EINVAL: no link is there, but something else.
+    const changed = doing === READ_LINK && errno === EINVAL;
+    if (changed || (typeof errno === 'number' && NOT_THERE.has(errno)))
       return new TraceError({
         code: 'not-in-root',
-        message: `cannot ${doing} ${where}: it is not there`,
-        hint: 'it went while the root was read: try again when nothing changes there',
+        message: `cannot ${doing} ${where}: it is not there${changed ? ' as a link any more' : ''}`,
+        hint: 'something changes the root meanwhile: try again when nothing does',
         exit: 'notFound',
         cause,
       });

@@ -52,7 +52,7 @@ interface Given {
   readonly path: Buffer;
   lastUs: number;
   order: number;
-  /** Uses of what the index of the root has no room for. */
+  /** Uses of what the index of the root has no room for, and files some of whose names are missing. */
   noRoom: number;
 }
 
@@ -146,8 +146,10 @@ export class GivenSessions {
         });
       const tree = await this.#treeOf(given);
       const builder = new BatchBuilder();
+      const before = tree.leftOut;
       const counts = this.#take(rows, { given, tree, builder });
       if (this.#trees.isOwn(tree)) builder.names.push(...tree.nameChanges());
+      given.noRoom += tree.leftOut - before;
       given.lastUs = nowUs();
       this.#commit([], builder);
       return counts;

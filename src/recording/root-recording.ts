@@ -77,6 +77,11 @@ export class RootRecording {
     return this.#volumes.growth().refused;
   }
 
+  /** Answers of {@link pathsOf} that lack names: there were too many, or they were too long. */
+  get leftOut(): number {
+    return this.#volumes.growth().leftOut;
+  }
+
   /** Mounts below the root that are not recorded. */
   get mountsBelow(): number {
     return this.#volumes.mountsBelow;

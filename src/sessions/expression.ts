@@ -32,6 +32,10 @@ interface Token {
 
 /** Deeper nesting than a person writes would only exhaust the stack. */
 const MAX_DEPTH = 100;
+/** So would a chain of more than any script writes. */
+const MAX_SESSIONS = 1000;
+/** What an error shows of the text. */
+const SHOWN = 200;
 
 /** @throws TraceError `bad-expression` with the column (from 1) where it stopped making sense */
 export function parseExpression(text: string): SessionExpression {
@@ -65,6 +69,7 @@ class Parser {
   readonly #text: string;
   readonly #tokens: readonly Token[];
   #next = 0;
+  #operators = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -81,9 +86,11 @@ class Parser {
   #expression(depth: number): SessionExpression {
     let left = this.#operand(depth);
     for (;;) {
-      const { symbol } = this.#peek();
+      const { symbol, at } = this.#peek();
       if (symbol !== '+' && symbol !== '-' && symbol !== '&') return left;
       this.#next += 1;
+      this.#operators += 1;
+      if (this.#operators === MAX_SESSIONS) throw this.#error(at, 'too many sessions');
       left = { kind: OPERATORS[symbol], left, right: this.#operand(depth) };
     }
   }
@@ -130,9 +137,11 @@ class Parser {
   }
 
   #error(at: number, what: string): TraceError {
+    const text = this.#text;
+    const shown = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
     return new TraceError({
       code: 'bad-expression',
-      message: `${what} at column ${at + 1} of '${this.#text}'`,
+      message: `${what} at column ${at + 1} of '${shown}'`,
       hint: 'write it like session-42, session-41+session-42, session-42-session-41 or 41&42',
       exit: 'usage',
     });

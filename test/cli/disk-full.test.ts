@@ -49,4 +49,23 @@ describe('a full disk', { skip: lacks('root', 'mount') }, () => {
       message: /no space is left/,
     });
   });
+
+  test('an answer to a full device', async () => {
+    const prefix = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
+    for (const args of [
+      ['sessions'],
+      ['sessions', '--json'],
+      ['--help'],
+      ['list', SESSIONS.whole],
+    ]) {
+      const { code, stderr } = await sandbox.run(args, { prefix });
+      assert.equal(code, 74, stderr);
+      assert.match(
+        stderr,
+        /^error: cannot write to standard output: no space is left there\nhint: .*\n$/,
+      );
+    }
+    const deaf = ['sh', '-c', 'exec "$@" >/dev/full 2>&1', 'sh'];
+    assert.equal((await sandbox.run(['sessions'], { prefix: deaf })).code, 74);
+  });
 });

@@ -1,7 +1,7 @@
 /** A session that is given row by row over the control socket. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
@@ -102,6 +102,20 @@ describe('given sessions', { skip: lacks('root', 'loop', 'fanotify', 'handles') 
     assert.deepEqual(
       [shown.client, shown.tier, shown.evidence.kind, shown.loss],
       ['import', 'import', 'import', 0],
+    );
+  });
+
+  test('a file of more names than are kept leaves a loss', async () => {
+    const root = rig.makeRoot('many-names');
+    const names = Array.from({ length: 1030 }, (_, at) => `etc/name-${at}`);
+    for (const name of names) linkSync(`${root}/etc/motd`, `${root}/${name}`);
+    const stream = await rig.give(root);
+    await paths(stream, ['etc/motd']);
+    assert.equal((await stream.end()).found, 1);
+    assert.ok((await rig.list(stream.session)).length < names.length);
+    assert.deepEqual(
+      (await ended(stream.session)).losses.map(({ where }) => where),
+      ['index'],
     );
   });
 

@@ -152,12 +152,13 @@ describe('rambox', able, () => {
       const made = await image(t, 'rambox');
       const said = runInit({
         image: made,
-        words: 'root=/dev/disk rootfstype=ext4 rootflags=noatime ro',
+        words: 'root=/dev/disk rootfstype=ext4 rootflags=noatime rootdelay=08 ro',
         given: ['single'],
         before: `mknod dev/disk b $(stat -c '0x%t 0x%T' ${device})`,
       });
       assert.match(said, /^started \/sbin\/init as 1 with 1 words: single$/m, said);
       assert.match(said, /^mounted ext4 on \/$/m);
+      assert.match(said, /^init: rootdelay=08 is not a number of seconds$/m);
       assert.match(said, /^mounted proc on \/proc$/m);
     } finally {
       run('losetup', ['--detach', device]);

@@ -394,6 +394,64 @@ describe('hostile files', () => {
     assert.match(told, /bomb\.ko\.gz/);
     assert.match(told, /too large: 1000000 bytes \(for \/etc\/pam\.d\/b\)/);
   });
+
+  const counted = (count: number, name: (at: number) => string): string[] =>
+    Array.from({ length: count }, (_, at) => name(at));
+  const MULTIPLYING: Readonly<Record<string, Readonly<Record<string, Node>>>> = {
+    'a pattern that goes down and up': {
+      p: program(['a.so']),
+      ...Object.fromEntries(counted(50, (at) => `d/${at}/x`).map((path) => [path, ''])),
+      'etc/ld.so.conf': `include /d/${'*/../'.repeat(1200)}x\n`,
+    },
+    'libraries in directories': {
+      ...Object.fromEntries(
+        counted(20, String).map((one) => [
+          `p${one}`,
+          program(counted(1000, (at) => `l${one}-${at}.so`)),
+        ]),
+      ),
+      ...Object.fromEntries(counted(900, (at) => `d/${at}/x`).map((path) => [path, ''])),
+      'etc/ld.so.conf': counted(900, (at) => `/d/${at}\n`).join(''),
+    },
+  };
+  for (const [what, nodes] of Object.entries(MULTIPLYING))
+    it(`end, and it is told: ${what}`, async () => {
+      const programs = Object.keys(nodes).filter((path) => path.startsWith('p'));
+      const start = performance.now();
+      const made = await plan(nodes, programs);
+      assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
+      assert.match(messages(made).join(), /too much to look for \(for \//);
+    });
+
+  it('end, and it is told: an index of many kernels', async () => {
+    const alias = 'alias a b\n'.repeat(1_600_000);
+    const kernels = counted(8, (at) => `lib/modules/${at}`);
+    const nodes: Readonly<Record<string, Node>> = Object.fromEntries(
+      kernels.flatMap((kernel): [string, Node][] => [
+        [`${kernel}/a.ko`, { content: makeElf({ modinfo: [] }) }],
+        [`${kernel}/modules.softdep`, alias],
+      ]),
+    );
+    const start = performance.now();
+    const made = await plan(
+      nodes,
+      kernels.map((kernel) => `${kernel}/a.ko`),
+    );
+    assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
+    assert.match(messages(made).join(), /too much to look for \(for \/lib/);
+  });
+
+  it('end, and it is told: one module with all others before it', async () => {
+    const nodes: Readonly<Record<string, Node>> = {
+      'lib/modules/1/a.ko': { content: makeElf({ modinfo: [] }) },
+      'lib/modules/1/modules.dep': 'a.ko:\n',
+      'lib/modules/1/modules.softdep': 'softdep a x\n'.repeat(300_000),
+    };
+    const start = performance.now();
+    const made = await plan(nodes, ['lib/modules/1/a.ko']);
+    assert.ok(performance.now() - start < 5000, `${performance.now() - start} ms`);
+    assert.match(messages(made).join(), /over 1000 names for one module/);
+  });
 });
 
 describe('patterns', () => {

@@ -212,6 +212,19 @@ describe('a root', () => {
     assert.throws(() => tree.read(path('etc/passwd'), 0, 9), withCode('not-in-root'));
     assert.throws(() => tree.list(path('etc')), withCode('not-in-root'));
   });
+
+  it('says when a link became something else, and when a path is too long for anybody', (t) => {
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'etc/passwd'), 'inside');
+    const tree = openTree(t, root);
+    assert.throws(() => tree.readlink(path('etc/passwd')), {
+      code: 'not-in-root',
+      message: /it is not there as a link any more$/,
+      hint: /try again/,
+    });
+    const long = path(`etc/${'n/'.repeat(3000)}end`);
+    assert.throws(() => tree.read(long, 0, 1), withCode('path-too-long'));
+  });
 });
 
 describe('a root that cannot be read', () => {

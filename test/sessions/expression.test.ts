@@ -55,6 +55,7 @@ const BAD: readonly (readonly [string, RegExp])[] = [
   ['99999999999999999999', /no session has that number at column 1/],
   ['42|41', /expected a session at column 3/],
   ['('.repeat(200), /too many parentheses at column 101/],
+  [`${'1+'.repeat(50_000)}1`, /too many sessions at column 2000 of '(1\+){100}…'/],
 ];
 
 for (const [text, message] of BAD)

@@ -41,7 +41,13 @@ mount_device() {
 	case $root in
 		/*)
 			# Devices come up while this runs.
-			left=${rootdelay:-10}
+			left=10
+			case $rootdelay in
+				'') ;;
+				# Shells disagree on 08, and on what is too large.
+				*[!0-9]* | 0?* | ??????*) say "rootdelay=$rootdelay is not a number of seconds" ;;
+				*) left=$rootdelay ;;
+			esac
 			while [ ! -b "$root" ] && [ "$left" -gt 0 ]; do
 				sleep 1
 				left=$((left - 1))

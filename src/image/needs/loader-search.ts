@@ -41,6 +41,8 @@ export interface Match {
 
 /** A hostile RPATH may name thousands. */
 const MOST_DIRECTORIES = 128;
+/** To find again what was looked for already: see Effort. */
+const KNOWN = 3;
 const TOKEN = /\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))/g;
 const MUSL_DEFAULT = ['/lib', '/usr/local/lib', '/usr/lib'];
 const NOTHING: readonly string[] = [];
@@ -88,6 +90,7 @@ export class LoaderSearch {
   inDirectories(name: string, directories: readonly string[], machine: Machine): Match {
     const hwcaps: Found[] = [];
     for (const directory of directories) {
+      if (!this.#files.afford(KNOWN, directory)) break;
       const match = this.#inDirectory(directory, name, machine);
       hwcaps.push(...match.hwcaps);
       if (match.plain !== null) return { plain: match.plain, hwcaps };

@@ -6,6 +6,8 @@ import type { RootFiles } from './root-files.ts';
 
 /** modules.dep of a distribution has 600 KB, modules.alias 1.3 MB. */
 const MOST_INDEX = 16 * 1024 * 1024;
+/** What one module needs, or an alias stands for; of a distribution's none has 100. */
+const MOST_NAMES = 1000;
 const MODULE = /\.ko(?:\.(?:gz|xz|zst))?$/;
 
 export class ModuleTree {
@@ -14,7 +16,7 @@ export class ModuleTree {
   readonly #needs = new Map<string, readonly string[]>();
   readonly #byName = new Map<string, string>();
   readonly #soft = new Map<string, readonly string[]>();
-  #aliases: Map<string, string[]> | undefined;
+  #aliases: Map<string, readonly string[]> | undefined;
   #builtIn: Set<string> | undefined;
 
   /** `directory` is `lib/modules/VERSION`, or where that leads. */
@@ -24,10 +26,8 @@ export class ModuleTree {
     for (const line of this.#lines('dep')) {
       const [module = '', others = ''] = line.split(':', 2);
       if (module === '') continue;
-      this.#needs.set(
-        module,
-        others.split(' ').filter((one) => one !== ''),
-      );
+      const needed = others.split(' ').filter((one) => one !== '');
+      this.#needs.set(module, this.#upTo([], needed));
       this.#byName.set(nameOf(module), module);
     }
     for (const line of this.#lines('softdep')) {
@@ -35,7 +35,7 @@ export class ModuleTree {
       if (word !== 'softdep') continue;
       const named = others.filter((one) => one !== 'pre:' && one !== 'post:');
       const known = this.#soft.get(underscored(name)) ?? [];
-      this.#soft.set(underscored(name), [...known, ...named]);
+      this.#soft.set(underscored(name), this.#upTo(known, named));
     }
   }
 
@@ -68,17 +68,22 @@ export class ModuleTree {
   /** Those without wildcards: the others are for devices, by what these say of themselves. */
   #aliasesOf(): ReadonlyMap<string, readonly string[]> {
     if (this.#aliases !== undefined) return this.#aliases;
-    const aliases = new Map<string, string[]>();
+    const aliases = new Map<string, readonly string[]>();
     for (const line of this.#lines('alias')) {
       const [word, alias = '', module = ''] = line.split(' ');
       if (word !== 'alias' || module === '' || /[*?[]/.test(alias)) continue;
       const key = underscored(alias);
-      const known = aliases.get(key);
-      if (known === undefined) aliases.set(key, [underscored(module)]);
-      else known.push(underscored(module));
+      aliases.set(key, this.#upTo(aliases.get(key) ?? [], [underscored(module)]));
     }
     this.#aliases = aliases;
     return aliases;
+  }
+
+  #upTo(known: readonly string[], more: readonly string[]): readonly string[] {
+    const room = MOST_NAMES - known.length;
+    if (more.length > room)
+      this.#files.skip(this.#directory, `over ${MOST_NAMES} names for one module`);
+    return room <= 0 ? known : [...known, ...more.slice(0, room)];
   }
 
   #lines(index: string): readonly string[] {

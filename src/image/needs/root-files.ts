@@ -1,10 +1,11 @@
 /**
  * Reads files of a root for the rules, through links and by byte strings, each once. Owns what was
- * read and what was not looked into. Must not add to the image.
+ * read, what was not looked into, and that it ends. Must not add to the image.
  */
 import { type Elf, readElf } from '../elf/read-elf.ts';
 import { fromBytes, type Resolver, toBytes } from '../resolve.ts';
 import type { Tree, TreeStat } from '../tree.ts';
+import { Effort } from './effort.ts';
 import { isPattern, matches } from './glob.ts';
 
 export interface Skipped {
@@ -18,24 +19,29 @@ export interface Skipped {
  */
 const MOST_TEXT = 64 * 1024;
 const MOST_MATCHES = 10_000;
+/** Text that is as dear as one unit of {@link Effort}. */
+const BYTES = 20;
 /** A longer one no client can open (PATH_MAX, its NUL counted). */
 const MOST_PATH = 4095;
 
 export class RootFiles {
   readonly resolver: Resolver;
   readonly #tree: Tree;
+  readonly #effort = new Effort();
   readonly #elves = new Map<string, Elf | null>();
   readonly #lists = new Map<string, readonly string[]>();
   readonly #skipped = new Map<string, Skipped>();
+  #isTired = false;
 
   constructor(resolver: Resolver, tree: Tree) {
     this.resolver = resolver;
     this.#tree = tree;
   }
 
-  /** A path as a client would open it; null when nothing is there. */
+  /** A path as a client would open it; null when nothing is there, or no effort is left (reported). */
   find(path: string): { path: string; through: readonly string[]; stat: TreeStat } | null {
     if (path.length > MOST_PATH) return null;
+    if (!this.#effort.look(path)) return this.#tired(path);
     // Without a leading slash the resolver has a short way for paths without links.
     const { path: end, through } = this.resolver.resolve('', path.replace(/^\/+/, ''), true);
     const stat = end === null ? null : this.resolver.lstat(end);
@@ -70,7 +76,10 @@ export class RootFiles {
   /** Lines of a text file by a path that may have links; none if it is not there. */
   lines(path: string, most = MOST_TEXT): readonly string[] {
     const file = this.file(path);
-    return (file === null ? null : this.whole(file, most))?.toString('latin1').split('\n') ?? [];
+    if (file === null) return [];
+    const text = this.whole(file, most)?.toString('latin1') ?? '';
+    // A file may have any number of names.
+    return this.afford(Math.ceil(text.length / BYTES), file) ? text.split('\n') : [];
   }
 
   /** Null for what is not ELF, and (reported) for what only looks so. Without links in the path. */
@@ -98,23 +107,41 @@ export class RootFiles {
     return names;
   }
 
+  /** Whether so much more may be done; if not, it is reported with the path that it was for. */
+  afford(units: number, path: string): boolean {
+    if (this.#effort.spend(units)) return true;
+    this.#tired(path);
+    return false;
+  }
+
   /** Paths that a pattern matches, sorted by bytes as glob(3) in the C locale does. */
   glob(pattern: string): readonly string[] {
     let found = [''];
     for (const part of pattern.split('/').filter((one) => one !== '')) {
       found = isPattern(part)
-        ? found.flatMap((directory) =>
-            this.list(directory)
-              .filter((name) => matches(part, name))
-              .map((name) => `${directory}/${name}`),
-          )
+        ? found.flatMap((directory) => this.#matching(directory, part))
         : found.map((directory) => `${directory}/${part}`);
+      if (!this.afford(found.length, pattern)) return [];
       if (found.length > MOST_MATCHES) {
         this.skip(found[0]?.slice(1) ?? '', `a pattern with over ${MOST_MATCHES} matches`);
         found = found.slice(0, MOST_MATCHES);
       }
     }
     return found.filter((path) => this.find(path) !== null).sort();
+  }
+
+  #matching(directory: string, part: string): string[] {
+    const names = this.list(directory);
+    if (!this.afford(names.length * part.length, directory)) return [];
+    return names.filter((name) => matches(part, name)).map((name) => `${directory}/${name}`);
+  }
+
+  #tired(path: string): null {
+    if (this.#isTired) return null;
+    this.#isTired = true;
+    // A pattern may be as long as its file.
+    this.skip(path.replace(/^\/+/, '').slice(0, 255), 'too much to look for');
+    return null;
   }
 
   skip(path: string, why: string): void {
