@@ -1,6 +1,39 @@
 /** Where `-o` leads: standard output, or a file that is replaced in one step. */
+import { statSync } from 'node:fs';
+import { TraceError } from '../common/errors.ts';
 import { replaceFile } from '../image/replace-file.ts';
 import type { Output } from './output.ts';
+
+/**
+ * Throws, before anything is built, where `-o` would replace what the output is made from.
+ * @param path that of `-o`
+ * @throws TraceError `output-is-input`
+ */
+export function checkOutput(path: string, inputs: readonly string[]): void {
+  const output = path === '-' ? undefined : fileAt(path);
+  if (output === undefined) return;
+  const same = inputs.find((input) => {
+    const file = input === '-' ? undefined : fileAt(input);
+    return file?.dev === output.dev && file.ino === output.ino;
+  });
+  if (same === undefined) return;
+  throw new TraceError({
+    code: 'output-is-input',
+    message: `-o ${path} is what the output would be made from`,
+    hint: 'give it another name',
+    exit: 'usage',
+  });
+}
+
+/** Of regular files; what cannot be looked at is not read here either. */
+function fileAt(path: string): { readonly dev: bigint; readonly ino: bigint } | undefined {
+  try {
+    const stat = statSync(path, { bigint: true });
+    return stat.isFile() ? stat : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 export async function writeOutput(
   where: { readonly output: Output; readonly path: string },

@@ -26,6 +26,20 @@ after(() => sandbox.remove());
 
 const EXPORT = ['export', '1', '-o', 'x'];
 
+describe('an output that is its own input', () => {
+  for (const command of ['export', 'list'] as const)
+    test(`${command}: the database stays what it is`, async () => {
+      symlinkSync(sandbox.database, sandbox.at(command));
+      const before = readFileSync(sandbox.database);
+      await sandbox.fails([command, SESSIONS.whole, '-o', sandbox.at(command)], {
+        code: 64,
+        message: /is what the output would be made from/,
+        hint: /another name/,
+      });
+      assert.deepEqual(readFileSync(sandbox.database), before);
+    });
+});
+
 describe('usage', () => {
   const cases: readonly (readonly [string, readonly string[], RegExp, RegExp])[] = [
     ['an unknown command', ['exprot'], /unknown command 'exprot'/, /Did you mean export\?/],

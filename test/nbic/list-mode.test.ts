@@ -51,6 +51,14 @@ describe('nbic --list', () => {
     assert.ok(!existsSync(sandbox.database), 'no database is asked or made');
   });
 
+  test('the list is not replaced by the image', async () => {
+    const { text } = await sandbox.script(
+      nfsroots,
+      'nbic -d sarge/ --list sarge.list -o ./sarge.list 2>&1 || echo $? && wc -l <sarge.list',
+    );
+    assert.match(text, /^error: -o .* made from\nhint: .*\n64\n4\n$/);
+  });
+
   test('GNU cpio reads the same names', { skip: lacks('cpio') }, async () => {
     const { text } = await sandbox.script(nfsroots, 'cpio -t --quiet <sarge.cpio');
     assert.deepEqual(text.trimEnd().split('\n'), namesIn('sarge.cpio'));

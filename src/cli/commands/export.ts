@@ -14,7 +14,7 @@ import type { Context } from '../context.ts';
 import { withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
 import { version } from '../version.ts';
-import { writeOutput } from '../write-output.ts';
+import { checkOutput, writeOutput } from '../write-output.ts';
 
 /** Only for those who ask for one. */
 const loadReports = () => import('../size-report/write-report.ts');
@@ -59,6 +59,7 @@ export const registerExport: Register = (program, context) => {
           hint: 'write the image to a file with -o, or leave --json out',
           exit: 'usage',
         });
+      checkOutput(options.output, [here.database]);
       const { report: path } = options;
       if (path !== undefined)
         (await loadReports()).checkReport({ path, image: options.output, output });

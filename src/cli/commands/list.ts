@@ -5,7 +5,7 @@ import { formatList } from '../../image/list.ts';
 import { parseExpression } from '../../sessions/expression.ts';
 import { evaluate } from '../../sessions/evaluate.ts';
 import type { Register } from '../commands.ts';
-import { writeOutput } from '../write-output.ts';
+import { checkOutput, writeOutput } from '../write-output.ts';
 
 interface ListOptions {
   readonly output: string;
@@ -22,6 +22,7 @@ export const registerList: Register = (program, context) => {
       const here = context(command);
       const { output } = here;
       const nul = options.null === true;
+      checkOutput(options.output, [here.database]);
       await here.withStore(async (store) => {
         const { expression, objects } = evaluate(parseExpression(text), store);
         const paths = objects.flatMap(({ names }) => names).sort(compareBytes);

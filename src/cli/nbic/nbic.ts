@@ -14,6 +14,7 @@ import { withOuterParts } from '../parts-options.ts';
 import { required } from '../required.ts';
 import { rootArgument } from '../root-argument.ts';
 import { tellSessionImage, warnOfSessionImage } from '../session-image-words.ts';
+import { checkOutput } from '../write-output.ts';
 import { buildListed, PATHS_HINT } from './build-listed.ts';
 import { readList } from './read-list.ts';
 import { buildOfRun } from './run-image.ts';
@@ -91,6 +92,7 @@ async function ofList(
       hint: 'write the image to a file with -o, or leave --json out',
       exit: 'usage',
     });
+  checkOutput(path, [list]);
   const choices = imageChoices(options, path);
   const paths = await readList(list, { roots: [root, Buffer.from(resolve(directory))] });
   const report = await withOuterParts(options, choices, (outer) =>

@@ -15,7 +15,7 @@ import type { Register } from '../commands.ts';
 import { time, type Output } from '../output.ts';
 import { recordedRoot } from '../recorded-root.ts';
 import { required } from '../required.ts';
-import { writeOutput } from '../write-output.ts';
+import { checkOutput, writeOutput } from '../write-output.ts';
 import { sinceArgument } from './since.ts';
 
 interface TraceFilesOptions {
@@ -37,6 +37,7 @@ export const registerTraceFiles: Register = (program, context) => {
     .option('--accept-loss', 'list also sessions with loss, or that began with the client up')
     .action(async (options: TraceFilesOptions, command: Command) => {
       const here = context(command);
+      checkOutput(options.output, [here.database]);
       const { output } = here;
       const since = sinceArgument(required(options.timestamp, '-t <file>'));
       const directory = required(options.directory, '-d <dir>');
