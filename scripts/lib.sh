@@ -168,7 +168,7 @@ usable_node() {
     const root = path.resolve(fs.realpathSync(process.execPath), "../..");
     const include = path.join(root, "include/node");
     const needed = ["node_api.h", "common.gypi", "config.gypi", "node_version.h"];
-    if (parseInt(process.versions.node) < 22 || !process.features.typescript) process.exit(1);
+    if (!process.features.typescript || !require("zlib").createZstdCompress) process.exit(1);
     if (!needed.every((name) => fs.existsSync(path.join(include, name)))) process.exit(1);
     const version = fs.readFileSync(path.join(include, "node_version.h"), "utf8");
     const of = (part) => version.match(new RegExp("NODE_" + part + "_VERSION (\\d+)"))[1];

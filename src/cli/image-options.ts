@@ -76,6 +76,11 @@ export function addImageOptions(command: Command): readonly ImageRule[] {
   return given;
 }
 
+/** The files that options name, which go into an image or decide what does. */
+export function filesOf({ rules, early = [], append = [] }: ImageOptions): readonly string[] {
+  return [...(rules === undefined ? [] : [rules]), ...early, ...append];
+}
+
 /** Throws what is wrong with an option before anything is read. */
 export function imageChoices(options: ImageOptions, output: string): ImageChoices {
   const { without, init, given, rules: file, skeleton, strict, onDrift } = options;

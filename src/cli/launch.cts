@@ -21,12 +21,13 @@ function isMissing(file: string): boolean {
 }
 
 module.exports = function launch(program: string): void {
-  // Node answers it with a debugger on a TCP port, which makes everyone here the daemon's user.
+  // Node answers it, from its start on, with a debugger on a TCP port, which makes everyone here the
+  // daemon's user.
   process.on('SIGUSR1', function ignore() {});
   // What came last of all that is needed: with 22.15 and, of the next line, 23.8.
   if (zlib.createZstdCompress === undefined) {
     refuse(
-      program + ' needs Node 22.15 or newer, this is ' + process.versions.node,
+      program + ' needs Node 22.15 or newer (of 23: 23.8), this is ' + process.versions.node,
       'in the repository, eval "$(scripts/env)" puts a new one on the PATH',
     );
   } else if (isMissing(path.join(__dirname, '../../build/Release/nfsroot_trace.node'))) {

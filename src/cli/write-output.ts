@@ -5,24 +5,24 @@ import { replaceFile } from '../image/replace-file.ts';
 import type { Output } from './output.ts';
 
 /**
- * Throws, before anything is built, where `-o` would replace what the output is made from.
- * @param path that of `-o`
+ * Throws, before anything is built, where an output would replace what it is made from.
+ * @param path that of the option, `-o` unless another is named
  * @throws TraceError `output-is-input`
  */
-export function checkOutput(path: string, inputs: readonly string[]): void {
-  const output = path === '-' ? undefined : fileAt(path);
-  if (output === undefined) return;
-  const same = inputs.find((input) => {
-    const file = input === '-' ? undefined : fileAt(input);
-    return file?.dev === output.dev && file.ino === output.ino;
-  });
-  if (same === undefined) return;
+export function checkOutput(path: string, inputs: readonly string[], option = '-o'): void {
+  if (!inputs.some((input) => isSameFile(path, input))) return;
   throw new TraceError({
     code: 'output-is-input',
-    message: `-o ${path} is what the output would be made from`,
+    message: `${option} ${path} is what the output would be made from`,
     hint: 'give it another name',
     exit: 'usage',
   });
+}
+
+/** Is it one regular file, by whatever paths? `-` is none. */
+export function isSameFile(path: string, other: string): boolean {
+  const [file, same] = [path, other].map((one) => (one === '-' ? undefined : fileAt(one)));
+  return file !== undefined && file.dev === same?.dev && file.ino === same.ino;
 }
 
 /** Of regular files; what cannot be looked at is not read here either. */

@@ -43,7 +43,7 @@ export interface SeenFile {
   readonly inode?: bigint;
   readonly ctimeNs?: bigint;
   readonly target?: Buffer;
-  /** When the sessions first used it, microseconds since 1970; absent where nobody says. */
+  /** When the sessions first used it, microseconds since 1970; absent where nobody surely says. */
   readonly usedUs?: number;
 }
 

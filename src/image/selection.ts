@@ -175,14 +175,18 @@ function changesOf(
   return changes;
 }
 
-/** Has nothing of it changed since the sessions used it, whatever it was when others did? */
-function isAsUsed({ inode, usedUs }: SeenFile, stat: TreeStat): boolean {
-  return (
-    inode === stat.ino &&
-    usedUs !== undefined &&
-    stat.ctime * 1e6 + stat.ctimeNsec / 1e3 + SURELY_BEFORE_US < usedUs
-  );
+/**
+ * Has nothing of it changed since the sessions used it, whatever it was when others did? Not if it is
+ * older than it was seen: then the root was put back to an earlier state.
+ */
+function isAsUsed({ inode, usedUs, ctimeNs }: SeenFile, stat: TreeStat): boolean {
+  if (inode !== stat.ino || usedUs === undefined || ctimeNs === undefined) return false;
+  const changedNs = ctimeOf(stat);
+  return changedNs >= ctimeNs && Number(changedNs) / 1e3 + SURELY_BEFORE_US < usedUs;
 }
+
+const ctimeOf = ({ ctime, ctimeNsec }: TreeStat): bigint =>
+  BigInt(ctime) * 1_000_000_000n + BigInt(ctimeNsec);
 
 function contentChange(
   seen: SeenFile,
@@ -199,7 +203,7 @@ function contentChange(
 /** Another object's ctime says nothing: a copy of the root has others too. */
 function wasTouched({ inode, ctimeNs }: SeenFile, stat: TreeStat): boolean {
   if (stat.type !== 'file' || inode !== stat.ino || ctimeNs === undefined) return false;
-  return ctimeNs !== BigInt(stat.ctime) * 1_000_000_000n + BigInt(stat.ctimeNsec);
+  return ctimeNs !== ctimeOf(stat);
 }
 
 /** The recorder keeps nanoseconds in 64 bits; a time before 1677 or after 2262 is the nearest. */

@@ -5,6 +5,7 @@
 import { compareBytes } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
 import {
+  type Evidence,
   OPERATIONS,
   operationBit,
   SESSION_TIERS,
@@ -119,8 +120,10 @@ export interface Seen {
   readonly ctimeNs?: bigint;
   /** Of a link; absent where it is not known. */
   readonly target?: Buffer;
-  /** When the set's sessions first used it, microseconds since 1970. All else is of before that. */
-  readonly usedUs: number;
+  /**
+   * When the set's sessions first used it, microseconds since 1970; absent where nobody watched.
+   */
+  readonly usedUs?: number;
 }
 
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -161,6 +164,9 @@ function bytesReadOf(operations: number, bytes: number): number | undefined {
   return (operations & READ) !== 0 && (operations & WRITE) === 0 && bytes > 0 ? bytes : undefined;
 }
 
+/** Given by a list, which has another clock or none; or found by access times after a loss. */
+const UNTIMED: ReadonlySet<Evidence> = new Set(['import', 'atime']);
+
 function seenOf({
   type,
   size,
@@ -172,10 +178,8 @@ function seenOf({
   ctimeNs,
   target,
   firstUs,
-}: Pick<
-  FileAccessRow,
-  'type' | 'size' | 'mtimeNs' | 'mode' | 'uid' | 'gid' | 'inode' | 'ctimeNs' | 'target' | 'firstUs'
->): Seen | undefined {
+  evidence,
+}: FileAccessRow): Seen | undefined {
   const seenType = SEEN_TYPES.get(type);
   if (seenType === undefined) return undefined;
   return {
@@ -186,7 +190,7 @@ function seenOf({
     uid,
     gid,
     inode,
-    usedUs: firstUs,
+    ...(!evidence.some((one) => UNTIMED.has(one)) && { usedUs: firstUs }),
     ...(ctimeNs !== null && { ctimeNs }),
     ...(target !== null && { target }),
   };

@@ -44,6 +44,7 @@ const NODES: Readonly<Record<string, Node>> = {
   'n/mode': { ...NOW, ...HERE, mode: 0o600, ctime: 9 },
   'u/before': { ...NOW, ...HERE, size: 3, mode: 0o600, ctime: 9 },
   'u/meanwhile': { ...NOW, ...HERE, size: 3, ctime: 11 },
+  'u/older': { ...NOW, ...HERE, size: 3, ctime: 7 },
   'u/copied': { ...NOW, ...HERE, size: 3, ino: 78n },
 };
 
@@ -73,6 +74,7 @@ const FILES: PlanOptions['files'] = (
     ['n/mode', IT],
     ['u/before', USED],
     ['u/meanwhile', USED],
+    ['u/older', USED],
     ['u/copied', USED],
   ] as const
 ).map(([path, seen, operations = READ]) => ({
@@ -104,6 +106,7 @@ const DRIFT = [
   'n/touched touched',
   'u/copied replaced',
   'u/meanwhile changed',
+  'u/older changed',
 ];
 const told = ({ drift }: ImagePlan): string[] =>
   drift.map(({ path, what }) => `${path.toString()} ${what}`);
@@ -137,6 +140,7 @@ describe('drift', () => {
         'n/replaced drift',
         'u/copied drift',
         'u/meanwhile drift',
+        'u/older drift',
       ],
     );
     assert.deepEqual(paths(made), [
@@ -167,7 +171,7 @@ describe('drift', () => {
     const expected = {
       code: 'drift',
       exit: 'failed',
-      message: '17 objects are not as they were recorded, the first is d/content: changed',
+      message: '18 objects are not as they were recorded, the first is d/content: changed',
     };
     assert.throws(() => refusePlan(made, { onDrift: 'fail' }), expected);
     for (const onDrift of ['warn', 'skip', undefined] as const) refusePlan(made, { onDrift });

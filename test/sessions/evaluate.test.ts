@@ -137,6 +137,15 @@ for (const [text, partial] of DOUBTS)
     assert.deepEqual(set.partial, partial);
   });
 
+test('when a file was used is not said of what a list or an access time gave', () => {
+  for (const [evidence, used] of [
+    [['nfsd', 'fanotify'], 10],
+    [['import'], undefined],
+    [['nfsd', 'atime'], undefined],
+  ] as const)
+    assert.equal(namedFiles([row(1, { evidence })])[0]?.seen?.usedUs, used);
+});
+
 test('one row a name for the image, in bytewise order', () => {
   const target = Buffer.from('to');
   const rows = [

@@ -5,7 +5,7 @@ import { exportSession } from '../../daemon/export-session.ts';
 import type { ImageReport } from '../../daemon/image-report.ts';
 import { OPERATIONS } from '../../common/words.ts';
 import type { ImageChoices } from '../../image/choices.ts';
-import { addImageOptions, imageChoices, type ImageOptions } from '../image-options.ts';
+import { addImageOptions, filesOf, imageChoices, type ImageOptions } from '../image-options.ts';
 import { tellSessionImage, warnOfSessionImage } from '../session-image-words.ts';
 import { bitsOf } from '../operations.ts';
 import { cacheOf } from '../output-options.ts';
@@ -59,10 +59,11 @@ export const registerExport: Register = (program, context) => {
           hint: 'write the image to a file with -o, or leave --json out',
           exit: 'usage',
         });
-      checkOutput(options.output, [here.database]);
+      const inputs = [here.database, ...filesOf(options)];
+      checkOutput(options.output, inputs);
       const { report: path } = options;
       if (path !== undefined)
-        (await loadReports()).checkReport({ path, image: options.output, output });
+        (await loadReports()).checkReport({ path, image: options.output, inputs, output });
       if (options.tree !== undefined && options.asRecorded === true)
         throw new TraceError({
           code: 'two-trees',

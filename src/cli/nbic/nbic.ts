@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
-import { addImageOptions, imageChoices, type ImageOptions } from '../image-options.ts';
+import { addImageOptions, filesOf, imageChoices, type ImageOptions } from '../image-options.ts';
 import { tellImage, theFirst, warnOfImage } from '../image-words.ts';
 import { cacheOf } from '../output-options.ts';
 import { withOuterParts } from '../parts-options.ts';
@@ -41,7 +41,9 @@ export const registerNbic: Register = (program, context) => {
     const root = rootArgument(directory);
     const path = required(options.output, '-o <file>');
     const make = options.list === undefined ? ofRun : ofList;
-    await make(context(command), { directory, root, path, options });
+    const here = context(command);
+    checkOutput(path, [here.database, ...filesOf(options)]);
+    await make(here, { directory, root, path, options });
   });
 };
 

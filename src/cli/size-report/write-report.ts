@@ -7,7 +7,7 @@ import { TraceError } from '../../common/errors.ts';
 import type { ImageReport } from '../../daemon/image-report.ts';
 import type { ImageSizes } from '../../image/sizes/weigh.ts';
 import type { Output } from '../output.ts';
-import { writeOutput } from '../write-output.ts';
+import { checkOutput, isSameFile, writeOutput } from '../write-output.ts';
 import { htmlReport } from './html-report.ts';
 import { jsonReport } from './json-report.ts';
 import { type SizeReport, sizeReport } from './size-report.ts';
@@ -22,9 +22,12 @@ export interface ReportPlace {
 /**
  * Throws before anything is built.
  * @param where.image where that goes
+ * @param where.inputs files that it is made from
  */
-export function checkReport(where: ReportPlace & { readonly image: string }): void {
-  const { path, image, output } = where;
+export function checkReport(
+  where: ReportPlace & { readonly image: string; readonly inputs: readonly string[] },
+): void {
+  const { path, image, inputs, output } = where;
   if (path === '-' && (image === '-' || output.json))
     throw new TraceError({
       code: 'two-outputs',
@@ -32,7 +35,9 @@ export function checkReport(where: ReportPlace & { readonly image: string }): vo
       hint: 'give --report a file: NAME.json, NAME.html, or any other for text',
       exit: 'usage',
     });
-  if (path !== '-' && image !== '-' && resolve(path) === resolve(image))
+  checkOutput(path, inputs, '--report');
+  const same = resolve(path) === resolve(image) || isSameFile(path, image);
+  if (path !== '-' && image !== '-' && same)
     throw new TraceError({
       code: 'two-outputs',
       message: '--report and -o name the same file',
