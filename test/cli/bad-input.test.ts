@@ -26,37 +26,6 @@ after(() => sandbox.remove());
 
 const EXPORT = ['export', '1', '-o', 'x'];
 
-describe('an output that is its own input', () => {
-  for (const command of ['export', 'list'] as const)
-    test(`${command}: the database stays what it is`, async () => {
-      symlinkSync(sandbox.database, sandbox.at(command));
-      const before = readFileSync(sandbox.database);
-      await sandbox.fails([command, SESSIONS.whole, '-o', sandbox.at(command)], {
-        code: 64,
-        message: /is what the output would be made from/,
-        hint: /another name/,
-      });
-      assert.deepEqual(readFileSync(sandbox.database), before);
-    });
-
-  for (const [what, more] of [
-    ['a report that is the database', ['-o', 'x', '--report', 'DATABASE']],
-    ['an image that is appended to itself', ['-o', 'RULES', '--append', 'RULES']],
-    ['an image in place of its rules', ['-o', 'RULES', '--rules', 'RULES']],
-  ] as const)
-    test(what, async () => {
-      const rules = sandbox.at('its.rules');
-      writeFileSync(rules, '+ /etc/*\n');
-      const args = more.map((one) => (one === 'RULES' ? `${sandbox.at('.')}/its.rules` : one));
-      const named = args.map((one) => (one === 'DATABASE' ? sandbox.database : one));
-      await sandbox.fails(['export', SESSIONS.whole, ...named], {
-        code: 64,
-        message: /is what the output would be made from/,
-      });
-      assert.equal(readFileSync(rules, 'utf8'), '+ /etc/*\n');
-    });
-});
-
 describe('usage', () => {
   const cases: readonly (readonly [string, readonly string[], RegExp, RegExp])[] = [
     ['an unknown command', ['exprot'], /unknown command 'exprot'/, /Did you mean export\?/],
@@ -437,7 +406,10 @@ test('an old Node: one line, a hint, 78', async (t) => {
   }
   const bin = sandbox.command(['status']).slice(1);
   const { code, stderr } = await sandbox.execute([old ?? '', ...bin]);
-  assert.match(stderr, /^error: trace needs Node 22\.15 or newer \(of 23: 23\.8\), this is \d.*\nhint: .*\n$/);
+  assert.match(
+    stderr,
+    /^error: trace needs Node 22\.15 or newer \(of 23: 23\.8\), this is \d.*\nhint: .*\n$/,
+  );
   assert.equal(code, 78);
 });
 

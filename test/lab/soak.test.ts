@@ -59,6 +59,7 @@ describe('soak', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
     assert.deepEqual(wrong, [], `seed ${seed}`);
     assert.equal(figures.uncovered, 0);
     assert.equal(outages.length, kills);
+    // A session that was open when the daemon was killed is excused, however long it goes on after it.
     assert.ok(figures.equal > figures.compared / 4, 'not all is excused by losses');
   });
 });

@@ -1,8 +1,8 @@
 /**
  * Where a compressed member ends: what follows it may be another one, or a plain archive. Owns the
  * structure of zstd (RFC 8878), xz (its file format, 1.2.1), lz4's legacy frames and bzip2's streams,
- * as far as the kernel takes them. Must not decompress: each yields the member's bytes, and leaves the input behind
- * them.
+ * as far as the kernel takes them. Must not decompress: each yields the member's bytes, and leaves the
+ * input behind them.
  */
 import { BadMember } from './compression.ts';
 import type { Input } from './input.ts';
@@ -154,7 +154,7 @@ export function* lz4Frames(input: Input): Generator<Buffer> {
 const BZIP2_END = [0x1772, 0x45385090] as const;
 const BZIP2_CHECKSUM = 32;
 
-/** One stream. That its blocks hold these bits by chance is as likely as that a checksum fits. */
+/** One stream. That its blocks hold these bits by chance is one in 2^48 for each of their bits. */
 export function* bzip2Stream(input: Input): Generator<Buffer> {
   let [high, low] = [0, 0];
   for (;;) {
