@@ -4,6 +4,7 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
+import { programState } from '../../src/daemon/program-state.ts';
 import { INIT_KINDS, type InitKind } from '../../src/image/choices.ts';
 import { recordsOf } from './records-of.ts';
 import { initScript } from '../../src/image/init-scripts.ts';
@@ -22,6 +23,11 @@ for (const kind of GENERATED)
       writeFileSync(script, initScript(kind));
       run(program, [...options, '-n', script]);
     });
+
+it('their parts tell one program from another', () => {
+  for (const part of ['common', 'exec', 'root', 'rambox', 'preboot'])
+    assert.match(programState(), new RegExp(`/inits/${part}\\.sh \\d`));
+});
 
 async function image(
   t: TestContext,
