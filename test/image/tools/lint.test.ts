@@ -128,9 +128,18 @@ test('secrets, set-id, links to nothing', async () => {
   assert.deepEqual(await found([file('etc/machine-id', `${'0a'.repeat(16)}\n`)]), [
     'fault machine-id etc/machine-id',
   ]);
-  assert.deepEqual(await found([file('etc/shadow', 'root:$6$abc$def:1::::::\nx:*:1::::::\n')]), [
-    'note password-hash etc/shadow',
-  ]);
+  const shadow = (field: string) =>
+    found([file('etc/shadow', `x:*:1::::::\nroot:${field}:1:::::\n`)]);
+  for (const hash of [
+    '$6$abc$def',
+    '!$6$abc$def',
+    '!!$y$j9T$a$b',
+    'ab1/.defghijk',
+    '_J9..rasmBYk8r9AiWNc',
+  ])
+    assert.deepEqual(await shadow(hash), ['note password-hash etc/shadow'], hash);
+  for (const none of ['', '!', '!!', '*', '!*', 'x', '*LK*'])
+    assert.deepEqual(await shadow(none), [], none);
   assert.deepEqual(await found([file('bin/su', 'x', { mode: 0o104755 })]), ['note set-id bin/su']);
   assert.deepEqual(
     await found([link('etc/a', 'b'), link('etc/b', 'no'), link('etc/c', '/run/x')]),
