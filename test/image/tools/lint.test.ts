@@ -119,6 +119,18 @@ test('services, modules, owners', async () => {
   ]);
 });
 
+test('an end to looking, without a word of what was not looked for', async () => {
+  const units = Array.from({ length: 20 }, (_, at) =>
+    file(`usr/lib/systemd/system/${at}.service`, 'ExecStart=sh\n'.repeat(5000)),
+  );
+  const above = folders('usr/lib', 'usr/lib/systemd', 'usr/lib/systemd/system');
+  const { findings } = await linted(archive(...sound, ...above, ...units));
+  assert.deepEqual(
+    findings.map(({ code, message }) => `${code}: ${message}`),
+    ['not-looked-into: too much to look for'],
+  );
+});
+
 test('secrets, set-id, links to nothing', async () => {
   const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl';
   assert.deepEqual(
