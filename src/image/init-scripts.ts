@@ -16,11 +16,18 @@ const PARTS: Readonly<Record<GeneratedInit, readonly string[]>> = {
   preboot: ['common', 'root', 'preboot'],
 };
 
+/** All files that a generated /init is made of. */
+export const INIT_FILES: readonly URL[] = [...new Set(Object.values(PARTS).flat())].map(partFile);
+
 /** The text of /init. */
 export function initScript(kind: GeneratedInit): Buffer {
   const head = `#!/bin/sh\n# /init of this image, made by nfsroot-trace: --init ${kind}\n\n`;
-  const parts = PARTS[kind].map((part) => readFileSync(new URL(`${part}.sh`, FOLDER)));
+  const parts = PARTS[kind].map((part) => readFileSync(partFile(part)));
   return Buffer.concat([Buffer.from(head), ...parts]);
+}
+
+function partFile(part: string): URL {
+  return new URL(`${part}.sh`, FOLDER);
 }
 
 export interface Programs {

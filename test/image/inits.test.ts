@@ -4,6 +4,7 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
+import { programState } from '../../src/daemon/program-state.ts';
 import { INIT_KINDS, type InitKind } from '../../src/image/choices.ts';
 import { recordsOf } from './records-of.ts';
 import { initScript } from '../../src/image/init-scripts.ts';
@@ -22,6 +23,11 @@ for (const kind of GENERATED)
       writeFileSync(script, initScript(kind));
       run(program, [...options, '-n', script]);
     });
+
+it('their parts tell one program from another', () => {
+  for (const part of ['common', 'exec', 'root', 'rambox', 'preboot'])
+    assert.match(programState(), new RegExp(`/inits/${part}\\.sh \\d`));
+});
 
 async function image(
   t: TestContext,
@@ -125,46 +131,80 @@ describe('rambox', able, () => {
       ['root=x rootfstype=tmpfs', 'x has no executable /sbin/init'],
       ['root=/dev/nfs', 'nfsroot= names no directory'],
       ['root=/dev/nfs nfsroot=/only/a/directory', 'nfsroot= names no server'],
+      ['nfsroot=nowhere:/roots/%s/a,vers=3', 'nowhere:/roots/client7/a cannot be mounted'],
+      ['root=LABEL=no-such-label rootdelay=1', 'waiting for LABEL=no-such-label: '],
     ] as const) {
       const said = runInit({
         image: made,
         words,
         typed,
-        before: 'mount --bind /dev/null proc/net/pnp 2>/dev/null || true',
+        before: `mount --bind /dev/null proc/net/pnp 2>/dev/null || true
+          echo client7 >name; mount --bind name proc/sys/kernel/hostname`,
       });
       assert.match(said, new RegExp(`init: .*${why}`), said);
       assert.match(said, /^I am 1 in \/$/m);
     }
   });
 
-  it('goes over to the root on a block device', { skip: lacks('loop') }, async (t) => {
-    const folder = temporaryFolder(t);
-    const other = join(folder, 'other');
-    busyboxRoot(other);
-    // As Debian has it: an absolute link, which leads nowhere in the image.
-    run('mv', [join(other, 'sbin/init'), join(other, 'bin/real-init')]);
-    symlinkSync('/bin/real-init', join(other, 'sbin/init'));
-    run('mkdir', ['-p', ...['proc', 'sys', 'dev'].map((name) => join(other, name))]);
-    const disk = join(folder, 'disk');
-    run('mkfs.ext4', ['-q', '-d', other, disk, '16M']);
-    const device = run('losetup', ['--find', '--show', disk]).toString().trim();
-    try {
-      const made = await image(t, 'rambox');
-      const said = runInit({
-        image: made,
-        words: 'root=/dev/disk rootfstype=ext4 rootflags=noatime rootdelay=08 ro',
-        given: ['single'],
-        before: `mknod dev/disk b $(stat -c '0x%t 0x%T' ${device})`,
-      });
-      assert.match(said, /^started \/sbin\/init as 1 with 1 words: single$/m, said);
-      assert.match(said, /^mounted ext4 on \/$/m);
-      assert.match(said, /^init: rootdelay=08 is not a number of seconds$/m);
-      assert.match(said, /^mounted proc on \/proc$/m);
-    } finally {
-      run('losetup', ['--detach', device]);
-    }
-  });
+  for (const shell of ['busybox', 'dash'])
+    it(
+      `goes over to the root on a block device by ${shell}`,
+      { skip: lacks('loop') },
+      async (t) => {
+        const disk = await rootOnDisk(t, withShell(shell));
+        const said = runInit({
+          image: disk.image,
+          words: 'root=/dev/disk rootfstype=ext4 rootflags=noatime rootdelay=08 ro',
+          given: ['single'],
+          before: disk.node,
+        });
+        assert.match(said, /^started \/sbin\/init as 1 with 1 words: single$/m, said);
+        assert.match(said, /^mounted ext4 on \/$/m);
+        assert.match(said, /^init: rootdelay=08 is not a number of seconds$/m);
+        assert.match(said, /^mounted proc on \/proc$/m);
+      },
+    );
+
+  for (const shell of ['busybox', 'dash'])
+    it(`waits for a root that comes late, by ${shell}`, { skip: lacks('loop') }, async (t) => {
+      const disk = await rootOnDisk(t, withShell(shell));
+      for (const [words, why] of [
+        ['root=LABEL=late rootwait rootdelay=0', /^init: waiting for LABEL=late: mount: /gm],
+        ['root=LABEL=late', /^init: waiting for LABEL=late: mount: /gm],
+        ['root=/dev/disk rootwait rootdelay=0', /^init: .*/gm],
+      ] as const) {
+        const said = runInit({
+          image: disk.image,
+          words: `${words} rootfstype=ext4`,
+          before: `{ sleep 2; ${disk.node}; } >/dev/null 2>&1 &`,
+        });
+        assert.match(said, /^started \/sbin\/init as 1/m, said);
+        assert.equal(said.match(why)?.length ?? 0, words.includes('LABEL') ? 1 : 0, said);
+      }
+    });
 });
+
+/** An image, and a root on a disk, whose device is there when the node is made. */
+async function rootOnDisk(
+  t: TestContext,
+  prepare: (root: string) => void,
+): Promise<{ image: string; node: string }> {
+  const folder = temporaryFolder(t);
+  const other = join(folder, 'other');
+  busyboxRoot(other);
+  // As Debian has it, and one more: absolute links, which lead nowhere in the image.
+  run('mv', [join(other, 'sbin/init'), join(other, 'bin/real-init')]);
+  run('rmdir', [join(other, 'sbin')]);
+  run('mkdir', ['-p', ...['proc', 'sys', 'dev', 'usr/sbin'].map((name) => join(other, name))]);
+  symlinkSync('/usr/./sbin', join(other, 'sbin'));
+  symlinkSync('../../bin/real-init', join(other, 'usr/sbin/init'));
+  const disk = join(folder, 'disk');
+  run('mkfs.ext4', ['-q', '-L', 'late', '-d', other, disk, '16M']);
+  const device = run('losetup', ['--find', '--show', disk]).toString().trim();
+  t.after(() => run('losetup', ['--detach', device]));
+  const made = await image(t, 'rambox', prepare);
+  return { image: made, node: `mknod dev/disk b $(stat -c '0x%t 0x%T' ${device})` };
+}
 
 describe('preboot', able, () => {
   it('does what /config says, word for word, and goes on to root=', async (t) => {

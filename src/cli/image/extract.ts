@@ -1,6 +1,6 @@
 /** `trace image extract IMAGE -C DIR`: the files of an image, in a folder of their own. */
 import type { Command } from 'commander';
-import { Extraction } from '../../image/tools/extraction.ts';
+import { Extraction, type Skipped } from '../../image/tools/extraction.ts';
 import { KernelUnpacker } from '../../image/tools/kernel-unpacker.ts';
 import { walkImage } from '../../image/tools/walk-image.ts';
 import type { Register } from '../commands.ts';
@@ -46,7 +46,12 @@ export const registerImageExtract: Register = (image, context) => {
           entries,
           bytes,
           dropped,
-          skipped: { devices: skipped.devices, sockets: skipped.sockets, set_id: skipped.setId },
+          skipped: {
+            devices: skipped.devices,
+            sockets: skipped.sockets,
+            empty_links: skipped.emptyLinks,
+            set_id: skipped.setId,
+          },
           stop: stopShape(walked),
         });
         output.line(`${folder}: ${entries} entries, ${size(bytes)} of ${input.name}`);
@@ -56,11 +61,8 @@ export const registerImageExtract: Register = (image, context) => {
     });
 };
 
-function warn(
-  output: Output,
-  counts: { devices: number; sockets: number; setId: number; dropped: number },
-): void {
-  const { devices, sockets, setId, dropped } = counts;
+function warn(output: Output, counts: Skipped & { readonly dropped: number }): void {
+  const { devices, sockets, emptyLinks, setId, dropped } = counts;
   if (dropped > 0)
     output.warn(
       `${dropped} records are left out, as the kernel drops them`,
@@ -68,6 +70,10 @@ function warn(
     );
   if (devices > 0) output.warn(`${devices} device nodes are left out`, '--devices makes them');
   if (sockets > 0) output.warn(`${sockets} sockets are left out`);
+  if (emptyLinks > 0)
+    output.warn(
+      `${emptyLinks} links without a target are left out, which only the kernel can make`,
+    );
   if (setId > 0)
     output.warn(`${setId} files are without their setuid and setgid bits`, '--set-id keeps them');
 }

@@ -37,10 +37,11 @@ function environment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], LC_ALL: 'C' };
 }
 
+/** All of it: the second line of xz is its library, which does the work. */
 async function versionOf({ program, package: name }: ProgramOptions): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, ['--version'], { env: environment() });
-    return stdout.split('\n')[0] ?? '';
+    return stdout.trim();
   } catch (cause) {
     throw doesNotRun({ program, package: name }, cause);
   }

@@ -88,7 +88,8 @@ restore_attributes() {
 # read_command_line: sets the variables below from /proc/cmdline. Of a word given twice the last
 # counts, as for the kernel.
 read_command_line() {
-	init=/sbin/init root='' rootfstype='' rootflags='' nfsroot='' rootdelay='' access=ro mode=''
+	init=/sbin/init root='' rootfstype='' rootflags='' nfsroot='' access=ro mode=''
+	rootdelay='' rootwait=''
 	line=
 	[ ! -r /proc/cmdline ] || read -r line </proc/cmdline || :
 	for word in $line; do
@@ -101,7 +102,8 @@ read_command_line() {
 			rootfstype=*) rootfstype=${word#*=} ;;
 			rootflags=*) rootflags=${word#*=} ;;
 			nfsroot=*) nfsroot=${word#*=} ;;
-			rootdelay=*) rootdelay=${word#*=} ;;
+			rootdelay=*) rootdelay=$word ;;
+			rootwait | rootwait=*) rootwait=$word ;;
 			ro | rw) access=$word ;;
 			shell | rambox) mode=$word ;;
 		esac

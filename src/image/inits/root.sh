@@ -23,6 +23,9 @@ mount_nfs() {
 		*:*) server=${from%%:*} from=${from#*:} ;;
 	esac
 	[ -n "$from" ] || rescue 'nfsroot= names no directory: nfsroot=SERVER:DIRECTORY'
+	case $from in
+		*%s*) put_host_name ;;
+	esac
 	if [ -z "$server" ] && [ -r /proc/net/pnp ]; then
 		# What ip=dhcp learned.
 		while read -r word value _; do
@@ -37,40 +40,85 @@ mount_nfs() {
 		rescue "$server:$from cannot be mounted: is the network up (ip=, a driver in the kernel), is it exported?"
 }
 
+# put_host_name: for %s in $from. The kernel's own is its host name, which ip= sets: to the client's
+# address if neither it nor DHCP has a name.
+put_host_name() {
+	name=
+	[ ! -r /proc/sys/kernel/hostname ] || read -r name </proc/sys/kernel/hostname || :
+	case $name in
+		'' | '(none)') rescue "nfsroot= has %s, but the kernel has no address or host name by ip=" ;;
+	esac
+	from=${from%%"%s"*}$name${from#*"%s"}
+}
+
+# Devices come up while this runs. rootwait is without end, as for the kernel.
+set_wait() {
+	left=10
+	for word in $rootdelay $rootwait; do
+		case ${word#*=} in
+			rootwait) left=forever ;;
+			# Shells disagree on 08, and on what is too large.
+			'' | *[!0-9]* | 0?* | ??????*) say "$word is not a number of seconds" ;;
+			*) left=${word#*=} ;;
+		esac
+	done
+}
+
+wait_a_second() {
+	sleep 1
+	[ "$left" = forever ] || left=$((left - 1))
+}
+
 mount_device() {
+	set_wait
+	if [ -n "$rootfstype" ]; then set -- -t "$rootfstype"; else set --; fi
+	set -- "$@" -o "$access${rootflags:+,$rootflags}" "$root" "$NEW_ROOT"
 	case $root in
 		/*)
-			# Devices come up while this runs.
-			left=10
-			case $rootdelay in
-				'') ;;
-				# Shells disagree on 08, and on what is too large.
-				*[!0-9]* | 0?* | ??????*) say "rootdelay=$rootdelay is not a number of seconds" ;;
-				*) left=$rootdelay ;;
-			esac
-			while [ ! -b "$root" ] && [ "$left" -gt 0 ]; do
-				sleep 1
-				left=$((left - 1))
+			until [ -b "$root" ] || [ "$left" = 0 ]; do
+				wait_a_second
 			done
 			[ -b "$root" ] || rescue "$root (root=) is not there as a block device; is its driver in the kernel?"
 			;;
+		*=*)
+			# UUID= and the like: only mount knows which device it is. Each of its reasons is told once.
+			said=
+			until [ "$left" = 0 ]; do
+				why=$(mount "$@" 2>&1) && return
+				[ "$why" = "$said" ] || say "waiting for $root: $why"
+				said=$why
+				wait_a_second
+			done
+			;;
 	esac
-	if [ -n "$rootfstype" ]; then set -- -t "$rootfstype"; else set --; fi
-	mount "$@" -o "$access${rootflags:+,$rootflags}" "$root" "$NEW_ROOT" ||
-		rescue "$root (root=) cannot be mounted${rootfstype:+ as $rootfstype}"
+	mount "$@" || rescue "$root (root=) cannot be mounted${rootfstype:+ as $rootfstype}"
 }
 
 # real_init: where $init leads within the new root, whose absolute links start there.
 real_init() {
-	real=$init
-	left=40
-	while [ -L "$NEW_ROOT$real" ] && [ "$left" -gt 0 ]; do
-		to=$(readlink "$NEW_ROOT$real") || break
-		case $to in
-			/*) real=$to ;;
-			*) real=${real%/*}/$to ;;
+	real='' rest=$init left=40
+	while [ -n "$rest" ]; do
+		part=${rest%%/*}
+		case $rest in
+			*/*) rest=${rest#*/} ;;
+			*) rest= ;;
 		esac
-		left=$((left - 1))
+		case $part in
+			'' | .) continue ;;
+			..)
+				real=${real%/*}
+				continue
+				;;
+		esac
+		if [ -L "$NEW_ROOT$real/$part" ] && [ "$left" -gt 0 ] &&
+			to=$(readlink "$NEW_ROOT$real/$part"); then
+			left=$((left - 1)) rest=$to/$rest
+			case $to in
+				/*) real= ;;
+			esac
+		else
+			real=$real/$part
+		fi
 	done
 }
 

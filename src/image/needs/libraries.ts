@@ -40,8 +40,8 @@ export class Libraries implements Rule {
   readonly #reached = new Set<string>();
   /** Names under which the image has a library, with the machine's key. */
   readonly #provided = new Set<string>();
-  readonly #interpreters = new Missing();
-  readonly #libraries = new Missing();
+  readonly #interpreters: Missing;
+  readonly #libraries: Missing;
   /** What plugins lack: `machine name` → what to report if nothing in the image provides it. */
   readonly #perhaps: { readonly key: string; readonly name: string; readonly by: string }[] = [];
   readonly #suggested = new Map<string, string>();
@@ -49,6 +49,8 @@ export class Libraries implements Rule {
 
   constructor(options: LibrariesOptions) {
     this.#options = options;
+    this.#interpreters = new Missing(options.files);
+    this.#libraries = new Missing(options.files);
   }
 
   /** The machines of the programs in the image. */

@@ -1,5 +1,6 @@
 /**
- * What rules looked for in vain, grouped by name. Owns the counting and how it is told.
+ * What rules looked for in vain, grouped by name. Owns the counting and how it is told. What was not
+ * found because there was no effort left is not among it: it may be there.
  */
 import type { Problem } from '../plan-types.ts';
 import { toBytes } from '../resolve.ts';
@@ -9,9 +10,15 @@ const TOLD = 5;
 
 export class Missing {
   readonly #askers = new Map<string, Set<string>>();
+  readonly #search: { readonly isTired: boolean };
+
+  constructor(search: { readonly isTired: boolean } = { isTired: false }) {
+    this.#search = search;
+  }
 
   /** `by` is the path that asked. */
   add(name: string, by: string): void {
+    if (this.#search.isTired) return;
     const askers = this.#askers.get(name);
     if (askers === undefined) this.#askers.set(name, new Set([by]));
     else askers.add(by);

@@ -27,10 +27,11 @@ const PAM_FILE = /(?:^|\/)pam\.(?:d\/[^/]+|conf)$/;
 export class Pam implements Rule {
   readonly #options: PamOptions;
   readonly #modules: (PamModule & { readonly by: string })[] = [];
-  readonly #missing = new Missing();
+  readonly #missing: Missing;
 
   constructor(options: PamOptions) {
     this.#options = options;
+    this.#missing = new Missing(options.files);
   }
 
   offer({ path, stat }: Draft): void {

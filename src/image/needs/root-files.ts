@@ -31,7 +31,8 @@ export class RootFiles {
   readonly #elves = new Map<string, Elf | null>();
   readonly #lists = new Map<string, readonly string[]>();
   readonly #skipped = new Map<string, Skipped>();
-  #isTired = false;
+  /** The first path that no effort was left for. */
+  #tiredAt: string | null = null;
 
   constructor(resolver: Resolver, tree: Tree) {
     this.resolver = resolver;
@@ -136,11 +137,14 @@ export class RootFiles {
     return names.filter((name) => matches(part, name)).map((name) => `${directory}/${name}`);
   }
 
+  /** No effort is left: what was not found since may be there. */
+  get isTired(): boolean {
+    return this.#tiredAt !== null;
+  }
+
   #tired(path: string): null {
-    if (this.#isTired) return null;
-    this.#isTired = true;
     // A pattern may be as long as its file.
-    this.skip(path.replace(/^\/+/, '').slice(0, 255), 'too much to look for');
+    this.#tiredAt ??= path.replace(/^\/+/, '').slice(0, 255);
     return null;
   }
 
@@ -150,6 +154,8 @@ export class RootFiles {
 
   /** What could not be looked into, in bytewise order. */
   skipped(): Skipped[] {
-    return [...this.#skipped.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+    const all = [...this.#skipped.values()];
+    if (this.#tiredAt !== null) all.push({ path: this.#tiredAt, why: 'too much to look for' });
+    return all.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
 }

@@ -18,11 +18,12 @@ const USUAL_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'
 export class Scripts implements Rule {
   readonly #files: RootFiles;
   readonly #taker: Taker;
-  readonly #missing = new Missing();
+  readonly #missing: Missing;
 
   constructor(files: RootFiles, taker: Taker) {
     this.#files = files;
     this.#taker = taker;
+    this.#missing = new Missing(files);
   }
 
   offer({ path, stat }: Draft): void {

@@ -45,6 +45,8 @@ export interface ExtractionChoices {
 export interface Skipped {
   devices: number;
   sockets: number;
+  /** Links to nothing at all, which the kernel makes (init_symlink) and symlink(2) refuses. */
+  emptyLinks: number;
   setId: number;
 }
 
@@ -54,7 +56,7 @@ const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | con
 const OLD_FILE = constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW;
 
 export class Extraction implements Disk {
-  readonly skipped: Skipped = { devices: 0, sockets: 0, setId: 0 };
+  readonly skipped: Skipped = { devices: 0, sockets: 0, emptyLinks: 0, setId: 0 };
   entries = 0;
   bytes = 0;
   readonly #choices: ExtractionChoices;
@@ -94,17 +96,18 @@ export class Extraction implements Disk {
     this.#do(path, (name) => {
       if (node.type === DIRECTORY) mkdirSync(name, PRIVATE);
       else if (node.type === FILE) closeSync(openSync(name, NEW_FILE, 0o600));
-      else if (node.type === LINK) symlinkSync(bytesOf(node.target ?? ''), name);
+      else if (node.type === LINK && !isEmptyLink(node))
+        symlinkSync(bytesOf(node.target ?? ''), name);
     });
   }
 
   link(from: string, to: string, node: TreeNode): void {
-    if (isSpecial(node)) return;
+    if (isSpecial(node) || isEmptyLink(node)) return;
     this.#do(to, (name) => linkSync(bytesOf(from), name));
   }
 
   remove(path: string, node: TreeNode): void {
-    if (isSpecial(node)) return;
+    if (isSpecial(node) || isEmptyLink(node)) return;
     this.#do(path, (name) => (node.type === DIRECTORY ? rmdirSync(name) : unlinkSync(name)));
   }
 
@@ -132,13 +135,16 @@ export class Extraction implements Disk {
         if (node.type === DIRECTORY) this.#leave(path, node);
         continue;
       }
+      if (isEmptyLink(node)) {
+        this.skipped.emptyLinks++;
+        continue;
+      }
       if (isSpecial(node) && !this.#special(path, node, made)) continue;
       this.entries++;
       this.#do(path, (name) => this.#dress(name, node));
     }
     const { root } = tree;
-    if (root.builtIn) chmodSync('.', 0o755);
-    else this.#dress(Buffer.from('.'), root);
+    this.#do('.', (name) => (root.builtIn ? chmodSync(name, 0o755) : this.#dress(name, root)));
   }
 
   /** A directory that only the kernel has: it stays if something of the image is in it. */
@@ -157,12 +163,13 @@ export class Extraction implements Disk {
   #dress(name: Buffer, { type, mode, uid, gid, mtime }: TreeNode): void {
     const { owners, setId } = this.#choices;
     if (owners) lchownSync(name, uid, gid);
+    // Before the mode: `.` itself may lose the x that leads to it.
+    lutimesSync(name, mtime, mtime);
     if (type !== LINK) {
       const keeps = setId || (mode & SET_ID) === 0 || type === DIRECTORY;
       if (!keeps) this.skipped.setId++;
       chmodSync(name, keeps ? mode : mode & ~SET_ID);
     }
-    lutimesSync(name, mtime, mtime);
   }
 
   /** False if it is left out. A program makes it, by a name that every program takes. */
@@ -207,6 +214,8 @@ export class Extraction implements Disk {
 
 const isSpecial = ({ type }: TreeNode): boolean =>
   type === CHARACTER || type === BLOCK || type === FIFO || type === SOCKET;
+
+const isEmptyLink = ({ type, target }: TreeNode): boolean => type === LINK && target === '';
 
 const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1');
 

@@ -197,6 +197,8 @@ const PLAIN: readonly number[] = [DIRECTORY, FILE, LINK];
 function compare(entries: Iterable<readonly [string, TreeNode]>, whole: boolean): void {
   for (const [path, node] of entries) {
     if (path === '' || node.builtIn || !PLAIN.includes(node.type)) continue;
+    // symlink(2) has none without a target.
+    if (node.type === LINK && node.target === '') continue;
     const name = Buffer.from(path, 'latin1');
     const stat = lstatSync(name);
     assert.equal(stat.mode & 0o170000, node.type, path);

@@ -8,6 +8,7 @@ import { TraceError } from '../../../src/common/errors.ts';
 import type { NativeTree } from '../../../src/fanotify-ts/tree.ts';
 import { archiveLength } from '../../../src/image/archive.ts';
 import { COMPRESSION_METHODS, type CompressionMethod } from '../../../src/image/choices.ts';
+import { openCompressor } from '../../../src/image/compress/compressor.ts';
 import { cutFrames, FRAME_MOST } from '../../../src/image/compress/cut-frames.ts';
 import { checkCompression, METHODS } from '../../../src/image/compress/methods.ts';
 import { recordsOf } from '../records-of.ts';
@@ -168,6 +169,20 @@ describe('a compressed image', () => {
     const streamed = run(process.execPath, ['--input-type=module', '-e', script]);
     assert.ok(streamed.equals(await bytesOf(made, { compress })));
   });
+});
+
+it('with another library a program is another one', async (t) => {
+  const path = process.env['PATH'];
+  t.after(() => (process.env['PATH'] = path));
+  const keyWith = async (version: string): Promise<string> => {
+    const folder = temporaryFolder(t);
+    const program = `#!/bin/sh\necho 'xz (XZ Utils) 5.4.1'; echo 'liblzma ${version}'\n`;
+    writeFileSync(join(folder, 'xz'), program, { mode: 0o755 });
+    process.env['PATH'] = folder;
+    return (await openCompressor({ method: 'xz', level: 1 })).key;
+  };
+  assert.equal(await keyWith('5.4.1'), await keyWith('5.4.1'));
+  assert.notEqual(await keyWith('5.4.1'), await keyWith('5.4.2'));
 });
 
 describe('what cannot be compressed', () => {

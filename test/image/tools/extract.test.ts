@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -86,19 +87,35 @@ test('without root: what is not done is counted', async () => {
       record({ name: 'null', mode: 0o020666, rdev: [1, 3] }),
       record({ name: 'sock', mode: 0o140666 }),
       record({ name: 'fifo', mode: 0o010640 }),
+      link('empty', ''),
+      link('gone', ''),
+      record({ name: 'gone', mode: 0o140666 }),
       file('y/a'),
     ),
   );
   const { inside } = fresh();
   const { json, stderr } = await sandbox.ok(['image', 'extract', image, '-C', inside, '--json']);
   const { skipped, dropped, entries } = json as Record<string, unknown>;
-  assert.deepEqual([skipped, dropped, entries], [{ devices: 1, sockets: 1, set_id: 1 }, 1, 3]);
-  assert.equal(stderr.match(/^warning:/gm)?.length, 4);
+  assert.deepEqual(
+    [skipped, dropped, entries],
+    [{ devices: 1, sockets: 2, empty_links: 1, set_id: 1 }, 1, 3],
+  );
+  assert.equal(stderr.match(/^warning:/gm)?.length, 5);
   assert.equal(lstatSync(join(inside, 'd/su')).mode, 0o100755);
   assert.equal(lstatSync(join(inside, 'd')).mode, 0o040555);
   assert.equal(lstatSync(join(inside, 'd/su')).uid, process.getuid?.());
   assert.ok(lstatSync(join(inside, 'fifo')).isFIFO());
   assert.deepEqual(readdirSync(inside).sort(), ['d', 'fifo']);
+});
+
+test('a root that its owner may not enter', { skip: lacks('root') }, async () => {
+  const { inside } = fresh();
+  mkdirSync(inside);
+  chownSync(inside, 65534, 65534);
+  const image = put(archive(directory('.', { mode: 0o040644 }), file('a')));
+  await sandbox.ok(['image', 'extract', image, '-C', inside], { prefix: sandbox.asNobody() });
+  const { mode, mtimeMs } = lstatSync(inside);
+  assert.deepEqual([mode, mtimeMs], [0o040644, 1_000_000_000_000]);
 });
 
 describe('nothing is written outside', () => {

@@ -119,6 +119,18 @@ test('services, modules, owners', async () => {
   ]);
 });
 
+test('an end to looking, without a word of what was not looked for', async () => {
+  const units = Array.from({ length: 20 }, (_, at) =>
+    file(`usr/lib/systemd/system/${at}.service`, 'ExecStart=sh\n'.repeat(5000)),
+  );
+  const above = folders('usr/lib', 'usr/lib/systemd', 'usr/lib/systemd/system');
+  const { findings } = await linted(archive(...sound, ...above, ...units));
+  assert.deepEqual(
+    findings.map(({ code, message }) => `${code}: ${message}`),
+    ['not-looked-into: too much to look for'],
+  );
+});
+
 test('secrets, set-id, links to nothing', async () => {
   const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl';
   assert.deepEqual(
@@ -128,9 +140,18 @@ test('secrets, set-id, links to nothing', async () => {
   assert.deepEqual(await found([file('etc/machine-id', `${'0a'.repeat(16)}\n`)]), [
     'fault machine-id etc/machine-id',
   ]);
-  assert.deepEqual(await found([file('etc/shadow', 'root:$6$abc$def:1::::::\nx:*:1::::::\n')]), [
-    'note password-hash etc/shadow',
-  ]);
+  const shadow = (field: string) =>
+    found([file('etc/shadow', `x:*:1::::::\nroot:${field}:1:::::\n`)]);
+  for (const hash of [
+    '$6$abc$def',
+    '!$6$abc$def',
+    '!!$y$j9T$a$b',
+    'ab1/.defghijk',
+    '_J9..rasmBYk8r9AiWNc',
+  ])
+    assert.deepEqual(await shadow(hash), ['note password-hash etc/shadow'], hash);
+  for (const none of ['', '!', '!!', '*', '!*', 'x', '*LK*'])
+    assert.deepEqual(await shadow(none), [], none);
   assert.deepEqual(await found([file('bin/su', 'x', { mode: 0o104755 })]), ['note set-id bin/su']);
   assert.deepEqual(
     await found([link('etc/a', 'b'), link('etc/b', 'no'), link('etc/c', '/run/x')]),

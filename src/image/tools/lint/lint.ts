@@ -8,7 +8,7 @@ import { Resolver } from '../../resolve.ts';
 import { accountFaults, readAccounts } from './accounts.ts';
 import { bootFaults } from './boot.ts';
 import { danglingLinks } from './dangling-links.ts';
-import type { Fault, Linted } from './fault.ts';
+import { type Fault, type Linted, note } from './fault.ts';
 import { moduleFaults } from './modules.ts';
 import { needsFaults } from './needs.ts';
 import { secretFaults } from './secrets.ts';
@@ -26,5 +26,11 @@ export async function lintImage(image: OpenImage): Promise<Fault[]> {
     ...accountFaults(linted, accounts),
     ...secretFaults(linted),
     ...danglingLinks(linted),
+    ...notLookedInto(linted),
   ];
+}
+
+/** What these checks passed over; those of what is needed tell it themselves. */
+function notLookedInto({ files }: Linted): Fault[] {
+  return files.skipped().map(({ path, why }) => note('not-looked-into', path, why));
 }

@@ -18,7 +18,7 @@ export function* moduleFaults({ files }: Linted): Generator<Fault> {
       const [module = '', others = ''] = line.split(':', 2);
       if (!MODULE.test(module) || files.file(at(folder, module)) === null) continue;
       for (const other of others.split(' ').filter((one) => one !== ''))
-        if (files.file(at(folder, other)) === null)
+        if (files.file(at(folder, other)) === null && !files.isTired)
           yield fault(
             'module-without',
             at(folder, module),

@@ -52,12 +52,14 @@ function* unitFaultsOf(path: string, { files }: Linted, accounts: Accounts): Gen
   }
 }
 
+/** Or may be: there is an end to looking. */
 function isThere(program: string, files: Linted['files']): boolean {
   const places = program.includes('/')
     ? [program]
     : PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`);
-  return places.some((place) => {
+  const isFound = places.some((place) => {
     const stat = files.find(place)?.stat;
     return stat?.type === 'file' && (stat.mode & 0o111) !== 0;
   });
+  return isFound || files.isTired;
 }
