@@ -65,7 +65,7 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   const { folder, expression, tree, version, signal } = request;
   const { settledSeconds = SETTLED_SECONDS } = request;
   const atUs = Date.now() * 1000;
-  const record = await recordRoot(tree, signal);
+  const record = await recordRoot(tree, { signal });
   const snapshots = new Snapshots(folder);
   const place = FileIdentity.now(tree)?.place ?? null;
   const known = await KnownContent.of(snapshots, { root: tree.path, place, settledSeconds });
