@@ -125,7 +125,7 @@ function isGone(error: unknown): boolean {
   return error instanceof TraceError && error.code === 'not-in-root';
 }
 
-function tooLarge(root: Buffer, what: string, cause?: unknown): TraceError {
+export function tooLarge(root: Buffer, what: string, cause?: unknown): TraceError {
   return new TraceError({
     code: 'root-too-large',
     message: `the root ${root.toString()} has ${what} for a snapshot`,
