@@ -11,7 +11,7 @@ import type { TreeStat } from '../image/tree.ts';
 import { Blobs } from './blobs.ts';
 import type { ContentFolder } from './content-folder.ts';
 import type { KnownContent } from './known-content.ts';
-import type { RootRecord } from './root-record.ts';
+import { recordObject, type RootRecord } from './root-record.ts';
 
 export interface KeeperOptions {
   readonly folder: ContentFolder;
@@ -108,12 +108,11 @@ export class Keeper {
 
   #lookAgain(name: string): void {
     const { record, tree } = this.#options;
-    const object = record.get(name);
-    const stat = tree.lstat(Buffer.from(name, 'latin1'));
+    const object = recordObject(tree, Buffer.from(name, 'latin1'));
     this.#changed = true;
     // What a link or a directory has taken the place of has gone, as far as this record tells.
-    if (object === undefined || stat?.type !== 'file') record.delete(name);
-    else object.stat = stat;
+    if (object?.stat.type === 'file' && record.has(name)) record.set(name, object);
+    else record.delete(name);
   }
 
   async #blobOf(path: string, stat: TreeStat): Promise<string> {

@@ -53,7 +53,7 @@ export async function recordRoot(
   let pathBytes = 0;
   let attributeBytes = 0;
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    const object = look(tree, Buffer.from(path, 'latin1'));
+    const object = recordObject(tree, Buffer.from(path, 'latin1'));
     if (object === null) continue;
     found.push([path, object]);
     pathBytes += object.target?.length ?? 0;
@@ -88,8 +88,8 @@ function namesIn(tree: NativeTree, path: string, most: number): Buffer[] {
   }
 }
 
-/** Null for what went away meanwhile. */
-function look(tree: NativeTree, path: Buffer): RecordedObject | null {
+/** What is at a path now; null for what is not there, or went away meanwhile. */
+export function recordObject(tree: NativeTree, path: Buffer): RecordedObject | null {
   const stat = tree.lstat(path);
   if (stat === null) return null;
   try {

@@ -206,6 +206,27 @@ describe('what is kept', () => {
     assert.ok(image.equals(await imageOf(t, files, { root }, timeless)));
   });
 
+  it('has the attributes of the file whose content it is', { skip: lacks('root') }, async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    for (const name of ['gains', 'loses']) put(join(root, name), `old ${name}`);
+    const gain = (name: string) => run('setcap', ['cap_net_raw+ep', join(root, name)]);
+    gain('loses');
+    const files = filesOf(root);
+    let times = 0;
+    const signal = beforeEachCopy(() => {
+      if (++times !== 2) return;
+      gain('gains');
+      writeFileSync(join(root, 'new'), 'new');
+      renameSync(join(root, 'new'), join(root, 'loses'));
+    });
+    await keep({ root, folder, files, signal });
+    assert.ok(times > 2);
+    const { record } = await new Snapshots(ContentFolder.claim(folder)).read(EXPRESSION);
+    const capable = ['gains', 'loses'].map((name) => record.get(name)?.attributes?.size);
+    assert.deepEqual(capable, [1, 0]);
+  });
+
   it('is refused where a file changes whenever it is read, and nothing is left', async (t) => {
     const folder = join(temporaryFolder(t), 'content');
     const root = join(temporaryFolder(t), 'root');
