@@ -10,8 +10,8 @@ import type { NativeTree } from '../fanotify-ts/tree.ts';
 import type { TreeStat } from '../image/tree.ts';
 import { Blobs } from './blobs.ts';
 import type { ContentFolder } from './content-folder.ts';
-import type { KnownContent } from './known-content.ts';
-import { recordObject, type RootRecord } from './root-record.ts';
+import { identityOf, type KnownContent } from './known-content.ts';
+import { recordObject, type RecordedObject, type RootRecord } from './root-record.ts';
 
 export interface KeeperOptions {
   readonly folder: ContentFolder;
@@ -73,14 +73,11 @@ export class Keeper {
     for (let attempt = 1; ; attempt++) {
       this.#options.signal?.throwIfAborted();
       const path = names.find((name) => record.get(name)?.stat.type === 'file');
-      const stat = path === undefined ? undefined : record.get(path)?.stat;
-      if (path === undefined || stat === undefined) return;
+      const object = path === undefined ? undefined : record.get(path);
+      if (path === undefined || object === undefined) return;
       try {
-        const blob = await this.#blobOf(path, stat);
-        for (const name of names) {
-          const object = record.get(name);
-          if (object?.stat.ino === stat.ino && object.stat.dev === stat.dev) object.blob = blob;
-        }
+        object.blob = await this.#blobOf(path, object.stat);
+        this.#tellOf(object, names);
         return;
       } catch (error) {
         if (!(error instanceof TraceError) || error.code !== 'drift') throw error;
@@ -104,6 +101,18 @@ export class Keeper {
   /** Removes what was added. */
   undo(): Promise<void> {
     return this.#blobs.remove(this.#new.keys());
+  }
+
+  /** The walk may have come by its names at times between which the object changed. */
+  #tellOf(object: RecordedObject, names: readonly string[]): void {
+    const { record } = this.#options;
+    const { dev, ino, foreign } = object.stat;
+    for (const name of names) {
+      const stat = record.get(name)?.stat;
+      if (stat?.ino !== ino || stat.dev !== dev || stat.foreign !== foreign) continue;
+      if (identityOf(stat) !== identityOf(object.stat)) this.#changed = true;
+      record.set(name, object);
+    }
   }
 
   #lookAgain(name: string): void {

@@ -206,6 +206,25 @@ describe('what is kept', () => {
     assert.ok(image.equals(await imageOf(t, files, { root }, timeless)));
   });
 
+  it('of a file with several names is one, though it was written to between two of them', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'init'), 'exec x\n');
+    put(join(root, 'a/name'), 'old');
+    // The walk comes by this one first, then gives way, and the copy is made by the other.
+    linkSync(join(root, 'a/name'), join(root, 'a-name'));
+    for (let number = 0; number < 300; number++) put(join(root, 'a/other', `${number}`), '');
+    let times = 0;
+    const signal = beforeEachCopy(() => {
+      if (++times === 1) appendFileSync(join(root, 'a/name'), ' and new');
+    });
+    await keep({ root, folder, signal });
+    const { record } = await new Snapshots(ContentFolder.claim(folder)).read(EXPRESSION);
+    const one = record.get('a/name');
+    assert.equal(one?.blob, sha256(readFileSync(join(root, 'a/name'))));
+    assert.deepEqual(record.get('a-name'), one);
+  });
+
   it('has the attributes of the file whose content it is', { skip: lacks('root') }, async (t) => {
     const folder = join(temporaryFolder(t), 'content');
     const root = join(temporaryFolder(t), 'root');
