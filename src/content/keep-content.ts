@@ -70,16 +70,19 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   const place = FileIdentity.now(tree)?.place ?? null;
   const known = await KnownContent.of(snapshots, { root: tree.path, place, settledSeconds });
   const keeper = await Keeper.open({ ...request, record, known });
+  let head: SnapshotHead;
   try {
     await keepWanted(request, record, keeper);
     await keeper.sync();
-    const head = headOf(record, { expression, root: tree.path, atUs, place, version });
+    head = headOf(record, { expression, root: tree.path, atUs, place, version });
     await snapshots.write({ head, record });
-    return { head, added: keeper.added() };
   } catch (error) {
     await keeper.undo();
     throw error;
   }
+  // It is in place and refers to the blobs, whether or not this succeeds.
+  await snapshots.sync();
+  return { head, added: keeper.added() };
 }
 
 /** Until a plan of what is kept wants nothing else. */

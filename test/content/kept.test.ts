@@ -5,6 +5,7 @@ import {
   chmodSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -17,6 +18,7 @@ import {
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Blobs } from '../../src/content/blobs.ts';
 import { ContentFolder } from '../../src/content/content-folder.ts';
 import { Snapshots } from '../../src/content/snapshots.ts';
 import { checkContent, pruneBlobs } from '../../src/content/tidy.ts';
@@ -258,6 +260,26 @@ describe('what is kept', () => {
     });
     assert.deepEqual(filesBelow(folder), []);
     await keep({ root, folder });
+  });
+
+  it('is nothing in a folder that was made by hand', async (t) => {
+    const path = join(temporaryFolder(t), 'content');
+    mkdirSync(path, { mode: 0o700 });
+    const folder = ContentFolder.find(path);
+    assert.ok(folder !== null);
+    assert.deepEqual(await new Blobs(folder).count(), { blobs: 0, bytes: 0 });
+    assert.deepEqual(await new Snapshots(folder).list(), []);
+    await assert.rejects(new Snapshots(folder).read(EXPRESSION), { code: 'no-snapshot' });
+  });
+
+  it('stays when its snapshot is in place, though that cannot be made to last', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'init'), 'exec x\n');
+    const files = filesOf(root);
+    t.mock.method(Snapshots.prototype, 'sync', () => Promise.reject(new Error('EIO')));
+    await assert.rejects(keep({ root, folder }), { message: 'EIO' });
+    assert.ok((await imageOf(t, files, { folder })).equals(await imageOf(t, files, { root })));
   });
 
   it('what a killed writer left is removed by the next one', (t) => {
