@@ -44,17 +44,25 @@ export class Keeper {
   #shared = 0;
   /** Of all blobs, those on their way included. */
   #bytes: number;
+  /** Bytes that copies leave free. */
+  readonly #reserved: number;
   #changed = false;
 
-  private constructor(options: KeeperOptions, blobs: Blobs, bytes: number) {
+  private constructor(
+    options: KeeperOptions,
+    { bytes, reserved }: { readonly bytes: number; readonly reserved: number },
+  ) {
     this.#options = options;
-    this.#blobs = blobs;
+    this.#blobs = new Blobs(options.folder);
     this.#bytes = bytes;
+    this.#reserved = reserved;
   }
 
   static async open(options: KeeperOptions): Promise<Keeper> {
-    const blobs = new Blobs(options.folder);
-    return new Keeper(options, blobs, (await blobs.count()).bytes);
+    const { bytes } = await new Blobs(options.folder).count();
+    const { blocks, bsize } = await statfs(options.folder.path);
+    const reserved = Math.floor(Math.min(RESERVED_SHARE * blocks * bsize, RESERVED_BYTES));
+    return new Keeper(options, { bytes, reserved });
   }
 
   /** Whether the record has changed since the last call. */
@@ -131,16 +139,14 @@ export class Keeper {
   }
 
   #copy(path: Buffer, stat: TreeStat): Promise<string> {
-    const { tree, maxBytes, folder } = this.#options;
+    const { tree, maxBytes } = this.#options;
+    const leave = this.#reserved;
     if (stat.size > maxBytes) throw full(maxBytes);
     let shared = false;
     const write = async (fd: number): Promise<void> => {
-      shared = await copyFile({ tree, path, stat, fd }).catch((error: unknown) => {
+      shared = await copyFile({ tree, path, stat, fd, leave }).catch((error: unknown) => {
         throw error instanceof TraceError && error.code === 'output-full' ? noSpace(error) : error;
       });
-      const { bavail, blocks, bsize } = await statfs(folder.path);
-      const reserved = Math.min(RESERVED_SHARE * blocks * bsize, RESERVED_BYTES);
-      if (!shared && bavail * bsize < reserved) throw noSpace();
     };
     const admit = (hash: string): void => {
       if (this.#new.has(hash)) return;
@@ -157,16 +163,16 @@ function full(maxBytes: number): TraceError {
   return new TraceError({
     code: 'content-full',
     message: `kept content would be over its bound of ${Math.floor(maxBytes / 2 ** 20)} MiB`,
-    hint: '`trace content remove` lets go of snapshots; or raise contentMaxMb in the configuration',
+    hint: '`trace content prune` removes what no snapshot needs, `trace content remove` a snapshot; or raise contentMaxMb in the configuration',
     exit: 'io',
   });
 }
 
-function noSpace(cause?: unknown): TraceError {
+function noSpace(cause: TraceError): TraceError {
   return new TraceError({
     code: 'content-no-space',
     message: 'too little space is left to keep content',
-    hint: 'free some, let go of snapshots with `trace content remove`, or name another folder as contentDir',
+    hint: 'free some, with `trace content prune` or `trace content remove` too; or name another folder as contentDir',
     exit: 'io',
     cause,
   });
