@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { operationBit } from '../../src/common/words.ts';
 import { Blobs } from '../../src/content/blobs.ts';
 import { ContentFolder } from '../../src/content/content-folder.ts';
 import { Snapshots } from '../../src/content/snapshots.ts';
@@ -225,6 +226,24 @@ describe('what is kept', () => {
     const one = record.get('a/name');
     assert.equal(one?.blob, sha256(readFileSync(join(root, 'a/name'))));
     assert.deepEqual(record.get('a-name'), one);
+  });
+
+  it('of a file that gets another name meanwhile is there for both', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'a-name'), 'content');
+    mkdirSync(join(root, 'a/name'), { recursive: true });
+    for (let number = 0; number < 300; number++) put(join(root, 'a/other', `${number}`), '');
+    const another = Buffer.from('a/name/another');
+    const files = [...filesOf(root), { path: another, operations: operationBit('read') }];
+    let times = 0;
+    const signal = beforeEachCopy(() => {
+      if (++times === 1) linkSync(join(root, 'a-name'), join(root, another.toString()));
+    });
+    await keep({ root, folder, files, signal });
+    const { record } = await new Snapshots(ContentFolder.claim(folder)).read(EXPRESSION);
+    assert.equal(record.get('a-name')?.blob, sha256(Buffer.from('content')));
+    assert.deepEqual(record.get('a-name'), record.get(another.toString()));
   });
 
   it('has the attributes of the file whose content it is', { skip: lacks('root') }, async (t) => {
