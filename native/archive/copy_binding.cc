@@ -16,11 +16,13 @@ namespace {
 
 class Worker : public Napi::AsyncWorker {
  public:
-  Worker(Napi::Env env, const RootTree& tree, std::string path, const ArchiveFile& file, int fd)
+  Worker(Napi::Env env, const RootTree& tree, std::string path, const ArchiveFile& file, int fd,
+         uint64_t leave)
       : Napi::AsyncWorker(env, "nfsroot-trace:copy"),
         path_(std::move(path)),
         file_(file),
         fd_(fd),
+        leave_(leave),
         deferred_(Napi::Promise::Deferred::New(env)) {
     if (!tree_.OpenSame(tree)) trouble_.Set(ArchiveFailure::kRead, errno, "fcntl", path_);
   }
@@ -29,7 +31,7 @@ class Worker : public Napi::AsyncWorker {
  protected:
   void Execute() override {
     if (trouble_.failure == ArchiveFailure::kNone)
-      CopyPlanned(&tree_, path_, file_, fd_, &shared_, &trouble_);
+      CopyPlanned(&tree_, path_, file_, fd_, leave_, &shared_, &trouble_);
     tree_.Close();
   }
   void OnOK() override {
@@ -44,13 +46,14 @@ class Worker : public Napi::AsyncWorker {
   const std::string path_;
   const ArchiveFile file_;
   const int fd_;
+  const uint64_t leave_;
   bool shared_ = false;
   ArchiveTrouble trouble_;
   Napi::Promise::Deferred deferred_;
 };
 
-// copyPlanned(tree, path, record: Float64Array, fd) -> Promise: whether blocks are shared. The
-// record is one of an archive's, whose path is all of `path`.
+// copyPlanned(tree, path, record: Float64Array, fd, leave) -> Promise: whether blocks are shared.
+// The record is one of an archive's, whose path is all of `path`.
 Napi::Value CopyPlannedFile(const Napi::CallbackInfo& info) {
   const TreeBinding* const tree = TreeBinding::Unwrap(info[0].As<Napi::Object>());
   const auto path = info[1].As<Napi::Buffer<char>>();
@@ -62,7 +65,8 @@ Napi::Value CopyPlannedFile(const Napi::CallbackInfo& info) {
     return info.Env().Undefined();
   }
   auto* const worker = new Worker(info.Env(), tree->tree(), {path.Data(), path.Length()}, files[0],
-                                  info[3].As<Napi::Number>().Int32Value());
+                                  info[3].As<Napi::Number>().Int32Value(),
+                                  static_cast<uint64_t>(info[4].As<Napi::Number>().Int64Value()));
   const Napi::Promise promise = worker->Promise();
   worker->Queue();
   return promise;

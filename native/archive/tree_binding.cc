@@ -203,9 +203,10 @@ Napi::Value TreeBinding::ReadLink(const Napi::CallbackInfo& info) {
   return Napi::Buffer<char>::Copy(info.Env(), target, static_cast<size_t>(length));
 }
 
-// list(path) -> the names, each ended by a NUL, in bytewise order.
+// list(path, most) -> the names, each ended by a NUL, in bytewise order; E2BIG if there are more.
 Napi::Value TreeBinding::List(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
+  const double most = info[1].As<Napi::Number>().DoubleValue();
   const int fd = tree_.OpenDirectory(path);
   if (fd < 0) return Throw(info.Env(), errno, "openat2", path);
   DIR* const directory = fdopendir(fd);
@@ -219,7 +220,12 @@ Napi::Value TreeBinding::List(const Napi::CallbackInfo& info) {
     const struct dirent* const entry = readdir(directory);
     if (entry == nullptr) break;
     const std::string name(entry->d_name);
-    if (name != "." && name != "..") names.push_back(name);
+    if (name == "." || name == "..") continue;
+    if (static_cast<double>(names.size()) >= most) {
+      errno = E2BIG;
+      break;
+    }
+    names.push_back(name);
   }
   const int err = errno;
   closedir(directory);

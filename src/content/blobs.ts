@@ -3,7 +3,7 @@
  * name, or not at all. Must not know whose content it is.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ContentFolder } from './content-folder.ts';
 
@@ -81,8 +81,8 @@ export class Blobs {
   }
 
   async *all(): AsyncGenerator<{ readonly hash: string; readonly size: number }> {
-    for (const group of await readdir(this.#folder.at('blobs')))
-      for (const hash of await readdir(this.#folder.at('blobs', group))) {
+    for (const group of await this.#folder.names('blobs'))
+      for (const hash of await this.#folder.names('blobs', group)) {
         const size = isHash(hash) ? await this.size(hash) : null;
         if (size !== null) yield { hash, size };
       }

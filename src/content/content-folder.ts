@@ -7,6 +7,7 @@
  *     tmp/...            what is being written
  */
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TraceError } from '../common/errors.ts';
 import { makeFolders } from '../common/make-folders.ts';
@@ -59,6 +60,19 @@ export class ContentFolder {
 
   temporary(name: string): string {
     return this.at('tmp', name);
+  }
+
+  /**
+   * What is in one of its folders; nothing before the first snapshot has made that. Throws
+   * `content-unusable`.
+   */
+  async names(...relative: readonly string[]): Promise<string[]> {
+    try {
+      return await readdir(this.at(...relative));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw unusable(this.path, cause);
+    }
   }
 }
 

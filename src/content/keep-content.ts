@@ -65,21 +65,24 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   const { folder, expression, tree, version, signal } = request;
   const { settledSeconds = SETTLED_SECONDS } = request;
   const atUs = Date.now() * 1000;
-  const record = await recordRoot(tree, signal);
+  const record = await recordRoot(tree, { signal });
   const snapshots = new Snapshots(folder);
   const place = FileIdentity.now(tree)?.place ?? null;
   const known = await KnownContent.of(snapshots, { root: tree.path, place, settledSeconds });
   const keeper = await Keeper.open({ ...request, record, known });
+  let head: SnapshotHead;
   try {
     await keepWanted(request, record, keeper);
     await keeper.sync();
-    const head = headOf(record, { expression, root: tree.path, atUs, place, version });
+    head = headOf(record, { expression, root: tree.path, atUs, place, version });
     await snapshots.write({ head, record });
-    return { head, added: keeper.added() };
   } catch (error) {
     await keeper.undo();
     throw error;
   }
+  // It is in place and refers to the blobs, whether or not this succeeds.
+  await snapshots.sync();
+  return { head, added: keeper.added() };
 }
 
 /** Until a plan of what is kept wants nothing else. */
@@ -111,20 +114,20 @@ async function keepWanted(
 
 /** Objects that are wanted and not kept, each with all its names. */
 function namesOfObjects(record: RootRecord, wanted: ReadonlySet<string>): string[][] {
-  const objects = new Map<string, string[]>();
+  const objects = new Map<string, Set<string>>();
   const identityOf = (path: string): string => {
     const { dev = 0, ino = 0n } = record.get(path)?.stat ?? {};
     return `${dev}:${ino}`;
   };
-  for (const path of wanted)
-    if (record.get(path)?.blob === null && !objects.has(identityOf(path)))
-      objects.set(identityOf(path), [path]);
-  for (const [path, { stat }] of record) {
-    if (stat.type !== 'file' || stat.nlink < 2) continue;
-    const names = objects.get(identityOf(path));
-    if (names !== undefined && names[0] !== path) names.push(path);
+  // One that had a single name when it was looked at may have got another since.
+  for (const path of wanted) {
+    if (record.get(path)?.blob !== null) continue;
+    const names = objects.get(identityOf(path)) ?? new Set();
+    objects.set(identityOf(path), names.add(path));
   }
-  return [...objects.values()];
+  for (const [path, { stat }] of record)
+    if (stat.type === 'file' && stat.nlink > 1) objects.get(identityOf(path))?.add(path);
+  return [...objects.values()].map((names) => [...names]);
 }
 
 function headOf(

@@ -10,8 +10,8 @@ import type { NativeTree } from '../fanotify-ts/tree.ts';
 import type { TreeStat } from '../image/tree.ts';
 import { Blobs } from './blobs.ts';
 import type { ContentFolder } from './content-folder.ts';
-import type { KnownContent } from './known-content.ts';
-import type { RootRecord } from './root-record.ts';
+import { identityOf, type KnownContent } from './known-content.ts';
+import { recordObject, type RecordedObject, type RootRecord } from './root-record.ts';
 
 export interface KeeperOptions {
   readonly folder: ContentFolder;
@@ -44,17 +44,25 @@ export class Keeper {
   #shared = 0;
   /** Of all blobs, those on their way included. */
   #bytes: number;
+  /** Bytes that copies leave free. */
+  readonly #reserved: number;
   #changed = false;
 
-  private constructor(options: KeeperOptions, blobs: Blobs, bytes: number) {
+  private constructor(
+    options: KeeperOptions,
+    { bytes, reserved }: { readonly bytes: number; readonly reserved: number },
+  ) {
     this.#options = options;
-    this.#blobs = blobs;
+    this.#blobs = new Blobs(options.folder);
     this.#bytes = bytes;
+    this.#reserved = reserved;
   }
 
   static async open(options: KeeperOptions): Promise<Keeper> {
-    const blobs = new Blobs(options.folder);
-    return new Keeper(options, blobs, (await blobs.count()).bytes);
+    const { bytes } = await new Blobs(options.folder).count();
+    const { blocks, bsize } = await statfs(options.folder.path);
+    const reserved = Math.floor(Math.min(RESERVED_SHARE * blocks * bsize, RESERVED_BYTES));
+    return new Keeper(options, { bytes, reserved });
   }
 
   /** Whether the record has changed since the last call. */
@@ -73,14 +81,11 @@ export class Keeper {
     for (let attempt = 1; ; attempt++) {
       this.#options.signal?.throwIfAborted();
       const path = names.find((name) => record.get(name)?.stat.type === 'file');
-      const stat = path === undefined ? undefined : record.get(path)?.stat;
-      if (path === undefined || stat === undefined) return;
+      const object = path === undefined ? undefined : record.get(path);
+      if (path === undefined || object === undefined) return;
       try {
-        const blob = await this.#blobOf(path, stat);
-        for (const name of names) {
-          const object = record.get(name);
-          if (object?.stat.ino === stat.ino && object.stat.dev === stat.dev) object.blob = blob;
-        }
+        object.blob = await this.#blobOf(path, object.stat);
+        this.#tellOf(object, names);
         return;
       } catch (error) {
         if (!(error instanceof TraceError) || error.code !== 'drift') throw error;
@@ -106,14 +111,25 @@ export class Keeper {
     return this.#blobs.remove(this.#new.keys());
   }
 
+  /** The walk may have come by its names at times between which the object changed. */
+  #tellOf(object: RecordedObject, names: readonly string[]): void {
+    const { record } = this.#options;
+    const { dev, ino, foreign } = object.stat;
+    for (const name of names) {
+      const stat = record.get(name)?.stat;
+      if (stat?.ino !== ino || stat.dev !== dev || stat.foreign !== foreign) continue;
+      if (identityOf(stat) !== identityOf(object.stat)) this.#changed = true;
+      record.set(name, object);
+    }
+  }
+
   #lookAgain(name: string): void {
     const { record, tree } = this.#options;
-    const object = record.get(name);
-    const stat = tree.lstat(Buffer.from(name, 'latin1'));
+    const object = recordObject(tree, Buffer.from(name, 'latin1'));
     this.#changed = true;
     // What a link or a directory has taken the place of has gone, as far as this record tells.
-    if (object === undefined || stat?.type !== 'file') record.delete(name);
-    else object.stat = stat;
+    if (object?.stat.type === 'file' && record.has(name)) record.set(name, object);
+    else record.delete(name);
   }
 
   async #blobOf(path: string, stat: TreeStat): Promise<string> {
@@ -123,16 +139,14 @@ export class Keeper {
   }
 
   #copy(path: Buffer, stat: TreeStat): Promise<string> {
-    const { tree, maxBytes, folder } = this.#options;
+    const { tree, maxBytes } = this.#options;
+    const leave = this.#reserved;
     if (stat.size > maxBytes) throw full(maxBytes);
     let shared = false;
     const write = async (fd: number): Promise<void> => {
-      shared = await copyFile({ tree, path, stat, fd }).catch((error: unknown) => {
+      shared = await copyFile({ tree, path, stat, fd, leave }).catch((error: unknown) => {
         throw error instanceof TraceError && error.code === 'output-full' ? noSpace(error) : error;
       });
-      const { bavail, blocks, bsize } = await statfs(folder.path);
-      const reserved = Math.min(RESERVED_SHARE * blocks * bsize, RESERVED_BYTES);
-      if (!shared && bavail * bsize < reserved) throw noSpace();
     };
     const admit = (hash: string): void => {
       if (this.#new.has(hash)) return;
@@ -149,16 +163,16 @@ function full(maxBytes: number): TraceError {
   return new TraceError({
     code: 'content-full',
     message: `kept content would be over its bound of ${Math.floor(maxBytes / 2 ** 20)} MiB`,
-    hint: '`trace content remove` lets go of snapshots; or raise contentMaxMb in the configuration',
+    hint: '`trace content prune` removes what no snapshot needs, `trace content remove` a snapshot; or raise contentMaxMb in the configuration',
     exit: 'io',
   });
 }
 
-function noSpace(cause?: unknown): TraceError {
+function noSpace(cause: TraceError): TraceError {
   return new TraceError({
     code: 'content-no-space',
     message: 'too little space is left to keep content',
-    hint: 'free some, let go of snapshots with `trace content remove`, or name another folder as contentDir',
+    hint: 'free some, with `trace content prune` or `trace content remove` too; or name another folder as contentDir',
     exit: 'io',
     cause,
   });

@@ -56,7 +56,8 @@ async function hashesOf(
   return hashes;
 }
 
-/** ctime cannot be set, and changes with every write. */
-function identityOf({ dev, ino, size, mtime, mtimeNsec, ctime, ctimeNsec }: TreeStat): string {
+/** Of one object at one time: ctime cannot be set, and changes with every change. */
+export function identityOf(stat: TreeStat): string {
+  const { dev, ino, size, mtime, mtimeNsec, ctime, ctimeNsec } = stat;
   return [dev, ino, size, mtime, mtimeNsec, ctime, ctimeNsec].join();
 }

@@ -22,30 +22,54 @@ export interface RecordedObject {
 export type RootRecord = Map<string, RecordedObject>;
 
 export const NO_ATTRIBUTES: ReadonlyMap<string, Buffer | null> = new Map();
-/** Whoever may write to a root may fill it; this is some 350 MB of memory. */
-const MOST_OBJECTS = 500_000;
-const MOST_ATTRIBUTE_BYTES = 64 << 20;
+/** Whoever may write to a root may fill it. */
+export interface RootBounds {
+  /** Each is some 700 bytes of memory. */
+  readonly names: number;
+  /** Of paths and of targets of links. */
+  readonly pathBytes: number;
+  readonly attributeBytes: number;
+}
+
+const BOUNDS: RootBounds = { names: 500_000, pathBytes: 128 << 20, attributeBytes: 64 << 20 };
 /** PATH_MAX: longer ones no client can name, and no archive holds. */
 const MOST_PATH = 4096;
 /** Others have their turn after so many. */
 const AT_ONCE = 256;
 
-/** Throws what the tree throws, and `root-too-large`. */
-export async function recordRoot(tree: NativeTree, signal?: AbortSignal): Promise<RootRecord> {
+export interface RecordOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** For tests, whose roots are small. */
+  readonly bounds?: RootBounds | undefined;
+}
+
+/** Throws what the tree throws, `root-too-large`, or the signal's reason. */
+export async function recordRoot(
+  tree: NativeTree,
+  { signal, bounds = BOUNDS }: RecordOptions = {},
+): Promise<RootRecord> {
   const found: [string, RecordedObject][] = [];
   const waiting = [''];
+  let pathBytes = 0;
   let attributeBytes = 0;
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    const object = look(tree, Buffer.from(path, 'latin1'));
+    const object = recordObject(tree, Buffer.from(path, 'latin1'));
     if (object === null) continue;
     found.push([path, object]);
-    for (const value of object.attributes?.values() ?? []) attributeBytes += value?.length ?? 0;
-    if (found.length > MOST_OBJECTS || attributeBytes > MOST_ATTRIBUTE_BYTES) throw tooLarge(tree);
+    pathBytes += object.target?.length ?? 0;
+    for (const [name, value] of object.attributes ?? [])
+      attributeBytes += name.length + (value?.length ?? 0);
     if (object.stat.type === 'directory' && !object.stat.foreign)
-      for (const name of tree.list(Buffer.from(path, 'latin1'))) {
+      for (const name of namesIn(tree, path, bounds.names - found.length - waiting.length)) {
         const below = path === '' ? name.toString('latin1') : `${path}/${name.toString('latin1')}`;
-        if (below.length < MOST_PATH) waiting.push(below);
+        if (below.length >= MOST_PATH) continue;
+        waiting.push(below);
+        pathBytes += below.length;
+        if (pathBytes > bounds.pathBytes) break;
       }
+    if (pathBytes > bounds.pathBytes) throw tooLarge(tree.path, 'too many bytes of paths');
+    if (attributeBytes > bounds.attributeBytes)
+      throw tooLarge(tree.path, 'too many bytes of attributes');
     if (found.length % AT_ONCE === 0) {
       signal?.throwIfAborted();
       await turn();
@@ -54,8 +78,18 @@ export async function recordRoot(tree: NativeTree, signal?: AbortSignal): Promis
   return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Null for what went away meanwhile. */
-function look(tree: NativeTree, path: Buffer): RecordedObject | null {
+/** No more than there is room for: whoever may write to a directory may put millions into it. */
+function namesIn(tree: NativeTree, path: string, most: number): Buffer[] {
+  try {
+    return tree.list(Buffer.from(path, 'latin1'), most);
+  } catch (error) {
+    if (!(error instanceof TraceError) || error.code !== 'too-many-names') throw error;
+    throw tooLarge(tree.path, 'too many names', error);
+  }
+}
+
+/** What is at a path now; null for what is not there, or went away meanwhile. */
+export function recordObject(tree: NativeTree, path: Buffer): RecordedObject | null {
   const stat = tree.lstat(path);
   if (stat === null) return null;
   try {
@@ -91,11 +125,12 @@ function isGone(error: unknown): boolean {
   return error instanceof TraceError && error.code === 'not-in-root';
 }
 
-function tooLarge(tree: NativeTree): TraceError {
+export function tooLarge(root: Buffer, what: string, cause?: unknown): TraceError {
   return new TraceError({
     code: 'root-too-large',
-    message: `the root ${tree.path.toString()} has over ${MOST_OBJECTS} names, or over 64 MiB of attributes`,
+    message: `the root ${root.toString()} has ${what} for a snapshot`,
     hint: 'record a smaller tree; or export now, and keep the image',
     exit: 'data',
+    cause,
   });
 }

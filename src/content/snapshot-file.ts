@@ -11,7 +11,7 @@ import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import { isHash } from './blobs.ts';
-import { NO_ATTRIBUTES, type RecordedObject, type RootRecord } from './root-record.ts';
+import { NO_ATTRIBUTES, type RecordedObject, type RootRecord, tooLarge } from './root-record.ts';
 
 const head = z.strictObject({
   snapshot: z.literal(1),
@@ -39,7 +39,7 @@ export interface Snapshot {
 }
 
 const DIGEST_BYTES = 32;
-/** Of half a million objects; more is no file of ours. */
+/** Of an unpacked record; more is no file of ours. */
 const MOST_BYTES = 1 << 30;
 /** Others have their turn after so many objects. */
 const AT_ONCE = 2000;
@@ -56,11 +56,22 @@ type Row = readonly [
 ];
 const NUMBERS = 14;
 
-export async function encodeSnapshot({ head, record }: Snapshot): Promise<Buffer> {
+/**
+ * Throws `root-too-large` for what {@link decodeObjects} would refuse.
+ * @param most bytes of the unpacked record
+ */
+export async function encodeSnapshot(
+  { head, record }: Snapshot,
+  most = MOST_BYTES,
+): Promise<Buffer> {
   const parts: Buffer[] = [];
   let lines: string[] = [];
+  let bytes = 0;
   const flush = (): void => {
-    parts.push(Buffer.from(lines.join('')));
+    const part = Buffer.from(lines.join(''));
+    bytes += part.length;
+    if (bytes > most) throw tooLarge(Buffer.from(head.root, 'base64'), 'too long a record');
+    parts.push(part);
     lines = [];
   };
   for (const [path, object] of record) {
@@ -93,7 +104,11 @@ export async function* decodeObjects(
   const whole = file.subarray(0, Math.max(0, file.length - DIGEST_BYTES));
   if (!digestOf(whole).equals(file.subarray(whole.length))) throw damaged(name);
   const packed = whole.subarray(whole.indexOf('\n') + 1);
-  const text = await promisify(zstdDecompress)(packed, { maxOutputLength: MOST_BYTES });
+  const text = await promisify(zstdDecompress)(packed, { maxOutputLength: MOST_BYTES }).catch(
+    (cause: unknown) => {
+      throw damaged(name, cause);
+    },
+  );
   let count = 0;
   for (let start = 0; start < text.length;) {
     const end = text.indexOf('\n', start);

@@ -3,7 +3,7 @@
  * `snapshots`: each is there whole and synced, or not at all. Must not know what is in them.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { open, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { TraceError } from '../common/errors.ts';
 import { syncFolder } from './blobs.ts';
 import { type ContentFolder, unusable } from './content-folder.ts';
@@ -50,20 +50,23 @@ export class Snapshots {
     }
   }
 
-  /** Replaces one of the same expression. */
+  /** Replaces one of the same expression: if it throws, it has not. */
   async write(snapshot: Snapshot): Promise<void> {
     const path = this.#path(snapshot.head.expression);
     const temporary = this.#folder.temporary(randomBytes(16).toString('hex'));
-    const file = await open(temporary, 'wx', 0o400);
     try {
-      await file.writeFile(await encodeSnapshot(snapshot));
-      await file.sync();
+      const bytes = await encodeSnapshot(snapshot);
+      await writeFile(temporary, bytes, { flag: 'wx', mode: 0o400, flush: true });
       await rename(temporary, path);
-    } finally {
-      await file.close();
+    } catch (error) {
       await rm(temporary, { force: true });
+      throw error;
     }
-    await syncFolder(this.#folder.at('snapshots'));
+  }
+
+  /** Makes the names of what was written or removed outlive a power cut. */
+  sync(): Promise<void> {
+    return syncFolder(this.#folder.at('snapshots'));
   }
 
   /** Throws `no-snapshot`, `content-unusable`. */
@@ -71,11 +74,11 @@ export class Snapshots {
     await unlink(this.#path(expression)).catch((cause: unknown) => {
       throw this.#failure(expression, cause);
     });
-    await syncFolder(this.#folder.at('snapshots'));
+    await this.sync();
   }
 
   async names(): Promise<string[]> {
-    return (await readdir(this.#folder.at('snapshots'))).sort();
+    return (await this.#folder.names('snapshots')).sort();
   }
 
   /** All, the newest first; damaged ones at the end. */

@@ -12,6 +12,7 @@ const copyPlanned = addon['copyPlanned'] as (
   path: Buffer,
   record: Float64Array,
   fd: number,
+  leave: number,
 ) => Promise<boolean>;
 
 export interface CopyFileOptions {
@@ -21,20 +22,22 @@ export interface CopyFileOptions {
   readonly stat: TreeStat;
   /** A new file, open for writing; stays open. */
   readonly fd: number;
+  /** Bytes of its file system that a copy must leave free; sharing takes none. */
+  readonly leave: number;
 }
 
 /**
  * Copies a regular file on a worker thread, by sharing its blocks where the file system can.
  * Throws `drift` (it is not the file of `stat`), `root-not-readable`, `root-unreadable`,
- * `output-full`, `output-failed`.
+ * `output-full` (also if it would leave too little), `output-failed`.
  * @returns whether blocks are shared
  */
-export async function copyFile({ tree, path, stat, fd }: CopyFileOptions): Promise<boolean> {
+export async function copyFile({ tree, path, stat, fd, leave }: CopyFileOptions): Promise<boolean> {
   const { size, dev, ino, mtime, mtimeNsec, ctime, ctimeNsec } = stat;
   const identity = [dev, Number(ino), mtime, mtimeNsec, ctime, ctimeNsec];
   const record = Float64Array.from([0, 0, path.length, size, ...identity]);
   try {
-    return await copyPlanned(tree.handle, path, record, fd);
+    return await copyPlanned(tree.handle, path, record, fd, leave);
   } catch (cause) {
     throw isSystemError(cause) ? archiveFailure(cause) : cause;
   }

@@ -61,7 +61,8 @@ export interface RootTreeHandle {
   /** Fills 15 numbers (native/archive/survey.h) and returns 0, or returns an errno. */
   stat(path: Buffer, fields: Float64Array): number;
   readLink(path: Buffer): Buffer;
-  list(path: Buffer): Buffer;
+  /** Each name ends by a NUL; E2BIG if there are more than `most`. */
+  list(path: Buffer, most: number): Buffer;
   read(path: Buffer, offset: number, length: number): Buffer;
   attributes(path: Buffer): Buffer | undefined;
   attribute(path: Buffer, name: Buffer): Buffer | undefined;
@@ -73,7 +74,7 @@ export interface RootTreeHandle {
 
 const RootTree = addon['RootTree'] as new () => RootTreeHandle;
 
-const { ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG, EACCES, EPERM, ENOSYS, EINVAL } =
+const { ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG, E2BIG, EACCES, EPERM, ENOSYS, EINVAL } =
   constants.errno;
 const READ_LINK = 'read the link';
 /** ELOOP: a link in the middle of the path; EXDEV: below another mount. */
@@ -202,9 +203,12 @@ export class NativeTree {
     return this.#call(READ_LINK, path, () => this.handle.readLink(path));
   }
 
-  /** The names in a directory, `.` and `..` left out, in bytewise order. */
-  list(path: Buffer): Buffer[] {
-    return this.#call('list', path, () => splitNul(this.handle.list(path)));
+  /**
+   * The names in a directory, `.` and `..` left out, in bytewise order.
+   * @param most names; with more it throws `too-many-names`
+   */
+  list(path: Buffer, most = Infinity): Buffer[] {
+    return this.#call('list', path, () => splitNul(this.handle.list(path, most)));
   }
 
   /** Up to `length` bytes from `offset` of a regular file; never opens any other type. */
@@ -278,6 +282,13 @@ export class NativeTree {
         code: 'path-too-long',
         message: `cannot ${doing} ${where}: its path is longer than a client could open`,
         hint: 'leave it out of the image, with --exclude of a directory that it is in',
+        exit: 'data',
+        cause,
+      });
+    if (errno === E2BIG)
+      return new TraceError({
+        code: 'too-many-names',
+        message: `cannot ${doing} ${where}: it has too many names`,
         exit: 'data',
         cause,
       });

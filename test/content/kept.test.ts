@@ -5,6 +5,7 @@ import {
   chmodSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -17,6 +18,8 @@ import {
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { operationBit } from '../../src/common/words.ts';
+import { Blobs } from '../../src/content/blobs.ts';
 import { ContentFolder } from '../../src/content/content-folder.ts';
 import { Snapshots } from '../../src/content/snapshots.ts';
 import { checkContent, pruneBlobs } from '../../src/content/tidy.ts';
@@ -206,6 +209,64 @@ describe('what is kept', () => {
     assert.ok(image.equals(await imageOf(t, files, { root }, timeless)));
   });
 
+  it('of a file with several names is one, though it was written to between two of them', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'init'), 'exec x\n');
+    put(join(root, 'a/name'), 'old');
+    // The walk comes by this one first, then gives way, and the copy is made by the other.
+    linkSync(join(root, 'a/name'), join(root, 'a-name'));
+    for (let number = 0; number < 300; number++) put(join(root, 'a/other', `${number}`), '');
+    let times = 0;
+    const signal = beforeEachCopy(() => {
+      if (++times === 1) appendFileSync(join(root, 'a/name'), ' and new');
+    });
+    await keep({ root, folder, signal });
+    const { record } = await new Snapshots(ContentFolder.claim(folder)).read(EXPRESSION);
+    const one = record.get('a/name');
+    assert.equal(one?.blob, sha256(readFileSync(join(root, 'a/name'))));
+    assert.deepEqual(record.get('a-name'), one);
+  });
+
+  it('of a file that gets another name meanwhile is there for both', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'a-name'), 'content');
+    mkdirSync(join(root, 'a/name'), { recursive: true });
+    for (let number = 0; number < 300; number++) put(join(root, 'a/other', `${number}`), '');
+    const another = Buffer.from('a/name/another');
+    const files = [...filesOf(root), { path: another, operations: operationBit('read') }];
+    let times = 0;
+    const signal = beforeEachCopy(() => {
+      if (++times === 1) linkSync(join(root, 'a-name'), join(root, another.toString()));
+    });
+    await keep({ root, folder, files, signal });
+    const { record } = await new Snapshots(ContentFolder.claim(folder)).read(EXPRESSION);
+    assert.equal(record.get('a-name')?.blob, sha256(Buffer.from('content')));
+    assert.deepEqual(record.get('a-name'), record.get(another.toString()));
+  });
+
+  it('has the attributes of the file whose content it is', { skip: lacks('root') }, async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    for (const name of ['gains', 'loses']) put(join(root, name), `old ${name}`);
+    const gain = (name: string) => run('setcap', ['cap_net_raw+ep', join(root, name)]);
+    gain('loses');
+    const files = filesOf(root);
+    let times = 0;
+    const signal = beforeEachCopy(() => {
+      if (++times !== 2) return;
+      gain('gains');
+      writeFileSync(join(root, 'new'), 'new');
+      renameSync(join(root, 'new'), join(root, 'loses'));
+    });
+    await keep({ root, folder, files, signal });
+    assert.ok(times > 2);
+    const { record } = await new Snapshots(ContentFolder.claim(folder)).read(EXPRESSION);
+    const capable = ['gains', 'loses'].map((name) => record.get(name)?.attributes?.size);
+    assert.deepEqual(capable, [1, 0]);
+  });
+
   it('is refused where a file changes whenever it is read, and nothing is left', async (t) => {
     const folder = join(temporaryFolder(t), 'content');
     const root = join(temporaryFolder(t), 'root');
@@ -218,6 +279,26 @@ describe('what is kept', () => {
     });
     assert.deepEqual(filesBelow(folder), []);
     await keep({ root, folder });
+  });
+
+  it('is nothing in a folder that was made by hand', async (t) => {
+    const path = join(temporaryFolder(t), 'content');
+    mkdirSync(path, { mode: 0o700 });
+    const folder = ContentFolder.find(path);
+    assert.ok(folder !== null);
+    assert.deepEqual(await new Blobs(folder).count(), { blobs: 0, bytes: 0 });
+    assert.deepEqual(await new Snapshots(folder).list(), []);
+    await assert.rejects(new Snapshots(folder).read(EXPRESSION), { code: 'no-snapshot' });
+  });
+
+  it('stays when its snapshot is in place, though that cannot be made to last', async (t) => {
+    const folder = join(temporaryFolder(t), 'content');
+    const root = join(temporaryFolder(t), 'root');
+    put(join(root, 'init'), 'exec x\n');
+    const files = filesOf(root);
+    t.mock.method(Snapshots.prototype, 'sync', () => Promise.reject(new Error('EIO')));
+    await assert.rejects(keep({ root, folder }), { message: 'EIO' });
+    assert.ok((await imageOf(t, files, { folder })).equals(await imageOf(t, files, { root })));
   });
 
   it('what a killed writer left is removed by the next one', (t) => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {
   closeSync,
   constants,
+  fstatSync,
   mkdtempSync,
   openSync,
   rmSync,
@@ -69,16 +70,40 @@ describe('a copy', () => {
     const path = Buffer.from('file');
     const stat = tree.lstat(path);
     assert.ok(stat !== null);
-    const copy = (more: object) => copyFile({ tree, path, stat: { ...stat, ...more }, fd });
+    const copy = (more: object) =>
+      copyFile({ tree, path, stat: { ...stat, ...more }, fd, leave: 0 });
     for (const more of [{ size: 6 }, { ino: 1n }, { ctimeNsec: 1 }, { mtime: 5 }])
       await assert.rejects(copy(more), { code: 'drift' }, Object.keys(more).join());
     await copy({});
-    await assert.rejects(copyFile({ tree, path: Buffer.from('none'), stat, fd }), {
+    await assert.rejects(copyFile({ tree, path: Buffer.from('none'), stat, fd, leave: 0 }), {
       code: 'drift',
     });
-    await assert.rejects(copyFile({ tree, path: Buffer.from('../x'), stat, fd }), {
+    await assert.rejects(copyFile({ tree, path: Buffer.from('../x'), stat, fd, leave: 0 }), {
       code: 'root-unreadable',
     });
+  });
+
+  it('writes nothing if too little would be left', { skip: cannotMake('tmpfs') }, async (t) => {
+    const place = mkdtempSync(join(tmpdir(), 'small-'));
+    run('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', place]);
+    const root = temporaryFolder(t);
+    put(join(root, 'big'), Buffer.alloc(6 << 20, 'big'));
+    const tree = NativeTree.open(root);
+    const fd = openSync(join(place, 'copy'), constants.O_CREAT | constants.O_RDWR);
+    t.after(() => {
+      tree.close();
+      closeSync(fd);
+      run('umount', [place]);
+      rmSync(place, { recursive: true });
+    });
+    const path = Buffer.from('big');
+    const stat = tree.lstat(path);
+    assert.ok(stat !== null);
+    const copy = (leave: number) => copyFile({ tree, path, stat, fd, leave });
+    await assert.rejects(copy((2 << 20) + 1), { code: 'output-full' });
+    assert.equal(fstatSync(fd).size, 0);
+    assert.equal(await copy(2 << 20), false);
+    assert.equal(fstatSync(fd).size, 6 << 20);
   });
 
   it('says that no space is left', { skip: cannotMake('tmpfs') }, async (t) => {

@@ -187,4 +187,22 @@ describe('a recorded root', () => {
     }
     assert.deepEqual(await planned.symlinks(), await tree.symlinks());
   });
+
+  it('is refused when it is too large, before a directory of millions is in memory', async (t) => {
+    const root = join(temporaryFolder(t), 'root');
+    for (const name of ['a', 'b', 'c']) put(join(root, 'directory', name), '');
+    symlinkSync('four', join(root, 'link'));
+    const tree = NativeTree.open(root);
+    t.after(() => tree.close());
+    const enough = { names: 6, pathBytes: 50, attributeBytes: 0 };
+    assert.equal((await recordRoot(tree, { bounds: enough })).size, 6);
+    for (const less of [{ names: 5 }, { names: 2 }, { pathBytes: 49 }])
+      await assert.rejects(recordRoot(tree, { bounds: { ...enough, ...less } }), {
+        code: 'root-too-large',
+        exit: 'data',
+      });
+    const directory = Buffer.from('directory');
+    assert.equal(tree.list(directory, 3).length, 3);
+    assert.throws(() => tree.list(directory, 2), { code: 'too-many-names' });
+  });
 });
