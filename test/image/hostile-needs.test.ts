@@ -1,0 +1,90 @@
+/** Roots whose configuration, libraries and modules multiply: the rules end, and tell where. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { makeElf } from './make-elf.ts';
+import type { Node } from './memory-tree.ts';
+import { messages, plan, program, script } from './needs-support.ts';
+
+describe('hostile files', () => {
+  it('keep the reader neither busy nor in the dark', async () => {
+    const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024)).toString('latin1');
+    const nodes: Readonly<Record<string, Node>> = {
+      p: program([]),
+      'etc/nsswitch.conf': `a: ${'['.repeat(60_000)}`,
+      'etc/pam.d/a': `auth ${'['.repeat(60_000)}\nauth include a\n@include a\n`,
+      'etc/pam.d/b': ' '.repeat(1_000_000),
+      'etc/ld.so.conf': 'include /*/*/*/*\n'.repeat(1000),
+      'lib/modules/1/bomb.ko.gz': bomb,
+      'lib/modules/1/modules.dep': 'bomb.ko.gz: ../../../etc/shadow /etc/shadow bomb.ko.gz\n',
+      'bin/s': script(`#!/usr/bin/env -S ${'"'.repeat(200)}`),
+    };
+    const start = performance.now();
+    const made = await plan(nodes, Object.keys(nodes));
+    assert.ok(performance.now() - start < 5000, `${performance.now() - start} ms`);
+    const told = messages(made).join();
+    assert.match(told, /bomb\.ko\.gz/);
+    assert.match(told, /too large: 1000000 bytes \(for \/etc\/pam\.d\/b\)/);
+  });
+
+  const counted = (count: number, name: (at: number) => string): string[] =>
+    Array.from({ length: count }, (_, at) => name(at));
+  const MULTIPLYING: Readonly<Record<string, Readonly<Record<string, Node>>>> = {
+    'a pattern that goes down and up': {
+      p: program(['a.so']),
+      ...Object.fromEntries(counted(50, (at) => `d/${at}/x`).map((path) => [path, ''])),
+      'etc/ld.so.conf': `include /d/${'*/../'.repeat(1200)}x\n`,
+    },
+    'libraries in directories': {
+      ...Object.fromEntries(
+        counted(20, String).map((one) => [
+          `p${one}`,
+          program(counted(1000, (at) => `l${one}-${at}.so`)),
+        ]),
+      ),
+      ...Object.fromEntries(counted(900, (at) => `d/${at}/x`).map((path) => [path, ''])),
+      'etc/ld.so.conf': counted(900, (at) => `/d/${at}\n`).join(''),
+    },
+  };
+  for (const [what, nodes] of Object.entries(MULTIPLYING))
+    it(`end, and it is told: ${what}`, async () => {
+      const programs = Object.keys(nodes).filter((path) => path.startsWith('p'));
+      const start = performance.now();
+      const made = await plan(nodes, programs);
+      assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
+      const told = messages(made).join();
+      assert.match(told, /too much to look for \(for \//);
+      // What was not looked for is not called missing.
+      assert.doesNotMatch(told, /missing-library: (?:1|20000) /);
+    });
+
+  it('end, and it is told: an index of many kernels', async () => {
+    const alias = 'alias a b\n'.repeat(1_600_000);
+    const kernels = counted(8, (at) => `lib/modules/${at}`);
+    const nodes: Readonly<Record<string, Node>> = Object.fromEntries(
+      kernels.flatMap((kernel): [string, Node][] => [
+        [`${kernel}/a.ko`, { content: makeElf({ modinfo: [] }) }],
+        [`${kernel}/modules.softdep`, alias],
+      ]),
+    );
+    const start = performance.now();
+    const made = await plan(
+      nodes,
+      kernels.map((kernel) => `${kernel}/a.ko`),
+    );
+    assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
+    assert.match(messages(made).join(), /too much to look for \(for \/lib/);
+  });
+
+  it('end, and it is told: one module with all others before it', async () => {
+    const nodes: Readonly<Record<string, Node>> = {
+      'lib/modules/1/a.ko': { content: makeElf({ modinfo: [] }) },
+      'lib/modules/1/modules.dep': 'a.ko:\n',
+      'lib/modules/1/modules.softdep': 'softdep a x\n'.repeat(300_000),
+    };
+    const start = performance.now();
+    const made = await plan(nodes, ['lib/modules/1/a.ko']);
+    assert.ok(performance.now() - start < 5000, `${performance.now() - start} ms`);
+    assert.match(messages(made).join(), /over 1000 names for one module/);
+  });
+});
