@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { operationBit } from '../../../src/common/words.ts';
 import { findSweeps } from '../../../src/image/sweeps/find-sweeps.ts';
+import type { Walked } from '../../../src/image/sweeps/below.ts';
 import type { Sweep } from '../../../src/image/sweeps/sweep.ts';
+import type { TreeStat } from '../../../src/image/tree.ts';
 import { type Random, randomFrom } from '../../replay/variations.ts';
 import { debianLike, MadeUpClient, MadeUpRoot } from './made-up-client.ts';
 
@@ -229,6 +231,33 @@ describe('what is none', () => {
       sweepsOf(client).map(({ top }) => top),
       ['usr/share'],
     );
+  });
+
+  it('one of a directory that the root has no longer, or not as a directory of its own', () => {
+    const client = clientOf(3);
+    client.tar('usr/share/man');
+    client.nowUs += 10 * SECOND;
+    client.ldconfig(LIBRARIES);
+    assert.equal(sweepsOf(client).length, 2);
+    const change = (changed: (stat: TreeStat) => TreeStat | null): Walked => {
+      const lstat = (path: Buffer): TreeStat | null => {
+        const stat = root.lstat(path);
+        const isTop = ['usr/share/man', LIBRARIES].includes(path.toString());
+        return stat !== null && isTop ? changed(stat) : stat;
+      };
+      const list = (path: Buffer): Buffer[] => {
+        const stat = lstat(path);
+        assert.ok(stat?.type === 'directory' && !stat.foreign, 'not-in-root');
+        return root.list(path);
+      };
+      return { lstat, list };
+    };
+    for (const changed of [
+      () => null,
+      (stat: TreeStat): TreeStat => ({ ...stat, type: 'symlink' }),
+      (stat: TreeStat): TreeStat => ({ ...stat, foreign: true }),
+    ])
+      assert.deepEqual(findSweeps(client.touches, change(changed)), []);
   });
 
   it('a small root that is listed whole', () => {
