@@ -82,6 +82,7 @@ async function replace<T>(
   const name = `.nfsroot-trace-${here()}-${process.pid}-${randomBytes(8).toString('hex')}.partial`;
   const temporary = join(directory, name);
   const handle = await opened(path, () => open(temporary, 'wx', 0o600));
+  const alive = setInterval(() => void touch(handle), ALIVE_MS).unref();
   let result: T;
   try {
     try {
@@ -91,6 +92,7 @@ async function replace<T>(
         await handle.sync();
       });
     } finally {
+      clearInterval(alive);
       await handle.close();
     }
     await opened(path, () => rename(temporary, path));
@@ -103,8 +105,17 @@ async function replace<T>(
 }
 
 const PARTIAL = /^\.nfsroot-trace-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.partial$/;
-/** A writer on another machine, whose processes are not ours to ask, writes all the time. */
-const ABANDONED_MS = 60_000;
+/** How often a writer says that it is there: what it writes may be a person's work in a shell. */
+const ALIVE_MS = 60_000;
+/** Of one whose processes are not ours to ask; it may stand still, and its clock may be wrong. */
+const ABANDONED_MS = 3_600_000;
+
+/** Sets the time of the last change. */
+async function touch(handle: FileHandle): Promise<void> {
+  const now = new Date();
+  // A file system that cannot says so when the file is written, too.
+  await handle.utimes(now, now).catch(() => undefined);
+}
 
 /** Where process numbers mean the same as here: this boot of this machine, and this namespace. */
 function here(): string {

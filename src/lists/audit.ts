@@ -157,7 +157,7 @@ export class AuditReader implements ListReader {
     // Relative to a directory that the call has open: the log does not say which.
     const untold = about?.paths.some((path) => isOfDescriptor(event, path)) ?? false;
     const place = inRoot ? null : resolve(process, name, untold ? null : undefined);
-    const done = doneBy(event, { nametype, outcome, about });
+    const done = doneBy(event, { at, nametype, outcome, about });
     if (place !== null) this.#sink.use({ ...place, ...done, atUs });
     else if (outcome === 'not-there') this.#sink.pass('no-path');
     else this.#sink.refuse('unknown-directory');
@@ -196,13 +196,18 @@ function aboutOf(
 function doneBy(
   event: AuditEvent,
   {
+    at,
     nametype,
     outcome,
     about,
-  }: { readonly nametype: string; readonly outcome: Outcome; readonly about: About | null },
+  }: {
+    readonly at: number;
+    readonly nametype: string;
+    readonly outcome: Outcome;
+    readonly about: About | null;
+  },
 ): Done {
-  // What a call makes or removes is the name itself, if this record is not about its directory.
-  if (about === null || (nametype === '' && isOfNames(about.named)))
+  if (about === null || (nametype === '' && mayBeParent(event, about, at)))
     return { operations: 0, follow: OF_TYPE[nametype] === undefined, created: false };
   const { call, named } = about;
   const done = doneTo(call, named, { flags: flagsOf(call, event.call ?? {}), outcome });
@@ -210,8 +215,15 @@ function doneBy(
   return { ...done, created: done.created && nametype === 'CREATE' };
 }
 
-/** Makes or removes a name. */
-const isOfNames = ({ operation }: NamedPath): boolean => Object.values(OF_TYPE).includes(operation);
+/**
+ * What a call makes or removes is the name itself, if a record is not about its directory; that one
+ * comes first, where open(2) makes a file.
+ */
+function mayBeParent(event: AuditEvent, { call, named }: About, at: number): boolean {
+  if (Object.values(OF_TYPE).includes(named.operation)) return true;
+  const opens = callIn(event) === 'creat' || flagsOf(call, event.call ?? {}).has('O_CREAT');
+  return opens && at === 0 && event.paths.length > 1;
+}
 
 function outcomeOf(call: AuditEvent['call']): Outcome {
   if (call === null) return 'unknown';

@@ -250,7 +250,10 @@ export class Store {
     return this.#try(() => this.#reader.list(sessionId));
   }
 
-  /** Names that a session looked for in vain (tier `exact+names`), in bytewise order. */
+  /**
+   * Names that a session looked for in vain (tiers `exact+names`, `import`), or used and the root had
+   * no longer (`local`), in bytewise order.
+   */
   missing(sessionId: number): MissingPath[] {
     return this.#try(() => this.#reader.missing(sessionId));
   }

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { replaceFile } from '../../src/image/replace-file.ts';
 
 const MODULE = join(import.meta.dirname, '../../src/image/replace-file.ts');
@@ -49,12 +50,29 @@ test('killed: its part is swept by the next, at once; one that still writes is l
   assert.deepEqual(readdirSync(folder), ['image']);
 });
 
-test("another machine's, whose processes nobody here knows, when it does not grow any more", async () => {
+test("another machine's, whose processes nobody here knows, when it is not touched any more", async () => {
   const name = '.nfsroot-trace-00000000-1-0123456789abcdef.partial';
   writeFileSync(join(folder, name), 'a part');
+  const touched = (minutes: number): void =>
+    utimesSync(join(folder, name), new Date(), new Date(Date.now() - minutes * 60_000));
+  touched(50);
   await write();
   assert.deepEqual(readdirSync(folder).sort(), [name, 'image']);
-  utimesSync(join(folder, name), new Date(), new Date(Date.now() - 120_000));
+  touched(70);
   await write();
   assert.deepEqual(readdirSync(folder), ['image']);
+});
+
+test('a part is touched each minute, however long nothing is written', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  await replaceFile(join(folder, 'image'), async () => {
+    const [name = ''] = readdirSync(folder);
+    const path = join(folder, name);
+    utimesSync(path, 0, 0);
+    t.mock.timers.tick(60_000);
+    for (let tries = 0; statSync(path).mtimeMs === 0; tries++) {
+      assert.ok(tries < 1000, 'it is as old as before');
+      await setImmediate();
+    }
+  });
 });

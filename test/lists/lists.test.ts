@@ -248,6 +248,23 @@ describe('lists', () => {
     ]);
   });
 
+  test('audit without types: the directory that a file is opened and made in is not opened', () => {
+    const { uses } = audited(
+      [{ syscall: 2, a1: '42' }, '/srv/log/', '/srv/log/new'],
+      [{ syscall: 85 }, '/srv/log/', '/srv/log/other'],
+      [{ syscall: 2, a1: '42' }, '/srv/log/old'],
+      [{ syscall: 2, a1: '2' }, '/srv/log/old'],
+    );
+    assert.deepEqual(uses, [
+      'any /srv/log/',
+      'read+write /srv/log/new',
+      'any /srv/log/',
+      'write /srv/log/other',
+      'read+write /srv/log/old',
+      'read+write /srv/log/old',
+    ]);
+  });
+
   test('audit: as the kernel, ausearch, other loggers and old kernels write it', () => {
     const plain = [
       'type=SYSCALL msg=audit(1.123:1): arch=c000003e syscall=2 success=yes exit=3 a1=0 pid=2',

@@ -192,6 +192,14 @@ describe('strace', () => {
     assert.deepEqual([refused, passed], [['not-understood'], ['no-path']]);
   });
 
+  test('a line that is interrupted again and again takes moments and not hours', () => {
+    const began = performance.now();
+    const line = 'a part of a line strace: Process 1 attached';
+    const { refused } = read(...Array<string>(100_000).fill(line));
+    assert.deepEqual(refused, ['too-long', 'not-understood']);
+    assert.ok(performance.now() - began < 10_000);
+  });
+
   test('relative paths: by -y, by chdir and getcwd, by the parent; else refused', () => {
     const { uses, refused } = read(
       '1 open("unknown", O_RDONLY) = 3',

@@ -24,7 +24,7 @@ export const registerFiles: Register = (program, context) => {
     .addOption(
       new Option(
         '--missing',
-        'names that were looked for and not there (tiers exact+names, local, import)',
+        'names that were looked for and not there (tiers exact+names, import), or soon gone (local)',
       ).conflicts('ops'),
     )
     .action(async (name: string, options: FilesOptions, command: Command) => {

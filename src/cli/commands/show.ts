@@ -11,7 +11,7 @@ import { size, table, time } from '../output.ts';
 import { sessionArgument } from '../session-argument.ts';
 import { bytesText, clientText, lossShape, sessionShape, stateOf } from '../shapes.ts';
 
-/** Tiers that know of names that were looked up in vain. */
+/** Tiers that know of names that were looked up in vain, and so of none, too. */
 const NAMING: ReadonlySet<SessionTier> = new Set(['exact+names', 'import']);
 
 /** What an export would hold now, or why that can't be said. */
@@ -64,7 +64,9 @@ export const registerShow: Register = (program, context) => {
           ['files', String(session.files)],
           ['bytes read', bytesText(session)],
           ['operations', countsText(operations)],
-          ...(NAMING.has(session.tier) ? [['missing names', missingText(missing)]] : []),
+          ...(NAMING.has(session.tier) || missing.names > 0
+            ? [['missing names', missingText(missing)]]
+            : []),
           ...session.marks.map(({ atUs, text }) => [
             'mark',
             `${time(atUs)} ${output.name(Buffer.from(text))}`,

@@ -2,7 +2,9 @@
  * What a list comes to: uses of paths below the root as rows to give, those of one path as one, and
  * the count of everything else, with the first line of each kind. Owns both.
  */
+import { operationBit } from '../../common/words.ts';
 import type { GivingRow } from '../../daemon/given-stream-client.ts';
+import { tidy } from '../../lists/bytes.ts';
 import type { RootPaths } from '../../lists/root-paths.ts';
 import {
   PASSES,
@@ -17,6 +19,9 @@ import {
 const ENOUGH = 20_000;
 /** As the kernel: PATH_MAX. */
 const MOST_PATH = 4096;
+/** Bytes of names that are remembered; after that nothing is told to be made. */
+const MOST_REMEMBERED = 16 << 20;
+const LOOKUP = operationBit('lookup');
 
 export interface Refused {
   readonly why: Refusal;
@@ -32,6 +37,9 @@ export class UsedPaths implements Sink {
   uses = 0;
   readonly #paths: RootPaths;
   #rows = new Map<string, Growing>();
+  /** Where something was, be it what a process made. */
+  readonly #filled = new Set<string>();
+  #remembered = 0;
   readonly #passed = new Map<Pass, number>();
   readonly #refused = new Map<Refusal, { count: number; readonly firstLine: number }>();
 
@@ -82,9 +90,11 @@ export class UsedPaths implements Sink {
   #add(
     path: Buffer,
     atUs: number | null,
-    { operations, follow, created }: Pick<Growing, 'operations' | 'follow' | 'created'>,
+    what: Pick<Growing, 'operations' | 'follow' | 'created'>,
   ): void {
     this.uses += 1;
+    const { operations, follow } = what;
+    const created = this.#isNew(path, what);
     const key = `${Number(follow)}${Number(operations === 0)}${path.toString('latin1')}`;
     const before = this.#rows.get(key);
     if (before === undefined) {
@@ -102,5 +112,15 @@ export class UsedPaths implements Sink {
       before.firstUs = Math.min(before.firstUs ?? atUs, atUs);
       before.lastUs = Math.max(before.lastUs ?? atUs, atUs);
     }
+  }
+
+  /** Made where nothing was: what was used there before is another file, which must be there. */
+  #isNew(path: Buffer, { operations, created }: Pick<Growing, 'operations' | 'created'>): boolean {
+    if (operations === LOOKUP || this.#remembered >= MOST_REMEMBERED) return false;
+    const name = tidy(path).toString('latin1');
+    if (this.#filled.has(name)) return false;
+    this.#filled.add(name);
+    this.#remembered += name.length;
+    return created;
   }
 }

@@ -9,20 +9,25 @@ export type Walked = Pick<Tree, 'list' | 'lstat'>;
 
 export type Entry = Pick<TreeStat, 'type' | 'size' | 'foreign'> & { readonly path: string };
 
-/** What is in a directory, in bytewise order. */
-export type Lister = (path: string) => readonly Entry[];
+/**
+ * What is in a directory, in bytewise order. Null where the root has none: what a session listed may
+ * be gone since, or a link, or be hidden by a mount.
+ */
+export type Lister = (path: string) => readonly Entry[] | null;
 
 /** Each directory is looked at once. */
 export function listerOf(tree: Walked): Lister {
-  const known = new Map<string, readonly Entry[]>();
+  const known = new Map<string, readonly Entry[] | null>();
   return (path) => {
-    const entries = known.get(path) ?? entriesOf(tree, path);
-    known.set(path, entries);
+    let entries = known.get(path);
+    if (entries === undefined) known.set(path, (entries = entriesOf(tree, path)));
     return entries;
   };
 }
 
-function entriesOf(tree: Walked, path: string): Entry[] {
+function entriesOf(tree: Walked, path: string): Entry[] | null {
+  const directory = tree.lstat(toBytes(path));
+  if (directory?.type !== 'directory' || directory.foreign) return null;
   return tree.list(toBytes(path)).flatMap((name) => {
     const next = path === '' ? fromBytes(name) : `${path}/${fromBytes(name)}`;
     const stat = tree.lstat(toBytes(next));
@@ -38,7 +43,7 @@ export interface WalkOptions {
   readonly unlisted: number;
 }
 
-/** All but directories; null if more directories than that were not listed. */
+/** All but directories; null if more directories than that were not listed, or one is not there. */
 export function walkBelow(
   entries: Lister,
   top: string,
@@ -49,7 +54,9 @@ export function walkBelow(
   const waiting = [top];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     if (!isListed(path) && ++missing > unlisted) return null;
-    for (const entry of entries(path))
+    const inside = entries(path);
+    if (inside === null) return null;
+    for (const entry of inside)
       if (entry.type !== 'directory') leaves.push(entry);
       else if (!entry.foreign && !isHidden(entry.path)) waiting.push(entry.path);
   }

@@ -24,9 +24,10 @@ function sweepOf(directory: Touch, { touches, byName, timeline, entries }: Sessi
   const inside = touches.filter(({ names }) => names.every(isLibrary));
   const read = inside.filter((one) => isRead(one) && one.size > 0);
   if (read.length < LEAST_LIBRARIES) return null;
-  const libraries = entries(top).filter(
+  const libraries = entries(top)?.filter(
     ({ type, size, path }) => type === 'file' && size > 0 && isLibrary(path),
   );
+  if (libraries === undefined) return null;
   const known = libraries.filter(({ path }) => {
     const touch = byName.get(path);
     return touch !== undefined && isRead(touch);

@@ -9,12 +9,13 @@ import type { Input } from './input.ts';
 
 const PIECE = 64 * 1024;
 
-/** Copies, as the window of the input moves on. */
+/** Copies, as the window of the input moves on; cut alike, however the input comes. */
 export function* take(input: Input, length: number, what: string): Generator<Buffer> {
   for (let left = length; left > 0;) {
-    const window = input.window();
+    const most = Math.min(left, PIECE);
+    const window = input.window(most);
     if (window.length === 0) throw new BadMember(`${what} is cut off`);
-    const piece = Buffer.from(window.subarray(0, Math.min(left, PIECE)));
+    const piece = Buffer.from(window.subarray(0, most));
     input.consume(piece.length);
     left -= piece.length;
     yield piece;

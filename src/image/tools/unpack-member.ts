@@ -11,6 +11,8 @@ import { bzip2Stream, lz4Frames, passGzipHeader, takeRest, xzStream, zstdFrame }
 import type { Input } from './input.ts';
 
 const CHUNK = 256 * 1024;
+/** Of a damaged piece nothing comes out, so that pieces must not depend on how the input comes. */
+const PIECE = 16 * 1024;
 /** CRC-32 and length, at which the kernel does not look. */
 const GZIP_TRAILER = 8;
 
@@ -97,7 +99,7 @@ async function* inflated(input: Input, strict: boolean): AsyncGenerator<Buffer> 
   const inflate = createInflateRaw({ chunkSize: CHUNK });
   let known = 0;
   const give = (): void => {
-    const window = input.window();
+    const window = input.window(PIECE).subarray(0, PIECE);
     if (window.length === 0) {
       inflate.end();
       return;

@@ -27,7 +27,7 @@ const MOST_UNFINISHED = 65_536;
 const NOT_THERE = /^-1 (?:ENOENT|ENOTDIR|ENAMETOOLONG|EFAULT)\b/;
 
 /** On a terminal strace says this in the middle of a line, which goes on in the next one. */
-const ATTACHED = /^([^]+)strace: Process \d+ (?:attached|detached)$/;
+const ATTACHED = /^([^]*)strace: Process \d+ (?:attached|detached)$/;
 const MOST_HELD = 1024 * 1024;
 
 interface Begun {
@@ -72,14 +72,15 @@ export class StraceReader implements ListReader {
 
   read(line: Buffer): void {
     if (line.length === 0) return;
-    const text = this.#held + line.toString('latin1');
+    const text = line.toString('latin1');
     const [, before] = ATTACHED.exec(text) ?? [];
-    this.#held = before ?? '';
-    if (before === undefined) this.#line(text);
-    else if (before.length > MOST_HELD) {
-      this.#held = '';
-      this.#sink.refuse('too-long');
-    }
+    const whole = this.#held + (before ?? text);
+    this.#held = '';
+    if (before === undefined) this.#line(whole);
+    // Nothing is in the middle of.
+    else if (whole === '') this.#line(text);
+    else if (whole.length > MOST_HELD) this.#sink.refuse('too-long');
+    else this.#held = whole;
   }
 
   #line(text: string): void {

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { operationBit } from '../../../src/common/words.ts';
 import { findSweeps } from '../../../src/image/sweeps/find-sweeps.ts';
+import type { Walked } from '../../../src/image/sweeps/below.ts';
 import type { Sweep } from '../../../src/image/sweeps/sweep.ts';
+import type { TreeStat } from '../../../src/image/tree.ts';
 import { type Random, randomFrom } from '../../replay/variations.ts';
 import { debianLike, MadeUpClient, MadeUpRoot } from './made-up-client.ts';
 
@@ -229,6 +231,31 @@ describe('what is none', () => {
       sweepsOf(client).map(({ top }) => top),
       ['usr/share'],
     );
+  });
+
+  it('one of a directory that the root has no longer, or not as a directory of its own', () => {
+    const client = clientOf(3);
+    client.tar('usr/share/man');
+    client.nowUs += 10 * SECOND;
+    client.ldconfig(LIBRARIES);
+    const tops = sweepsOf(client).map(({ top }) => top);
+    assert.deepEqual(tops, ['usr/share/man', LIBRARIES]);
+    const change = (changed: (stat: TreeStat) => TreeStat | null): Walked => {
+      const lstat = (path: Buffer): TreeStat | null => {
+        const stat = root.lstat(path);
+        return stat !== null && tops.includes(path.toString()) ? changed(stat) : stat;
+      };
+      const list = (path: Buffer): Buffer[] => {
+        const stat = lstat(path);
+        assert.ok(stat?.type === 'directory' && !stat.foreign, 'not-in-root');
+        return root.list(path);
+      };
+      return { lstat, list };
+    };
+    const link = (stat: TreeStat): TreeStat => ({ ...stat, type: 'symlink' });
+    const mounted = (stat: TreeStat): TreeStat => ({ ...stat, foreign: true });
+    for (const changed of [() => null, link, mounted])
+      assert.deepEqual(findSweeps(client.touches, change(changed)), []);
   });
 
   it('a small root that is listed whole', () => {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { constants, deflateRawSync } from 'node:zlib';
 import { TraceSandbox } from '../../support/trace-sandbox.ts';
 import { allPaths, makeTree, run, temporaryFolder } from '../support.ts';
 import { compressed, METHODS } from './compressed.ts';
@@ -356,6 +357,18 @@ describe('parts', () => {
     const first = record({ name: 'first' }).length;
     assert.deepEqual([bytes, rest, stop.offset], [readFileSync(image).length, 0, first]);
     assert.deepEqual([parts[0]?.['bytes'], parts[0]?.['unpacked_bytes']], [bytes, first]);
+    const through = JSON.parse(await piped(image, 'parts - --json')) as Parts;
+    assert.deepEqual({ ...through, image }, json);
+  });
+
+  test('so is one that is damaged: what comes out before that', async () => {
+    const files = Array.from({ length: 12 }, (_, n) => file(`f${n}`, randomBytes(1700)));
+    const whole = deflateRawSync(archive(...files), { finishFlush: constants.Z_FULL_FLUSH });
+    const header = Buffer.from('1f8b0800000000000003', 'hex');
+    const image = put('damaged.img', header, whole, Buffer.alloc(10_000, 0xff));
+    const { json } = await sandbox.run(['image', 'parts', image, '--json']);
+    const { parts } = json as Parts;
+    assert.ok(Number(parts[0]?.['unpacked_bytes']) > 10_000);
     const through = JSON.parse(await piped(image, 'parts - --json')) as Parts;
     assert.deepEqual({ ...through, image }, json);
   });
