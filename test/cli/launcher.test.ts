@@ -41,7 +41,10 @@ test('a Node that is too old: one line, a hint, status 78', () => {
     Object.defineProperty(process.versions, 'node', { value: '22.14.0' });`,
   );
   const { status, stderr } = trace('--require', old);
-  assert.match(stderr, /^error: trace needs Node 22\.15 or newer \(of 23: 23\.8\), this is 22\.14\.0\nhint: .*\n$/);
+  assert.match(
+    stderr,
+    /^error: trace needs Node 22\.15 or newer \(of 23: 23\.8\), this is 22\.14\.0\nhint: .*\n$/,
+  );
   assert.equal(status, 78);
 });
 
