@@ -38,6 +38,8 @@ bool CheckRoom(int fd, uint64_t bytes, ArchiveTrouble* trouble) {
     trouble->Set(ArchiveFailure::kWrite, errno, "fstatvfs");
     return false;
   }
+  // One without a size of its own (ramfs) tells of none.
+  if (about.f_blocks == 0) return true;
   if (static_cast<uint64_t>(about.f_bavail) * about.f_frsize >= bytes) return true;
   trouble->Set(ArchiveFailure::kWrite, ENOSPC, "fstatvfs");
   return false;

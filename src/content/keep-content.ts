@@ -47,7 +47,7 @@ const AT_ONCE = 8;
 
 /**
  * Throws `content-full`, `content-no-space`, `root-changing`, `root-too-large`, what trees and plans
- * throw, or the signal's reason; then nothing of it is kept.
+ * throw, or the signal's reason; then nothing of it is kept, unless only its last sync failed.
  */
 export async function keepContent(request: KeepRequest): Promise<Kept> {
   for (let attempt = 1; ; attempt++) {

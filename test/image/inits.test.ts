@@ -176,10 +176,21 @@ describe('rambox', able, () => {
         const said = runInit({
           image: disk.image,
           words: `${words} rootfstype=ext4`,
-          before: `{ sleep 2; ${disk.node}; } >/dev/null 2>&1 &`,
+          before: `{ sleep 3; ${disk.node}; } >/dev/null 2>&1 &`,
         });
         assert.match(said, /^started \/sbin\/init as 1/m, said);
         assert.equal(said.match(why)?.length ?? 0, words.includes('LABEL') ? 1 : 0, said);
+      }
+    });
+
+  for (const shell of ['busybox', 'dash'])
+    it(`waits for no root that is there, by ${shell}`, { skip: lacks('loop') }, async (t) => {
+      const disk = await rootOnDisk(t, withShell(shell));
+      for (const wrong of ['rootfstype=nonefs', 'rootfstype=ext4 rootflags=nonesuch']) {
+        const words = `root=LABEL=late rootwait ${wrong}`;
+        const said = runInit({ image: disk.image, words, before: disk.node, typed: 'echo here' });
+        assert.match(said, /^init: LABEL=late \(root=\) cannot be mounted as /m, said);
+        assert.match(said, /^here$/m);
       }
     });
 });

@@ -70,8 +70,9 @@ test('a part is touched each minute, however long nothing is written', async (t)
     const path = join(folder, name);
     utimesSync(path, 0, 0);
     t.mock.timers.tick(60_000);
-    for (let tries = 0; statSync(path).mtimeMs === 0; tries++) {
-      assert.ok(tries < 1000, 'it is as old as before');
+    const end = performance.now() + 10_000;
+    while (statSync(path).mtimeMs === 0) {
+      assert.ok(performance.now() < end, 'it is as old as before');
       await setImmediate();
     }
   });

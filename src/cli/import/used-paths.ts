@@ -117,7 +117,9 @@ export class UsedPaths implements Sink {
   /** Made where nothing was: what was used there before is another file, which must be there. */
   #isNew(path: Buffer, { operations, created }: Pick<Growing, 'operations' | 'created'>): boolean {
     if (operations === LOOKUP || this.#remembered >= MOST_REMEMBERED) return false;
-    const name = tidy(path).toString('latin1');
+    const name = tidy(path)
+      .toString('latin1')
+      .replace(/(?<=.)\/$/, '');
     if (this.#filled.has(name)) return false;
     this.#filled.add(name);
     this.#remembered += name.length;

@@ -85,6 +85,11 @@ mount_device() {
 			said=
 			until [ "$left" = 0 ]; do
 				why=$(mount "$@" 2>&1) && return
+				case $why in
+					*"can't find"* | *'No such file'*) ;;
+					# It is there, and no wait makes it one that can be mounted.
+					*) break ;;
+				esac
 				[ "$why" = "$said" ] || say "waiting for $root: $why"
 				said=$why
 				wait_a_second

@@ -150,7 +150,7 @@ test('secrets, set-id, links to nothing', async () => {
     '_J9..rasmBYk8r9AiWNc',
   ])
     assert.deepEqual(await shadow(hash), ['note password-hash etc/shadow'], hash);
-  for (const none of ['', '!', '!!', '*', '!*', 'x', '*LK*'])
+  for (const none of ['', '!', '!!', '*', '!*', 'x', '*LK*', '!unprovisioned'])
     assert.deepEqual(await shadow(none), [], none);
   assert.deepEqual(await found([file('bin/su', 'x', { mode: 0o104755 })]), ['note set-id bin/su']);
   assert.deepEqual(

@@ -9,8 +9,12 @@ const IDENTITIES = ['etc/machine-id', 'var/lib/dbus/machine-id'];
 const SEEDS = ['var/lib/systemd/random-seed', 'var/lib/urandom/random-seed'];
 /** `uninitialized` is what an image should have. */
 const MACHINE_ID = /^[0-9a-f]{32}\s*$/;
-/** crypt(5): with a `$`, BSDI's, DES. A lock is a sign before it, which does not hide it. */
-const HASH = /^[^:\n]*:[!*]*(?:\$[^:\n]|(?:_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13})(?::|$))/m;
+/**
+ * crypt(5): with a `$`, BSDI's, DES. A lock is a sign before it, which does not hide it; but what
+ * systemd-sysusers(8) puts behind one has a DES hash's length only.
+ */
+const HASH =
+  /^[^:\n]*:[!*]*(?!unprovisioned(?::|$))(?:\$[^:\n]|(?:_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13})(?::|$))/m;
 
 export function* secretFaults({ image, files }: Linted): Generator<Fault> {
   for (const [path, node] of image.kernelTree.entries()) {
