@@ -79,6 +79,22 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
     daemon = await rig.sandbox.daemon();
   });
 
+  test('world while it starts init, which has not asked yet to end with it', async () => {
+    for (let wait = 0; wait < 10; wait++) {
+      const word = `run-${process.pid}-early-${wait}`;
+      const run = start(word);
+      const stderr = text(run.stderr ?? assert.fail());
+      const ended = once(run, 'exit');
+      await present(word, 'world');
+      await delay(wait);
+      process.kill(processesOf(word).get('world') ?? assert.fail(), 'SIGKILL');
+      const late = delay(PATIENCE_MS, null, { ref: false }).then(() => run.kill('SIGKILL'));
+      await Promise.race([ended, late]);
+      assert.deepEqual(await ended, [1, null], `${wait} ms: ${await stderr}`);
+      await nothingLeft(word);
+    }
+  });
+
   test('a run makes no cgroup', async () => {
     const word = `run-${process.pid}-cgroup`;
     const run = start(word);

@@ -118,6 +118,11 @@ export class LocalRun {
   async #listen(child: ChildProcess, channel: Duplex): Promise<void> {
     this.#channel = channel;
     const exited = once(child, 'exit');
+    // The kernel ends the world's init with its parent, but for one that has just been started and has
+    // not asked for that yet. This ends that one, too, and what it has told still comes.
+    child.once('exit', (_code, signal) => {
+      if (signal !== null) channel.end();
+    });
     // Writing to a world that has ended is not news: its end is.
     channel.on('error', () => undefined);
     const reader = new RecordReader();
