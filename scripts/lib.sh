@@ -254,8 +254,11 @@ install_modules() {
   printf '%s' "$2" >"$1"
 }
 
-# build_addon: build/Release/nfsroot_trace.node and trace-world as native/ wants them. Node-API's ABI
-# is the same for every Node, so another Node is no reason to compile again.
+# Of the folder build/Release: what binding.gyp makes.
+COMPILED=(nfsroot_trace.node trace-world trace-quick)
+
+# build_addon: those as native/ wants them. Node-API's ABI is the same for every Node, so another Node
+# is no reason to compile again.
 build_addon() {
   need_modules
   local stamp=$REPO/build/addon-stamp wanted
@@ -266,7 +269,10 @@ build_addon() {
 }
 
 has_compiled() {
-  [[ -f $REPO/build/Release/nfsroot_trace.node && -f $REPO/build/Release/trace-world ]]
+  local file
+  for file in "${COMPILED[@]}"; do
+    [[ -f $REPO/build/Release/$file ]] || return
+  done
 }
 
 compile_addon() {

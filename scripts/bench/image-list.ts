@@ -9,8 +9,10 @@ import { headerLength, paddingOf, trailer, writeHeader } from '../../src/image/c
 import { Input } from '../../src/image/tools/input.ts';
 import { walkImage } from '../../src/image/tools/walk-image.ts';
 import { machine, markdownTable } from './figures.ts';
-import { TRACE } from './image-writers.ts';
+import { project, TRACE } from './image-writers.ts';
 import { columns, interleaved, type Way } from './interleaved.ts';
+
+const COMMAND = join(project, 'scripts/bin/trace');
 
 /** The same sizes in every run: a small linear congruential generator. */
 function sizes(): number[] {
@@ -89,14 +91,8 @@ export async function benchListed(work: string, runs: number): Promise<string> {
     by('`bsdcpio -it`', 'bsdcpio', '-it', '--quiet'),
     by('`busybox cpio -t`', 'busybox', 'cpio', '-t'),
     { name: '**ours**, in a running process', run: () => inProcess(archive) },
-    by(
-      '**ours**, `trace image list`: a process with all it does',
-      process.execPath,
-      TRACE,
-      'image',
-      'list',
-      archive,
-    ),
+    by('**ours**, `trace image list`', COMMAND, 'image', 'list', archive),
+    by('**ours**, the same by Node', process.execPath, TRACE, 'image', 'list', archive),
     by('Node, started to do nothing', process.execPath, '-e', ''),
   ];
   const rows = (await interleaved({ ways, runs })).map((one) => [one.name, ...columns(one)]);

@@ -10,7 +10,7 @@ import type { ImagePlan } from '../../src/image/plan.ts';
 import type { Subject } from './image-subjects.ts';
 import { interleaved, type Measured, type Way } from './interleaved.ts';
 
-const project = join(import.meta.dirname, '../..');
+export const project = join(import.meta.dirname, '../..');
 export const TRACE = join(project, 'dist/cli/bin.cjs');
 
 export interface Writing {

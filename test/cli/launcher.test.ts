@@ -123,11 +123,13 @@ test('a failure while loading is told as a bug, status 70', () => {
   assert.equal(status, 70);
 });
 
-test("the repository's trace says so when nothing is built", () => {
+test("the repository's trace says so when nothing is built, or what starts it is not", () => {
+  const run = () =>
+    spawnSync(join(place, 'scripts/bin/nfsroot-trace'), ['--version'], { encoding: 'utf8' });
+  const before = run();
   rmSync(join(place, 'dist'), { recursive: true });
-  const { status, stderr } = spawnSync(join(place, 'scripts/bin/nfsroot-trace'), {
-    encoding: 'utf8',
-  });
-  assert.equal(stderr, 'error: trace is not built\nhint: run scripts/build\n');
-  assert.equal(status, 78);
+  for (const { status, stderr } of [before, run()]) {
+    assert.equal(stderr, 'error: trace is not built\nhint: run scripts/build\n');
+    assert.equal(status, 78);
+  }
 });

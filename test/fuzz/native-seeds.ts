@@ -4,6 +4,7 @@
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CRAFTED } from '../image/tools/crafted-images.ts';
 import { sockaddr4, sockaddr6 } from '../nfsd/kernel-records.ts';
 import { anyFixture } from './fixtures.ts';
 
@@ -40,6 +41,7 @@ const SEEDS: Readonly<Record<string, () => Seeds>> = {
     ]),
   'native-ring-records': ringRecords,
   'native-file-events': fileEvents,
+  'native-ordinary-image': () => CRAFTED.map(({ bytes }) => bytes.subarray(0, PIECE)),
   'native-addresses': () => [
     sockaddr4('10.0.0.7'),
     sockaddr6('fe800000000000000000000000000007', 3),

@@ -86,9 +86,7 @@ describe('scripts/install', { skip: lacks('root') }, () => {
     assert.equal(commands.length, 3);
     for (const path of commands) assert.ok(statSync(at(path ?? '')).mode & 0o001, path);
     const text = readFileSync(at(commands[0] ?? ''), 'utf8');
-    assert.ok(
-      text.includes(`exec ${PREFIX}/current/bin/node ${PREFIX}/current/dist/cli/bin.cjs "$@"`),
-    );
+    assert.ok(text.includes(`${PREFIX}/current/bin/node ${PREFIX}/current/dist/cli/bin.cjs "$@"`));
     assert.ok(existsSync(at('usr/local/lib/sysusers.d/nfsroot-trace.conf')));
   });
 
@@ -109,7 +107,7 @@ describe('scripts/install', { skip: lacks('root') }, () => {
     for (const [name, file] of Object.entries(bin)) {
       assert.ok(existsSync(join(REPOSITORY, 'scripts/bin', name)), name);
       const text = readFileSync(at(`usr/local/bin/${name}`), 'utf8');
-      assert.ok(text.includes(`exec ${PREFIX}/current/bin/node ${PREFIX}/current/${file} "$@"`));
+      assert.ok(text.includes(`${PREFIX}/current/bin/node ${PREFIX}/current/${file} "$@"`));
     }
   });
 

@@ -1,4 +1,7 @@
-/** `trace image list IMAGE`: the records of all parts of an image, in their order. */
+/**
+ * `trace image list IMAGE`: the records of all parts of an image, in their order. Of ordinary images
+ * native/quick says the same without Node.
+ */
 import type { Command } from 'commander';
 import type { Register } from '../commands.ts';
 import type { ImageRecord } from '../../image/tools/record.ts';
