@@ -43,8 +43,6 @@ export interface SeenFile {
   readonly inode?: bigint;
   readonly ctimeNs?: bigint;
   readonly target?: Buffer;
-  /** When the sessions first used it, microseconds since 1970; absent where nobody surely says. */
-  readonly usedUs?: number;
 }
 
 export interface PlanOptions extends ImageChoices {

@@ -15,12 +15,6 @@ const READDIR = operationBit('readdir');
 const REMOVE = operationBit('remove');
 const WRITTEN = operationBit('write') | operationBit('create') | operationBit('setattr');
 export const ALL_OPERATIONS = 0xffffffff;
-/**
- * Times of accesses are those at which they came to the recorder, which may have been busy, and on
- * a clock that is finer than that of ctime.
- */
-const SURELY_BEFORE_US = 60_000_000;
-
 /** What the session did to a file, strongest first. */
 const SESSION_REASONS: readonly (readonly [ReasonKind, number])[] = [
   ['read', operationBit('read')],
@@ -163,7 +157,7 @@ function changesOf(
   resolver: Resolver,
 ): Drift['what'][] {
   // What is mounted there now says nothing of the root's own.
-  if (seen === undefined || stat.foreign || isAsUsed(seen, stat)) return [];
+  if (seen === undefined || stat.foreign) return [];
   if (seen.type !== stat.type) return ['changed-type'];
   if ((operations & WRITTEN) !== 0) return [];
   const changes: Drift['what'][] = [];
@@ -173,16 +167,6 @@ function changesOf(
   if (mode !== stat.mode || uid !== stat.uid || gid !== stat.gid) changes.push('changed-mode');
   if (changes.length === 0 && wasTouched(seen, stat)) changes.push('touched');
   return changes;
-}
-
-/**
- * Has nothing of it changed since the sessions used it, whatever it was when others did? Not if it is
- * older than it was seen: then the root was put back to an earlier state.
- */
-function isAsUsed({ inode, usedUs, ctimeNs }: SeenFile, stat: TreeStat): boolean {
-  if (inode !== stat.ino || usedUs === undefined || ctimeNs === undefined) return false;
-  const changedNs = ctimeOf(stat);
-  return changedNs >= ctimeNs && Number(changedNs) / 1e3 + SURELY_BEFORE_US < usedUs;
 }
 
 const ctimeOf = ({ ctime, ctimeNsec }: TreeStat): bigint =>

@@ -1,10 +1,11 @@
 /**
- * Which number an object of a root has in the store, and which names the store believes it to have.
- * Owns both. Must not know where objects are, nor SQL.
+ * Which number an object of a root has in the store, which names the store believes it to have, and
+ * when it was looked at. Owns these. Must not know where objects are, nor SQL.
  */
 import type { FileHandle } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { KnownFile, NameChange, NewFile } from '../store/types.ts';
+import type { KnownFile, NameChange, NewFile, Sight } from '../store/types.ts';
+import { nowUs } from './clock.ts';
 import type { RootObjects } from './root-objects.ts';
 
 /** Where an initramfs or a root file system keeps the first program, relative to the root. */
@@ -13,6 +14,9 @@ const INIT_PATHS = new Set(
     (path) => Buffer.from(path).toString('latin1'),
   ),
 );
+
+/** A look does for all sessions for so long: a thousand machines that boot at once use the same files. */
+const LOOK_HOLDS_US = 5_000_000;
 
 /** Between the names of one file; no name has it. */
 const NUL = '\0';
@@ -49,6 +53,8 @@ export class FileNumbers {
   /** Object → the names that the store has, packed. The root's own name is not among them. */
   readonly #liveNames = new Map<number, string>();
   readonly #initFiles = new Set<number>();
+  /** Object → when this run looked at it last; monotonic. */
+  readonly #lookedUs = new Map<number, number>();
   /** What is to be told of names, beside what a comparison finds. */
   #changes: NameChange[] = [];
   /** Objects that were gone already when they were first seen in use. */
@@ -140,7 +146,24 @@ export class FileNumbers {
       names,
     };
     files.push(file);
+    this.#lookedUs.set(object, nowUs());
     return this.#remember(object, file.id, packed(names));
+  }
+
+  /**
+   * Tells what an object with a number is now, if a session uses it that opened after the last look.
+   * @param openedUs monotonic
+   */
+  look(object: number, { openedUs, sights }: { openedUs: number; sights: Sight[] }): void {
+    const [fileId, lookedUs] = [this.#fileIdOf.get(object), this.#lookedUs.get(object)];
+    if (fileId === undefined || (lookedUs !== undefined && lookedUs >= openedUs)) return;
+    const atUs = nowUs();
+    if (lookedUs !== undefined && atUs - lookedUs < LOOK_HOLDS_US) return;
+    this.#lookedUs.set(object, atUs);
+    const stat = this.#objects.statOf(object);
+    if (stat === null) return;
+    const { mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target } = stat;
+    sights.push({ fileId, mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target });
   }
 
   /**
@@ -200,6 +223,7 @@ export class FileNumbers {
 
   #forget(object: number): void {
     this.#fileIdOf.delete(object);
+    this.#lookedUs.delete(object);
     this.#liveNames.delete(object);
     this.#initFiles.delete(object);
   }

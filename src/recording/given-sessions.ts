@@ -241,8 +241,12 @@ export class GivenSessions {
     const nowWallUs = this.#options.pipe.wall.nowUs;
     const skipped = { ...NO_COUNTS.skipped };
     let [found, missing] = [0, 0];
-    const fileOf = (object: number): number =>
-      tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
+    const { openedUs } = given.session;
+    const fileOf = (object: number): number => {
+      const id = tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
+      tree.look(object, { openedUs, sights: builder.sights });
+      return id;
+    };
     for (const row of rows) {
       const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign, looked });
       const { count } = row;

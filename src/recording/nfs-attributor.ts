@@ -264,7 +264,7 @@ export class NfsAttributor {
       const { rootId, recordingId, clients } = root.options;
       if (!clients.accepts(row.client)) continue;
       const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
-      const { sessionId, effects: opened } = this.#options.sessions.access({
+      const { sessionId, openedUs, effects: opened } = this.#options.sessions.access({
         client: row.client,
         rootId,
         recordingId,
@@ -279,6 +279,7 @@ export class NfsAttributor {
         builder.refuse(recordingId, { count: row.count, firstUs, lastUs });
         continue;
       }
+      root.look(object, { openedUs, sights: builder.sights });
       builder.add({
         sessionId,
         fileId,

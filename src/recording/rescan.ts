@@ -183,10 +183,12 @@ export class Rescan {
         (a, b) => a.atUs - b.atUs || compareBytes(root.pathOf(a.object), root.pathOf(b.object)),
       );
     const { toWall } = this.#options.wall;
-    for (const [order, { object, atUs, link }] of news.entries())
+    for (const [order, { object, atUs, link }] of news.entries()) {
+      const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
+      root.look(object, { openedUs: only.openedUs, sights: builder.sights });
       builder.add({
         sessionId: only.id,
-        fileId: root.fileOf(object, this.#options.nextFileId, builder.files),
+        fileId,
         operations: operationBit(link ? 'readlink' : 'read'),
         count: 1,
         bytes: 0,
@@ -195,6 +197,7 @@ export class Rescan {
         order,
         evidence: 'atime',
       });
+    }
     return `${text}, ${news.length} of them new to session-${only.id}, which has them with evidence atime`;
   }
 

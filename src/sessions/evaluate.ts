@@ -5,7 +5,6 @@
 import { compareBytes } from '../common/bytes.ts';
 import { TraceError } from '../common/errors.ts';
 import {
-  type Evidence,
   OPERATIONS,
   operationBit,
   SESSION_TIERS,
@@ -50,6 +49,8 @@ export interface SessionSet {
 export type EvaluatedRow = FileAccessRow & {
   /** Which: those that have a share in it, by number. */
   readonly sessions: readonly number[];
+  /** When the one first used it whose sight its metadata is: the latest. */
+  readonly seenUs: number;
 };
 
 /**
@@ -120,10 +121,6 @@ export interface Seen {
   readonly ctimeNs?: bigint;
   /** Of a link; absent where it is not known. */
   readonly target?: Buffer;
-  /**
-   * When the set's sessions first used it, microseconds since 1970; absent where nobody watched.
-   */
-  readonly usedUs?: number;
 }
 
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
@@ -164,9 +161,6 @@ function bytesReadOf(operations: number, bytes: number): number | undefined {
   return (operations & READ) !== 0 && (operations & WRITE) === 0 && bytes > 0 ? bytes : undefined;
 }
 
-/** Given by a list, which has another clock or none; or found by access times after a loss. */
-const UNTIMED: ReadonlySet<Evidence> = new Set(['import', 'atime']);
-
 function seenOf({
   type,
   size,
@@ -177,8 +171,6 @@ function seenOf({
   inode,
   ctimeNs,
   target,
-  firstUs,
-  evidence,
 }: FileAccessRow): Seen | undefined {
   const seenType = SEEN_TYPES.get(type);
   if (seenType === undefined) return undefined;
@@ -190,7 +182,6 @@ function seenOf({
     uid,
     gid,
     inode,
-    ...(!evidence.some((one) => UNTIMED.has(one)) && { usedUs: firstUs }),
     ...(ctimeNs !== null && { ctimeNs }),
     ...(target !== null && { target }),
   };
@@ -265,7 +256,7 @@ function objectsOf(
   if (expression.kind === 'session') {
     const sessions = [expression.id];
     const rows = files.get(expression.id) ?? [];
-    return new Map(rows.map((row) => [row.fileId, { ...row, sessions }]));
+    return new Map(rows.map((row) => [row.fileId, { ...row, sessions, seenUs: row.firstUs }]));
   }
   const left = objectsOf(expression.left, files);
   const right = objectsOf(expression.right, files);
@@ -282,11 +273,11 @@ function objectsOf(
   return result;
 }
 
-/** Metadata is as first seen, so it is the same in both. */
+/** Metadata is as the one saw it that came to the file later. */
 function merged(a: EvaluatedRow, b: EvaluatedRow): EvaluatedRow {
   const names = [...a.names, ...b.names].sort(compareBytes);
   return {
-    ...a,
+    ...(b.seenUs > a.seenUs ? b : a),
     sessions: [...new Set([...a.sessions, ...b.sessions])],
     operations: a.operations | b.operations,
     count: a.count + b.count,

@@ -9,6 +9,7 @@ import type { BootEvidence, ClientIdentity, OpenSession, PendingBoot } from '../
 import { ClientReader } from './clients.ts';
 import { evidenceOf } from './evidence.ts';
 import { MissingReader } from './missing-lookups.ts';
+import { SightReader } from './sights.ts';
 import { NamesOfSession } from './names.ts';
 import { soundEvidence, soundJson, soundPath, soundSession } from './sound.ts';
 import type {
@@ -155,11 +156,13 @@ export class Reader {
   readonly #sql: Statements;
   readonly #missing: MissingReader;
   readonly #clients: ClientReader;
+  readonly #sights: SightReader;
 
   constructor(db: Database) {
     this.#db = db;
     this.#missing = new MissingReader(db);
     this.#clients = new ClientReader(db);
+    this.#sights = new SightReader(db);
     this.#sql = Object.fromEntries(
       Object.entries(SQL).map(([name, text]) => [name, db.prepare(text)]),
     ) as unknown as Statements;
@@ -266,12 +269,16 @@ export class Reader {
   }
 
   files(id: number, operations: number | null): FileAccessRow[] {
-    const { names, rows } = this.snapshot(() => ({
+    const { names, rows, sights } = this.snapshot(() => ({
       names: this.#names(id, operations),
       rows: this.#sql.files.all({ id, operations }) as FileColumns[],
+      sights: this.#sights.of(id),
     }));
     return rows
-      .map((row) => fileRow(row, names.of(row.fileId)))
+      .map((row) => {
+        const sight = sights.get(row.fileId);
+        return fileRow(sight === undefined ? row : { ...row, ...sight }, names.of(row.fileId));
+      })
       .sort((a, b) => compareFirstNames(a.names[0], b.names[0]) || a.fileId - b.fileId);
   }
 

@@ -38,6 +38,20 @@ export interface NewFile {
   readonly names: readonly Buffer[];
 }
 
+/** What a known file was when a session that opened since the last look at it first used it. */
+export interface Sight {
+  readonly fileId: number;
+  /** As in {@link NewFile}. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly nlink: number;
+  readonly ctimeNs: bigint;
+  readonly target?: Buffer | undefined;
+}
+
 /** A file system below a root that is recorded with it. */
 export interface RecordedMount {
   readonly rootId: number;
@@ -172,6 +186,8 @@ export interface IngestBatch {
   readonly clientNames?: readonly ClientName[];
   readonly mounts?: readonly RecordedMount[];
   readonly files?: readonly NewFile[];
+  /** Kept if they are not what is known already. */
+  readonly sights?: readonly Sight[];
   readonly names?: readonly NameChange[];
   readonly accesses?: readonly AccessUpdate[];
   readonly missing?: readonly MissingLookup[];
@@ -302,7 +318,7 @@ export interface LossTotal {
   readonly count: number;
 }
 
-/** One object that a session touched; metadata as first seen. */
+/** One object that a session touched; metadata as this session first saw it. */
 export interface FileAccessRow {
   readonly fileId: number;
   /** S_IFMT part of `mode`. */

@@ -9,6 +9,7 @@ import { ClientWriter } from './clients.ts';
 import { ClockShift } from './clock-shift.ts';
 import { evidenceBit } from './evidence.ts';
 import { MissingWriter } from './missing-lookups.ts';
+import { SightWriter } from './sights.ts';
 import type {
   AccessUpdate,
   IngestBatch,
@@ -105,6 +106,7 @@ export class Writer {
   readonly #sql: Statements;
   readonly #missing: MissingWriter;
   readonly #clients: ClientWriter;
+  readonly #sights: SightWriter;
   readonly #shift: ClockShift;
   readonly #ingest: (batch: IngestBatch) => void;
   /**
@@ -121,6 +123,7 @@ export class Writer {
     ) as unknown as Statements;
     this.#missing = new MissingWriter(db);
     this.#clients = new ClientWriter(db);
+    this.#sights = new SightWriter(db);
     this.#shift = new ClockShift(db);
     const ingest = db.transaction((batch: IngestBatch) => this.#write(batch));
     this.#ingest = (batch) => ingest.immediate(batch);
@@ -201,6 +204,11 @@ export class Writer {
     for (const note of batch.notes ?? []) this.#clients.note(note);
     for (const name of batch.clientNames ?? []) this.#clients.name(name);
     for (const file of files) this.#file(file, number);
+    for (const sight of batch.sights ?? [])
+      this.#sights.write(
+        { ...sight, fileId: this.#fileId(sight.fileId), size: integer(sight.size) },
+        number,
+      );
     for (const { rootId, path } of batch.mounts ?? []) this.#sql.mount.run(rootId, path);
     for (const change of batch.names ?? []) this.#name(change, number);
     this.#accesses(batch.accesses ?? [], number);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ClientFilter } from '../../src/recording/client-filter.ts';
 import { nowUs } from '../../src/recording/clock.ts';
@@ -19,7 +21,7 @@ import { knownFilesOf } from '../../src/recording/file-numbers.ts';
 import { MountTable, readMountinfo } from '../../src/recording/mounts.ts';
 import { RootRecording } from '../../src/recording/root-recording.ts';
 import { Store } from '../../src/store/store.ts';
-import type { NewFile } from '../../src/store/types.ts';
+import type { NewFile, Sight } from '../../src/store/types.ts';
 import { cannotMake, makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
 
 describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
@@ -110,6 +112,35 @@ describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
       ],
     );
     assert.equal(files[1]?.ctimeNs, real.ctimeNs);
+  });
+
+  test('a session that opened after the last look has the file looked at, once for some seconds', async () => {
+    const files: NewFile[] = [];
+    const look = (openedUs: number): Sight[] => {
+      const sights: Sight[] = [];
+      root.look(objectOf('own'), { openedUs, sights });
+      return sights;
+    };
+    assert.deepEqual(look(nowUs()), [], 'it has no number');
+    const id = root.fileOf(objectOf('own'), () => next++, files);
+    appendFileSync(`${disk.path}/root/own`, 'more');
+    assert.deepEqual(look(0), [], 'a session from before');
+    assert.deepEqual(look(nowUs()), [], 'another has just looked');
+    await delay(5_100);
+    assert.deepEqual(look(nowUs() - 5_200_000), [], 'a session from before');
+    const real = lstatSync(`${disk.path}/root/own`, { bigint: true });
+    const [sight, ...others] = look(nowUs());
+    assert.deepEqual(
+      [sight?.fileId, sight?.size, sight?.ctimeNs, others.length],
+      [id, 4, real.ctimeNs, 0],
+    );
+    assert.deepEqual(look(nowUs()), [], 'another has just looked');
+    store.ingest({ atUs: 1, files, names: root.nameChanges() });
+    root.close();
+    await begin();
+    assert.equal(look(nowUs())[0]?.fileId, id, 'nothing is known of what was before');
+    rmSync(`${disk.path}/root/own`);
+    assert.deepEqual(look(nowUs()), []);
   });
 
   test('a file system that is unmounted and comes back', async () => {

@@ -137,13 +137,18 @@ for (const [text, partial] of DOUBTS)
     assert.deepEqual(set.partial, partial);
   });
 
-test('when a file was used is not said of what a list or an access time gave', () => {
-  for (const [evidence, used] of [
-    [['nfsd', 'fanotify'], 10],
-    [['import'], undefined],
-    [['nfsd', 'atime'], undefined],
+test('of several sessions, a file is as the one saw it that came to it last', () => {
+  const saw = (firstUs: number, size: number) => [row(1, { firstUs, size })];
+  const rows = source(SESSIONS, { 1: saw(30, 3), 2: saw(10, 1), 3: saw(20, 2) });
+  for (const [text, size] of [
+    ['1', 3],
+    ['2+3', 2],
+    ['3+2', 2],
+    ['2+3+1', 3],
+    ['1+2+3', 3],
+    ['2+(1&3)', 3],
   ] as const)
-    assert.equal(namedFiles([row(1, { evidence })])[0]?.seen?.usedUs, used);
+    assert.equal(evaluate(parseExpression(text), rows).objects[0]?.size, size, text);
 });
 
 test('one row a name for the image, in bytewise order', () => {
@@ -165,7 +170,6 @@ test('one row a name for the image, in bytewise order', () => {
         size: 1,
         mtime: -1,
         ...owner,
-        usedUs: 10,
         inode: 2n,
         ctimeNs: 5n,
         target,
@@ -177,14 +181,14 @@ test('one row a name for the image, in bytewise order', () => {
       path: Buffer.from('b'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1, ...owner, usedUs: 10, inode: 1n },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner, inode: 1n },
       bytesRead: 1,
     },
     {
       path: Buffer.from('z'),
       operations: READ,
       created: true,
-      seen: { type: 'file', size: 1, mtime: 1, ...owner, usedUs: 10, inode: 1n },
+      seen: { type: 'file', size: 1, mtime: 1, ...owner, inode: 1n },
       bytesRead: 1,
     },
   ]);
