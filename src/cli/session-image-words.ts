@@ -40,7 +40,7 @@ export function warnOfSessionImage(output: Output, report: ImageReport): void {
   warnOfImage(output, report);
   for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
     output.warn(
-      `${drifted.length} recorded objects ${what} since they were first seen, ${theFirst(drifted)}`,
+      `${drifted.length} recorded objects ${what} since they were used, ${theFirst(drifted)}`,
     );
   for (const sweep of report.sweeps)
     if (sweep.doubt !== null && sweep.kept > 0)
