@@ -15,7 +15,7 @@ constexpr size_t kHeader = 110;
 constexpr size_t kFields = 13;
 constexpr uint64_t kMostName = 4096;
 constexpr uint64_t kMostLink = 4096;
-// What is larger is for whom need not hold it all.
+// Bytes of names; with more it is left to Node, which holds a few of them at a time.
 constexpr size_t kMostLines = 16u << 20;
 constexpr std::string_view kTrailer = "TRAILER!!!";
 

@@ -54,6 +54,7 @@ export interface Exported {
   readonly reasons: Readonly<Record<string, number>>;
   readonly problems: readonly { readonly code: string; readonly message: string }[];
   readonly sweeps: readonly object[];
+  readonly drift: readonly { readonly path: string; readonly what: string }[];
 }
 
 const TIMEOUT_MS = 180_000;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { lacks } from '../capabilities.ts';
 import { namesOf, Product, type Session } from './product.ts';
-import { LabServer } from './server.ts';
+import { LabServer, VICTIM_ROOT } from './server.ts';
 import { Victim } from './victim.ts';
 
 describe('second boot', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
@@ -19,12 +19,15 @@ describe('second boot', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
   // Each victim boots three times, so both versions go at once: the machine has two cores.
   test('after a power cut and after a clean reboot', { concurrency: true }, async (t) => {
     await Promise.all([
-      t.test('NFSv3', () => bootThrice(new Victim({ server, version: '3', port: 0 }))),
-      t.test('NFSv4.2', () => bootThrice(new Victim({ server, version: '4.2', port: 1 }))),
+      t.test('NFSv3', () => bootThrice(new Victim({ server, version: '3', port: 0 }), 'etc/fstab')),
+      t.test('NFSv4.2', () =>
+        bootThrice(new Victim({ server, version: '4.2', port: 1 }), 'etc/nsswitch.conf'),
+      ),
     ]);
   });
 
-  async function bootThrice(victim: Victim): Promise<void> {
+  /** @param edited what every boot reads: it is changed in place between the first and the second */
+  async function bootThrice(victim: Victim, edited: string): Promise<void> {
     const lists = new Map<string, Buffer>();
     /** The client's sessions, after it was seen that the known ones are what they were. */
     const look = async (boots: number): Promise<void> => {
@@ -56,6 +59,7 @@ describe('second boot', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       await victim.powerOff();
       await remember();
 
+      await server.must(`echo '# edited' >> ${VICTIM_ROOT}/${edited}`);
       await victim.start();
       await look(2);
 
@@ -69,6 +73,18 @@ describe('second boot', { skip: lacks('root', 'qemu', 'debootstrap') }, () => {
       for (const count of others) {
         assert.ok(Math.abs(count - first) < first / 10, `files read: ${first}, ${others.join()}`);
       }
+      // Each session knows the file as it was when its client read it.
+      const drifted = await Promise.all(
+        boots.map(async (session) => {
+          const { drift } = await product.export(
+            session,
+            `${session.session}.list`,
+            '--format list',
+          );
+          return drift.filter((one) => one.path === edited).map(({ what }) => what);
+        }),
+      );
+      assert.deepEqual(drifted, [['changed'], [], []]);
     } finally {
       await victim.powerOff();
     }
