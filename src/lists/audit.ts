@@ -2,8 +2,11 @@
  * Reads the log of Linux's audit system: one event is several records (SYSCALL, CWD, PATH, ...) with
  * one serial number, which may come mixed with others'. Owns the joining.
  */
+import { getSystemErrorMap } from 'node:util';
 import {
+  creates,
   doneTo,
+  failedWith,
   FILE_CALLS,
   type Done,
   type FileCall,
@@ -208,11 +211,19 @@ function doneBy(
   },
 ): Done {
   if (about === null || (nametype === '' && mayBeParent(event, about, at)))
-    return { operations: 0, follow: OF_TYPE[nametype] === undefined, created: false };
-  const { call, named } = about;
-  const done = doneTo(call, named, { flags: flagsOf(call, event.call ?? {}), outcome });
-  // link(2) and rename(2) make names too, of files that were there.
-  return { ...done, created: done.created && nametype === 'CREATE' };
+    return {
+      ...{ operations: 0, follow: OF_TYPE[nametype] === undefined, created: false },
+      there: outcome !== 'not-there' && outcome !== 'refused',
+    };
+  const { call, named, paths } = about;
+  const how = { flags: flagsOf(call, event.call ?? {}), outcome };
+  const done = doneTo(call, named, how);
+  return {
+    ...done,
+    // link(2) and rename(2) make names too, of files that were there.
+    created: done.created && nametype === 'CREATE',
+    there: paths.every((path) => doneTo(call, path, how).there),
+  };
 }
 
 /**
@@ -221,7 +232,7 @@ function doneBy(
  */
 function mayBeParent(event: AuditEvent, { call, named }: About, at: number): boolean {
   if (Object.values(OF_TYPE).includes(named.operation)) return true;
-  const opens = callIn(event) === 'creat' || flagsOf(call, event.call ?? {}).has('O_CREAT');
+  const opens = creates(call, flagsOf(call, event.call ?? {}));
   return opens && at === 0 && event.paths.length > 1;
 }
 
@@ -229,7 +240,9 @@ function outcomeOf(call: AuditEvent['call']): Outcome {
   if (call === null) return 'unknown';
   if (call['success'] !== 'no') return 'done';
   const exit = call['exit'] ?? '';
-  return exit === '-2' || exit === '-20' || /ENOENT|ENOTDIR/.test(exit) ? 'not-there' : 'refused';
+  if (exit === '-2' || exit === '-20' || /ENOENT|ENOTDIR/.test(exit)) return 'not-there';
+  const [named] = /^E[A-Z]+/.exec(exit) ?? getSystemErrorMap().get(Number(exit)) ?? [];
+  return failedWith(named ?? '');
 }
 
 function callIn({ call }: AuditEvent): string | undefined {

@@ -248,6 +248,23 @@ describe('lists', () => {
     ]);
   });
 
+  test('audit: a call that failed to make a name shows what was there only by its error', () => {
+    const there = (exit: string, fields: AuditedCall[0], ...paths: string[]): boolean[] =>
+      audited([{ ...fields, success: 'no', exit }, ...paths]).all.map((use) => use.there);
+    const [mkdir, rename] = [{ syscall: 83 }, { syscall: 82 }];
+    assert.deepEqual(there('-17', mkdir, '/a UNKNOWN'), [true]);
+    assert.deepEqual(there('-30', mkdir, '/a UNKNOWN'), [false]);
+    assert.deepEqual(there('-2', mkdir, '/a UNKNOWN'), [false]);
+    assert.deepEqual(there('EACCES(Permission denied)', mkdir, '/a '), [false]);
+    assert.deepEqual(there('-39', rename, '/a UNKNOWN', '/b UNKNOWN'), [true, true]);
+    assert.deepEqual(there('-18', rename, '/a UNKNOWN', '/b UNKNOWN'), [false, false]);
+    // Which of link(2)'s two names it is, is not told.
+    assert.deepEqual(there('-30', { syscall: 86 }, '/a NORMAL'), [false]);
+    assert.deepEqual(there('-13', { syscall: 85 }, '/a NORMAL'), [false]);
+    assert.deepEqual(there('-13', { syscall: 2, a1: '41' }, '/a NORMAL'), [false]);
+    assert.deepEqual(there('-13', { syscall: 2, a1: '0' }, '/a NORMAL'), [true]);
+  });
+
   test('audit without types: the directory that a file is opened and made in is not opened', () => {
     const { uses } = audited(
       [{ syscall: 2, a1: '42' }, '/srv/log/', '/srv/log/new'],

@@ -3,7 +3,14 @@
  * chroot(2), and tells which path each call used for what. Owns the calls that are not finished.
  */
 import { climbs, join } from '../bytes.ts';
-import { doneTo, FILE_CALLS, type FileCall, type NamedPath, type Outcome } from '../file-calls.ts';
+import {
+  doneTo,
+  failedWith,
+  FILE_CALLS,
+  type FileCall,
+  type NamedPath,
+  type Outcome,
+} from '../file-calls.ts';
 import type { ListReader, Sink } from '../use.ts';
 import { directoryOf, isOwnDirectory, splitCall, stringOf } from './arguments.ts';
 import { parseLine } from './line.ts';
@@ -296,7 +303,7 @@ function nameOf(text: string): string {
 function outcomeOf(result: string): Outcome {
   if (result.startsWith('?')) return 'unknown';
   if (!result.startsWith('-1 ')) return 'done';
-  return NOT_THERE.test(result) ? 'not-there' : 'refused';
+  return NOT_THERE.test(result) ? 'not-there' : failedWith(/^-1 (\w*)/.exec(result)?.[1] ?? '');
 }
 
 /** The words of its flags. */
