@@ -14,7 +14,8 @@ import {
   type Outcome,
 } from './file-calls.ts';
 import { callOf, flagsOf } from './audit-calls.ts';
-import { Processes, resolve, wholePath, type Process } from './processes.ts';
+import { resolve, wholePath, type Process } from './place.ts';
+import { Processes } from './processes.ts';
 import type { ListReader, Sink } from './use.ts';
 
 /**
@@ -127,8 +128,9 @@ export class AuditReader implements ListReader {
     this.#events.delete(key);
     if (event === undefined) return;
     const { pid = '', ppid = '' } = event.call ?? {};
-    const process = this.#processes.of(pid, { parent: ppid });
-    process.cwd = event.cwd === null ? null : { path: event.cwd, chroot: process.chroot };
+    const process = this.#processes.of(pid, ppid);
+    const cwd = event.cwd === null ? null : { path: event.cwd, chroot: process.chroot };
+    this.#processes.change(process, { cwd });
     for (const [at, path] of event.paths.entries()) this.#path(event, process, { at, ...path });
     this.#follow(event, process);
   }
@@ -136,12 +138,12 @@ export class AuditReader implements ListReader {
   #follow(event: AuditEvent, process: Process): void {
     if (outcomeOf(event.call) !== 'done') return;
     const name = callIn(event);
-    if (name === 'pivot_root') process.lost = 'gone';
+    if (name === 'pivot_root') this.#processes.change(process, { lost: 'gone' });
     if (name !== 'chroot') return;
     const [first] = event.paths;
     const place = first === undefined ? null : resolve(process, first.name);
-    process.chroot = place === null ? null : wholePath(place);
-    process.lost = process.chroot === null ? 'gone' : null;
+    const chroot = place === null ? null : wholePath(place);
+    this.#processes.change(process, { chroot, lost: chroot === null ? 'gone' : null });
   }
 
   #path(

@@ -200,6 +200,17 @@ describe('strace', () => {
     assert.ok(performance.now() - began < 10_000);
   });
 
+  test('processes of which no end is told, any number of them, take moments and not minutes', () => {
+    const began = performance.now();
+    const lines = Array.from({ length: 100_000 }, (_, pid) => [
+      `${pid} open("/etc/motd", O_RDONLY) = 3`,
+      `${pid} clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>`,
+    ]).flat();
+    const { uses } = readList(lines, (sink) => new StraceReader({ sink, rootNamed: () => null }));
+    assert.equal(uses.length, 100_000);
+    assert.ok(performance.now() - began < 15_000);
+  });
+
   test('relative paths: by -y, by chdir and getcwd, by the parent; else refused', () => {
     const { uses, refused } = read(
       '1 open("unknown", O_RDONLY) = 3',
