@@ -41,6 +41,8 @@ const LAST = new Set(['EOE', 'PROCTITLE']);
 /** Events that are being put together; records of one come close to each other. */
 const MOST_OPEN = 1024;
 const MOST_PATHS = 64;
+/** Processes that have ended, and some records of which may still come. */
+const MOST_ENDED = 1024;
 /** linux/openat2.h: the directory is the root of the path. */
 const RESOLVE_IN_ROOT = 0x10;
 const AT_FDCWD = /^(?:f{8})?ffffff9c$/;
@@ -64,6 +66,8 @@ export class AuditReader implements ListReader {
   readonly #sink: Sink;
   readonly #events = new Map<string, AuditEvent>();
   readonly #processes = new Processes();
+  /** When they ended, microseconds: another thread's last call may be told after that. */
+  readonly #ended = new Map<string, number>();
 
   constructor(sink: Sink) {
     this.#sink = sink;
@@ -128,11 +132,25 @@ export class AuditReader implements ListReader {
     this.#events.delete(key);
     if (event === undefined) return;
     const { pid = '', ppid = '' } = event.call ?? {};
+    if (event.atUs > (this.#ended.get(pid) ?? Infinity)) this.#forget(pid);
     const process = this.#processes.of(pid, ppid);
     const cwd = event.cwd === null ? null : { path: event.cwd, chroot: process.chroot };
     this.#processes.change(process, { cwd });
     for (const [at, path] of event.paths.entries()) this.#path(event, process, { at, ...path });
     this.#follow(event, process);
+    if (callIn(event) === 'exit_group') this.#end(pid, event.atUs);
+  }
+
+  /** Its number may be another's from now on. */
+  #end(pid: string, atUs: number): void {
+    this.#ended.set(pid, atUs);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > MOST_ENDED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(pid: string): void {
+    this.#ended.delete(pid);
+    this.#processes.end(pid);
   }
 
   #follow(event: AuditEvent, process: Process): void {

@@ -360,6 +360,35 @@ describe('lists', () => {
     assert.deepEqual(inRoot('0x18'), ['unknown-directory']);
   });
 
+  test('audit: a process with the number of one that has ended is its own parent’s child', () => {
+    const at = (ms: number, fields: AuditedCall[0], path: string | null): string[] => {
+      const stamp = `msg=audit(1700000000.${ms}:${ms}):`;
+      const all = Object.entries({ pid: 2, ppid: 1, ...fields }).map((one) => one.join('='));
+      return [
+        `type=SYSCALL ${stamp} arch=c000003e success=yes exit=0 ${all.join(' ')}`,
+        ...(path === null ? [] : [`type=PATH ${stamp} item=0 name="${path}" nametype=NORMAL`]),
+        `type=EOE ${stamp}`,
+      ];
+    };
+    const others = Array.from({ length: 2000 }, (_, n) =>
+      at(310, { pid: n + 9, syscall: 231 }, null),
+    );
+    for (const between of [[], others.flat()]) {
+      const { uses } = readList(
+        [
+          ...at(100, { syscall: 161 }, '/srv/root'),
+          ...at(300, { syscall: 231 }, null),
+          // Of another thread, and it began before that.
+          ...at(200, { syscall: 2 }, '/old'),
+          ...between,
+          ...at(400, { syscall: 2, ppid: 7 }, '/new'),
+        ],
+        (sink) => new AuditReader(sink),
+      );
+      assert.deepEqual(uses, ['access /srv/root', 'read /old @/srv/root', 'read /new']);
+    }
+  });
+
   test('lines of any length, in pieces of any size', async () => {
     const text = Buffer.from('a\nbb\n\nccccccc\nd');
     for (let size = 1; size <= text.length; size += 1) {
