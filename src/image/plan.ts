@@ -101,6 +101,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const byPath = (a: { path: Buffer }, b: { path: Buffer }) => compareBytes(a.path, b.path);
   return {
     entries,
+    links,
     drift: drift.sort(byPath),
     // What a rule adds all the same, or something needs, is not left out.
     leftOut: leftOut.filter(({ path }) => !closure.drafts.has(fromBytes(path))).sort(byPath),

@@ -109,7 +109,7 @@ describe('the page', () => {
     }));
     const plan = await planImage({ tree, files, mountPoints: [], devices: [] });
     const packages = await packagesOf(plan.entries, tree);
-    const sizes = await weighImage({ plan, files, tree, packages });
+    const sizes = weighImage({ plan, files, tree, packages });
     const more = { version: '1', sessions: [expression], format: 'newc', compression: null };
     return { ...more, expression, bytes: plan.bytes, sizes };
   }
