@@ -10,19 +10,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import Sqlite from 'better-sqlite3';
 import { lacks } from '../capabilities.ts';
-import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
-import { TraceSandbox, type Ran } from '../support/trace-sandbox.ts';
+import { placeForTests, SESSIONS } from '../support/recorded-place.ts';
+import type { Ran } from '../support/trace-sandbox.ts';
 
-let place: RecordedPlace;
-let sandbox: TraceSandbox;
-before(() => {
-  place = recordedPlace();
-  ({ sandbox } = place);
-});
-after(() => sandbox.remove());
+const place = placeForTests();
+const { sandbox } = place;
 
 const EXPORT = ['export', '1', '-o', 'x'];
 
