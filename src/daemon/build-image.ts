@@ -117,7 +117,7 @@ export function buildImage(
     refusePlan(plan, choices);
     const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
-    const seenBy = format === 'manifest' ? await seenByOf(files, planned) : undefined;
+    const seenBy = format === 'manifest' ? seenByOf(files, { plan, tree: planned }) : undefined;
     const origin = { expression: set.expression, sessions, version, seenBy };
     // First, so that what cannot be read leaves the old image as it is.
     const told = await describeImage(request, { files, plan, tree: planned });
@@ -159,7 +159,7 @@ async function describeImage(
   const packages = await packagesOf(planned.plan.entries, planned.tree);
   if (!weigh) return { packages };
   const { weighImage } = await import('../image/sizes/weigh.ts');
-  return { packages, sizes: await weighImage({ ...planned, packages }) };
+  return { packages, sizes: weighImage({ ...planned, packages }) };
 }
 
 /** A session that may lack something must not look like one that does not. */

@@ -9,6 +9,7 @@ import type { ArchiveContent } from './archive-content.ts';
 import { addon } from './binding.ts';
 import { isSystemError, type SystemError } from './system-error.ts';
 import type { NativeTree, RootTreeHandle } from './tree.ts';
+import { rootNotReadable, rootUnreadable } from './unreadable-root.ts';
 
 export interface WriteArchiveOptions extends ArchiveContent {
   readonly tree: NativeTree;
@@ -85,16 +86,9 @@ export function archiveFailure(error: SystemError): TraceError {
     });
   if (cause.failure === 'read') {
     const { EACCES, EPERM } = constants.errno;
-    const denied = cause.errno === EACCES || cause.errno === EPERM;
-    return new TraceError({
-      code: denied ? 'root-not-readable' : 'root-unreadable',
-      message: `cannot read ${path}: ${cause.message}`,
-      hint: denied
-        ? 'run this as a user who may read the whole root, or let the daemon do it'
-        : 'see what is there; `dmesg` tells of a file system or disk that fails',
-      exit: denied ? 'permission' : 'io',
-      cause,
-    });
+    const toldAs =
+      cause.errno === EACCES || cause.errno === EPERM ? rootNotReadable : rootUnreadable;
+    return toldAs(`cannot read ${path}: ${cause.message}`, cause);
   }
   return outputError(cause);
 }

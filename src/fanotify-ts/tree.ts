@@ -14,6 +14,7 @@ import { TraceError } from '../common/errors.ts';
 import { addon } from './binding.ts';
 import { SurveyedTree } from './surveyed-tree.ts';
 import { isSystemError } from './system-error.ts';
+import { rootNotReadable, rootUnreadable } from './unreadable-root.ts';
 
 export type FileType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
 
@@ -270,13 +271,7 @@ export class NativeTree {
     const errno = (cause as { errno?: unknown }).errno;
     const where = `${path.length === 0 ? '/' : path.toString()} in the root ${this.path.toString()}`;
     if (errno === EACCES || errno === EPERM)
-      return new TraceError({
-        code: 'root-not-readable',
-        message: `may not ${doing} ${where}`,
-        hint: 'run this as a user who may read the whole root, or let the daemon do it',
-        exit: 'permission',
-        cause,
-      });
+      return rootNotReadable(`may not ${doing} ${where}`, cause);
     if (errno === ENAMETOOLONG)
       return new TraceError({
         code: 'path-too-long',
@@ -302,13 +297,7 @@ export class NativeTree {
         exit: 'notFound',
         cause,
       });
-    return new TraceError({
-      code: 'root-unreadable',
-      message: `cannot ${doing} ${where}: ${describe(cause)}`,
-      hint: 'see what is there; `dmesg` tells of a file system or disk that fails',
-      exit: 'io',
-      cause,
-    });
+    return rootUnreadable(`cannot ${doing} ${where}: ${describe(cause)}`, cause);
   }
 }
 
@@ -331,13 +320,7 @@ function openError(cause: unknown, path: Buffer): TraceError {
       cause,
     });
   if (errno === EACCES || errno === EPERM)
-    return new TraceError({
-      code: 'root-not-readable',
-      message: `may not enter the root ${shown}`,
-      hint: 'run this as a user who may read the whole root, or let the daemon do it',
-      exit: 'permission',
-      cause,
-    });
+    return rootNotReadable(`may not enter the root ${shown}`, cause);
   return new TraceError({
     code: 'root-not-found',
     message:

@@ -6,23 +6,23 @@ import type { InitKind } from './choices.ts';
 import type { Closure } from './closure.ts';
 import { type GeneratedInit, INIT_PROGRAMS, initScript } from './init-scripts.ts';
 import type { Problem } from './plan-types.ts';
+import type { RootFiles } from './needs/root-files.ts';
 import { prebootPrograms } from './preboot-config.ts';
 import { addProgram, executableAt, findProgram } from './programs.ts';
 import type { Resolver } from './resolve.ts';
-import type { Tree } from './tree.ts';
 
 export interface InitOptions {
   /** What a person chose, if anything. */
   readonly asked: InitKind | undefined;
-  readonly tree: Tree;
-  readonly resolver: Resolver;
+  readonly files: RootFiles;
   readonly closure: Closure;
   readonly problems: Problem[];
 }
 
 /** Returns which init the image has. */
 export function addInit(options: InitOptions): InitKind {
-  const { asked, resolver } = options;
+  const { asked } = options;
+  const { resolver } = options.files;
   const unusable = whatIsWrong(resolver);
   const canGenerate = executableAt('bin/sh', resolver) !== null;
   const kind = asked ?? (unusable === null || !canGenerate ? 'own' : 'exec');
@@ -61,7 +61,8 @@ function whatIsWrong(resolver: Resolver): Problem | null {
   };
 }
 
-function addOwn({ resolver, closure, problems }: InitOptions, unusable: Problem | null): void {
+function addOwn({ files, closure, problems }: InitOptions, unusable: Problem | null): void {
+  const { resolver } = files;
   if (unusable !== null) problems.push(unusable);
   if (resolver.lstat('init') === null) return;
   const { path, through } = resolver.resolve('', 'init', true);
@@ -81,7 +82,8 @@ const FOUND_IN: Readonly<Record<string, string>> = {
 };
 
 function addGenerated(kind: GeneratedInit, options: InitOptions): void {
-  const { tree, resolver, closure, problems } = options;
+  const { files, closure, problems } = options;
+  const { resolver } = files;
   closure.addNode(
     'init',
     { path: 'init', type: 'file', mode: 0o755, content: initScript(kind) },
@@ -96,7 +98,7 @@ function addGenerated(kind: GeneratedInit, options: InitOptions): void {
     });
   else addProgram(shell, closure);
   const programs = INIT_PROGRAMS[kind];
-  const extra = kind === 'preboot' ? prebootPrograms({ tree, resolver, closure, problems }) : [];
+  const extra = kind === 'preboot' ? prebootPrograms({ files, closure, problems }) : [];
   for (const name of [...programs.needed, ...extra]) {
     const found = findProgram(name, resolver);
     if (found !== null) addProgram(found, closure);
@@ -115,7 +117,8 @@ function addGenerated(kind: GeneratedInit, options: InitOptions): void {
 }
 
 /** What the script hands over to inside the image, unless init= says otherwise. */
-function addTarget(kind: GeneratedInit, { resolver, closure, problems }: InitOptions): void {
+function addTarget(kind: GeneratedInit, { files, closure, problems }: InitOptions): void {
+  const { resolver } = files;
   const target = executableAt('sbin/init', resolver);
   if (target !== null && target.path !== 'init') addProgram(target, closure);
   else if (kind === 'exec')

@@ -4,7 +4,7 @@
 import type { ImageChoices } from './choices.ts';
 import type { ReasonKind } from './closure.ts';
 import type { TableNode } from './tables.ts';
-import type { FileType, Tree, TreeStat } from './tree.ts';
+import type { FileType, Tree, TreeLink, TreeStat } from './tree.ts';
 
 /** One object of a session, by one of its names. */
 export interface SessionFile {
@@ -167,6 +167,8 @@ export interface ImagePlan {
    * that all was unpacked, where there is one.
    */
   readonly entries: readonly PlanEntry[];
+  /** Every symbolic link of the root, as it was then. */
+  readonly links: readonly TreeLink[];
   readonly drift: readonly Drift[];
   readonly leftOut: readonly LeftOut[];
   readonly notCarried: readonly NotCarried[];

@@ -12,6 +12,7 @@ import { Closure, type ReasonKind } from './closure.ts';
 import { toEntries } from './entries.ts';
 import { addInit } from './init.ts';
 import { makeNeeds } from './needs/needs.ts';
+import { RootFiles } from './needs/root-files.ts';
 import { ownerChange, ownerProblems } from './owners.ts';
 import { microcodeArchive } from './parts/microcode.ts';
 import type { Drift, ImagePlan, LeftOut, PlanOptions, Problem } from './plan-types.ts';
@@ -37,6 +38,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const { mountPoints = MOUNT_POINTS, devices = DEVICE_NODES } = options;
   const [tree, links] = await Promise.all([surveyed(options), options.tree.symlinks()]);
   const resolver = new Resolver(tree, links);
+  const files = new RootFiles(resolver, tree);
   const drift: Drift[] = [];
   const leftOut: LeftOut[] = [];
   const problems: Problem[] = [];
@@ -61,10 +63,10 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   closure.add('', { kind: 'skeleton', about: null });
   addTable({ nodes: mountPoints, kind: 'skeleton', resolver, closure, problems });
   addTable({ nodes: devices, kind: 'device-table', resolver, closure, problems });
-  const init = addInit({ asked: options.init, tree, resolver, closure, problems });
+  const init = addInit({ asked: options.init, files, closure, problems });
   // The root's own /init would not look at it.
   if (init !== 'own') addSentinel({ closure, resolver, problems });
-  const needs = makeNeeds({ tree, resolver, closure, without: options.without ?? [] });
+  const needs = makeNeeds({ files, closure, without: options.without ?? [] });
   closure.close(needs.rules);
   const reader = new AttributeReader(tree, problems);
   const skeleton = options.skeleton === true;
@@ -101,6 +103,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const byPath = (a: { path: Buffer }, b: { path: Buffer }) => compareBytes(a.path, b.path);
   return {
     entries,
+    links,
     drift: drift.sort(byPath),
     // What a rule adds all the same, or something needs, is not left out.
     leftOut: leftOut.filter(({ path }) => !closure.drafts.has(fromBytes(path))).sort(byPath),

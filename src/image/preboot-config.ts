@@ -4,11 +4,8 @@
  */
 import type { Closure, DraftReason } from './closure.ts';
 import { ModuleTree } from './needs/module-tree.ts';
-import { RootFiles } from './needs/root-files.ts';
+import type { RootFiles } from './needs/root-files.ts';
 import type { Problem } from './plan-types.ts';
-import type { Resolver } from './resolve.ts';
-import { toBytes } from './resolve.ts';
-import type { Tree } from './tree.ts';
 
 const CONFIG = 'config';
 const MODULES = 'lib/modules';
@@ -17,15 +14,14 @@ const MAX_CONFIG_BYTES = 64 * 1024;
 const ARRAY_CONFIGS = ['etc/mdadm.conf', 'etc/mdadm/mdadm.conf'];
 
 export interface PrebootOptions {
-  readonly tree: Tree;
-  readonly resolver: Resolver;
+  readonly files: RootFiles;
   readonly closure: Closure;
   readonly problems: Problem[];
 }
 
 /** Brings the configuration into the image; returns the names of the programs that it needs. */
 export function prebootPrograms(options: PrebootOptions): string[] {
-  const { tree, problems } = options;
+  const { files, problems } = options;
   const programs: string[] = [];
   const config = addFile(CONFIG, options);
   if (config === null)
@@ -35,10 +31,10 @@ export function prebootPrograms(options: PrebootOptions): string[] {
       hint: 'put it there, for example MODULES="e1000 aoe" and AOE_IFACES=eth0',
     });
   else {
-    const text = tree.read(toBytes(config), 0, MAX_CONFIG_BYTES).toString('latin1');
+    const text = files.read(config, 0, MAX_CONFIG_BYTES).toString('latin1');
     const modules = wordsOf('MODULES', text);
     if (modules.length > 0) programs.push('modprobe');
-    addModules(modules, options);
+    addModules(new Set(modules), options);
     if (wordsOf('AOE_IFACES', text).length > 0) programs.push('ip');
   }
   const arrays = ARRAY_CONFIGS.filter((path) => addFile(path, options) !== null);
@@ -53,19 +49,21 @@ function wordsOf(name: string, text: string): string[] {
   return (values.at(-1) ?? '').split(/[ \t]+/).filter((word) => word !== '');
 }
 
-/** Of every kernel that the root has modules for; what they need follows from them. */
-function addModules(
-  names: readonly string[],
-  { tree, resolver, closure, problems }: PrebootOptions,
-) {
-  const files = new RootFiles(resolver, tree);
+/**
+ * Of every kernel that the root has modules for; what they need follows from them. A name is missing
+ * only if all that could have it was looked into.
+ */
+function addModules(names: ReadonlySet<string>, options: PrebootOptions) {
+  const { files, problems } = options;
   const kernels = files
     .list(MODULES)
     .map((version) => new ModuleTree(`${MODULES}/${version}`, files));
   for (const name of names) {
+    if (!files.afford(kernels.length, MODULES)) return;
     const found = kernels.flatMap((kernel) => kernel.find(name));
-    for (const module of found) addFile(module, { resolver, closure });
-    if (found.length === 0 && !kernels.some((kernel) => kernel.isBuiltIn(name)))
+    for (const module of found) addFile(module, options);
+    const known = found.length > 0 || kernels.some((kernel) => kernel.isBuiltIn(name));
+    if (!known && !files.isTired && kernels.every((kernel) => kernel.isWhole))
       problems.push({
         code: 'init-module-missing',
         message: `the generated /init loads the module ${name}, which no kernel of the root has`,
@@ -77,8 +75,9 @@ function addModules(
 /** Adds a regular file of the root and the links to it; returns where it is. */
 function addFile(
   name: string,
-  { resolver, closure }: Pick<PrebootOptions, 'resolver' | 'closure'>,
+  { files, closure }: Pick<PrebootOptions, 'files' | 'closure'>,
 ): string | null {
+  const { resolver } = files;
   const { path, through } = resolver.resolve('', name, true);
   if (path === null || resolver.lstat(path)?.type !== 'file') return null;
   const reason: DraftReason = { kind: 'init', about: null };

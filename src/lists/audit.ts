@@ -2,8 +2,11 @@
  * Reads the log of Linux's audit system: one event is several records (SYSCALL, CWD, PATH, ...) with
  * one serial number, which may come mixed with others'. Owns the joining.
  */
+import { getSystemErrorMap } from 'node:util';
 import {
+  creates,
   doneTo,
+  failedWith,
   FILE_CALLS,
   type Done,
   type FileCall,
@@ -11,7 +14,8 @@ import {
   type Outcome,
 } from './file-calls.ts';
 import { callOf, flagsOf } from './audit-calls.ts';
-import { Processes, resolve, wholePath, type Process } from './processes.ts';
+import { resolve, wholePath, type Process } from './place.ts';
+import { Processes } from './processes.ts';
 import type { ListReader, Sink } from './use.ts';
 
 /**
@@ -37,6 +41,8 @@ const LAST = new Set(['EOE', 'PROCTITLE']);
 /** Events that are being put together; records of one come close to each other. */
 const MOST_OPEN = 1024;
 const MOST_PATHS = 64;
+/** Processes that have ended, and some records of which may still come. */
+const MOST_ENDED = 1024;
 /** linux/openat2.h: the directory is the root of the path. */
 const RESOLVE_IN_ROOT = 0x10;
 const AT_FDCWD = /^(?:f{8})?ffffff9c$/;
@@ -60,6 +66,8 @@ export class AuditReader implements ListReader {
   readonly #sink: Sink;
   readonly #events = new Map<string, AuditEvent>();
   readonly #processes = new Processes();
+  /** When they ended, microseconds: another thread's last call may be told after that. */
+  readonly #ended = new Map<string, number>();
 
   constructor(sink: Sink) {
     this.#sink = sink;
@@ -124,21 +132,36 @@ export class AuditReader implements ListReader {
     this.#events.delete(key);
     if (event === undefined) return;
     const { pid = '', ppid = '' } = event.call ?? {};
-    const process = this.#processes.of(pid, { parent: ppid });
-    process.cwd = event.cwd === null ? null : { path: event.cwd, chroot: process.chroot };
+    if (event.atUs > (this.#ended.get(pid) ?? Infinity)) this.#forget(pid);
+    const process = this.#processes.of(pid, ppid);
+    const cwd = event.cwd === null ? null : { path: event.cwd, chroot: process.chroot };
+    this.#processes.change(process, { cwd });
     for (const [at, path] of event.paths.entries()) this.#path(event, process, { at, ...path });
     this.#follow(event, process);
+    if (callIn(event) === 'exit_group') this.#end(pid, event.atUs);
+  }
+
+  /** Its number may be another's from now on. */
+  #end(pid: string, atUs: number): void {
+    this.#ended.set(pid, atUs);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > MOST_ENDED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(pid: string): void {
+    this.#ended.delete(pid);
+    this.#processes.end(pid);
   }
 
   #follow(event: AuditEvent, process: Process): void {
     if (outcomeOf(event.call) !== 'done') return;
     const name = callIn(event);
-    if (name === 'pivot_root') process.lost = 'gone';
+    if (name === 'pivot_root') this.#processes.change(process, { lost: 'gone' });
     if (name !== 'chroot') return;
     const [first] = event.paths;
     const place = first === undefined ? null : resolve(process, first.name);
-    process.chroot = place === null ? null : wholePath(place);
-    process.lost = process.chroot === null ? 'gone' : null;
+    const chroot = place === null ? null : wholePath(place);
+    this.#processes.change(process, { chroot, lost: chroot === null ? 'gone' : null });
   }
 
   #path(
@@ -208,11 +231,19 @@ function doneBy(
   },
 ): Done {
   if (about === null || (nametype === '' && mayBeParent(event, about, at)))
-    return { operations: 0, follow: OF_TYPE[nametype] === undefined, created: false };
-  const { call, named } = about;
-  const done = doneTo(call, named, { flags: flagsOf(call, event.call ?? {}), outcome });
-  // link(2) and rename(2) make names too, of files that were there.
-  return { ...done, created: done.created && nametype === 'CREATE' };
+    return {
+      ...{ operations: 0, follow: OF_TYPE[nametype] === undefined, created: false },
+      there: outcome !== 'not-there' && outcome !== 'refused',
+    };
+  const { call, named, paths } = about;
+  const how = { flags: flagsOf(call, event.call ?? {}), outcome };
+  const done = doneTo(call, named, how);
+  return {
+    ...done,
+    // link(2) and rename(2) make names too, of files that were there.
+    created: done.created && nametype === 'CREATE',
+    there: paths.every((path) => doneTo(call, path, how).there),
+  };
 }
 
 /**
@@ -221,7 +252,7 @@ function doneBy(
  */
 function mayBeParent(event: AuditEvent, { call, named }: About, at: number): boolean {
   if (Object.values(OF_TYPE).includes(named.operation)) return true;
-  const opens = callIn(event) === 'creat' || flagsOf(call, event.call ?? {}).has('O_CREAT');
+  const opens = creates(call, flagsOf(call, event.call ?? {}));
   return opens && at === 0 && event.paths.length > 1;
 }
 
@@ -229,7 +260,9 @@ function outcomeOf(call: AuditEvent['call']): Outcome {
   if (call === null) return 'unknown';
   if (call['success'] !== 'no') return 'done';
   const exit = call['exit'] ?? '';
-  return exit === '-2' || exit === '-20' || /ENOENT|ENOTDIR/.test(exit) ? 'not-there' : 'refused';
+  if (exit === '-2' || exit === '-20' || /ENOENT|ENOTDIR/.test(exit)) return 'not-there';
+  const [named] = /^E[A-Z]+/.exec(exit) ?? getSystemErrorMap().get(Number(exit)) ?? [];
+  return failedWith(named ?? '');
 }
 
 function callIn({ call }: AuditEvent): string | undefined {

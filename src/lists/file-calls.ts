@@ -25,6 +25,8 @@ export interface FileCall {
   readonly paths: readonly NamedPath[];
   /** Which argument has the flags of open(2). */
   readonly opens?: number;
+  /** It is open(2) with O_CREAT. */
+  readonly creates?: true;
   /** From which argument on its flags are, if not behind all paths. */
   readonly flags?: number;
 }
@@ -52,7 +54,7 @@ export const FILE_CALLS: ReadonlyMap<string, FileCall> = new Map(
     open: { ...one('read'), opens: 1 },
     openat: { ...at('read'), opens: 2 },
     openat2: { ...at('read'), opens: 2 },
-    creat: one('write'),
+    creat: { ...one('write'), creates: true },
     execve: one('read'),
     execveat: at('read'),
     uselib: one('read'),
@@ -203,6 +205,8 @@ export interface Done {
   readonly operations: number;
   readonly follow: boolean;
   readonly created: boolean;
+  /** That something was at the path then, be it by the call itself, is certain enough. */
+  readonly there: boolean;
 }
 
 /** Flags of calls that do not follow a link at the end. */
@@ -219,23 +223,43 @@ const WRITE = operationBit('write');
 const LOOKUP = operationBit('lookup');
 const GETATTR = operationBit('getattr');
 
-/** How a call ended. Unknown: the process was killed, say; taken as done, but nothing is made. */
-export type Outcome = 'done' | 'unknown' | 'not-there' | 'refused';
+/**
+ * How a call ended. `unknown`: the process was killed, say; taken as done, but nothing is made.
+ * `there`: it failed as it does only where something is. `refused`: it failed otherwise, and what was
+ * to be made or removed may have been there or not.
+ */
+export type Outcome = 'done' | 'unknown' | 'not-there' | 'there' | 'refused';
+
+/** What only a call fails with that has found something at its path. */
+const OF_SOMETHING = new Set(['EEXIST', 'ENOTEMPTY', 'EISDIR', 'ETXTBSY', 'ENXIO']);
+
+/** @param error a name of errno(3) that is not told to mean `not-there` */
+export function failedWith(error: string): Outcome {
+  return OF_SOMETHING.has(error) ? 'there' : 'refused';
+}
 
 /** @param flags words of the call's flags, such as `O_WRONLY` */
 export function doneTo(
-  { opens }: FileCall,
+  call: FileCall,
   { operation, itself = false, unless, makes = false }: NamedPath,
   { flags, outcome }: { readonly flags: ReadonlySet<string>; readonly outcome: Outcome },
 ): Done {
   const exclusive = flags.has('O_CREAT') && flags.has('O_EXCL');
   const ownEnd = itself && (unless === undefined || !flags.has(unless));
   const follow = !(ownEnd || exclusive || STAYING.some((flag) => flags.has(flag)));
-  if (outcome === 'not-there') return { operations: LOOKUP, follow, created: false };
-  if (outcome === 'refused') return { operations: GETATTR, follow, created: false };
+  if (outcome === 'not-there') return { operations: LOOKUP, follow, created: false, there: false };
+  const changesNames = operation === 'create' || operation === 'remove' || creates(call, flags);
+  const there = outcome === 'done' || outcome === 'there' || !changesNames;
+  if (outcome !== 'done' && outcome !== 'unknown')
+    return { operations: GETATTR, follow, created: false, there };
   const created = outcome === 'done' && (makes || exclusive);
-  const operations = opens === undefined ? operationBit(operation) : opened(flags);
-  return { operations, follow, created };
+  const operations = call.opens === undefined ? operationBit(operation) : opened(flags);
+  return { operations, follow, created, there };
+}
+
+/** It opens a file that need not be there. */
+export function creates(call: FileCall, flags: ReadonlySet<string>): boolean {
+  return call.creates === true || flags.has('O_CREAT');
 }
 
 function opened(flags: ReadonlySet<string>): number {

@@ -36,6 +36,8 @@ export interface ListedUse {
   readonly operations: number;
   /** The process made it. */
   readonly created: boolean;
+  /** That something was at the path then, be it by this use itself, is certain enough. */
+  readonly there: boolean;
   /** Wall clock, microseconds. */
   readonly atUs: number | null;
 }
@@ -46,6 +48,7 @@ export const NAMED: Omit<ListedUse, 'path'> = {
   follow: false,
   operations: 0,
   created: false,
+  there: true,
   atUs: null,
 };
 

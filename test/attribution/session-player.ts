@@ -97,3 +97,12 @@ export class Player {
     return this.effects.filter((effect) => effect.kind === kind);
   }
 }
+
+/** `session kind count` of each thing that was noted. */
+export function notes(player: Player): string[] {
+  return player.effects.flatMap((effect) =>
+    effect.kind === 'note'
+      ? [`${effect.note.sessionId} ${effect.note.kind} ${effect.note.count}`]
+      : [],
+  );
+}

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { before, beforeEach, describe, test } from 'node:test';
 import type {
   CheckedBody,
   ContentBody,
@@ -27,6 +27,7 @@ import { lacks } from '../capabilities.ts';
 import { sha256 } from '../image/support.ts';
 import {
   BIG_BYTES,
+  placeForTests,
   recordedPlace,
   SESSIONS,
   type RecordedPlace,
@@ -37,13 +38,8 @@ const NOBODY = 65_534;
 const UNION = `${SESSIONS.whole}+${SESSIONS.newline}`;
 
 describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
-  let place: RecordedPlace;
-  let sandbox: TraceSandbox;
-  before(() => {
-    place = recordedPlace();
-    ({ sandbox } = place);
-  });
-  after(() => sandbox.remove());
+  const place = placeForTests();
+  const { sandbox } = place;
 
   const content = (...names: string[]): string => join(sandbox.stateDir, 'content', ...names);
   const files = (): string[] =>

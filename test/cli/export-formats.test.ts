@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import type { ImagePart } from '../../src/image/parts/part.ts';
 import { lacks } from '../capabilities.ts';
 import { run } from '../image/support.ts';
-import { recordedPlace, SESSIONS } from '../support/recorded-place.ts';
-import type { TraceSandbox } from '../support/trace-sandbox.ts';
+import { placeForTests, SESSIONS } from '../support/recorded-place.ts';
 
 interface Report {
   readonly bytes: number;
@@ -23,13 +22,11 @@ interface Report {
 }
 
 describe('trace export', { skip: lacks('root') }, () => {
-  let sandbox: TraceSandbox;
+  const { sandbox } = placeForTests();
   let plain: Buffer;
   before(async () => {
-    ({ sandbox } = recordedPlace());
     plain = (await sandbox.ok(['export', SESSIONS.whole, '-o', '-'])).stdout;
   });
-  after(() => sandbox.remove());
 
   const report = (...more: string[]) => sandbox.json<Report>(['export', SESSIONS.whole, ...more]);
 

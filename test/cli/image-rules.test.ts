@@ -1,10 +1,9 @@
 /** Choosing what goes into an image: rules, marks, drift, and what each refuses. */
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { recordsOf } from '../image/records-of.ts';
-import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
-import type { TraceSandbox } from '../support/trace-sandbox.ts';
+import { placeForTests, SESSIONS } from '../support/recorded-place.ts';
 
 interface Report {
   readonly rules: readonly { rule: string; files: number; bytes: number; kept: object[] }[];
@@ -15,16 +14,12 @@ interface Report {
   readonly reasons: Readonly<Record<string, number>>;
 }
 
-let place: RecordedPlace;
-let sandbox: TraceSandbox;
+const { sandbox, root } = placeForTests();
 before(() => {
-  place = recordedPlace();
-  ({ sandbox } = place);
-  mkdirSync(`${place.root}/usr/lib/deep`);
-  writeFileSync(`${place.root}/usr/lib/deep/never-read`, 'never');
-  writeFileSync(Buffer.from(`${place.root}/usr/lib/caf\xe9`, 'latin1'), 'bytes');
+  mkdirSync(`${root}/usr/lib/deep`);
+  writeFileSync(`${root}/usr/lib/deep/never-read`, 'never');
+  writeFileSync(Buffer.from(`${root}/usr/lib/caf\xe9`, 'latin1'), 'bytes');
 });
-after(() => sandbox.remove());
 
 const exported = (...more: string[]): string[] => ['export', SESSIONS.whole, '-o', 'x', ...more];
 const names = (): string[] => recordsOf(readFileSync(sandbox.at('x'))).map(({ name }) => name);
@@ -141,8 +136,8 @@ describe('a root that drifted', () => {
     const output = sandbox.at('strict');
     const strict = ['export', SESSIONS.whole, '-o', output, '--strict'];
     await sandbox.ok(strict);
-    chmodSync(`${place.root}/bin/tool`, 0o700);
-    utimesSync(`${place.root}/init`, 1, 1);
+    chmodSync(`${root}/bin/tool`, 0o700);
+    utimesSync(`${root}/init`, 1, 1);
     const before = readFileSync(output);
     const refused = { code: 1, message: /2 objects are not as .*bin\/tool: changed-mode/ };
     await sandbox.fails(strict, { ...refused, hint: /without --strict/ });

@@ -2,23 +2,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import {
-  BIG_BYTES,
-  ODD_NAME,
-  recordedPlace,
-  SESSIONS,
-  type RecordedPlace,
-} from '../support/recorded-place.ts';
-import { TraceSandbox, type Ran } from '../support/trace-sandbox.ts';
+import { describe, test } from 'node:test';
+import { BIG_BYTES, ODD_NAME, placeForTests, SESSIONS } from '../support/recorded-place.ts';
+import type { Ran } from '../support/trace-sandbox.ts';
 
-let place: RecordedPlace;
-let sandbox: TraceSandbox;
-before(() => {
-  place = recordedPlace();
-  ({ sandbox } = place);
-});
-after(() => sandbox.remove());
+const place = placeForTests();
+const { sandbox } = place;
 
 const ESCAPE = '\u001b';
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,17 +1,11 @@
 /** An output that would replace what it is made from is refused, by whatever path it is named. */
 import assert from 'node:assert/strict';
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
-import type { TraceSandbox } from '../support/trace-sandbox.ts';
+import { describe, test } from 'node:test';
+import { placeForTests, SESSIONS } from '../support/recorded-place.ts';
 
-let place: RecordedPlace;
-let sandbox: TraceSandbox;
-before(() => {
-  place = recordedPlace();
-  ({ sandbox } = place);
-});
-after(() => sandbox.remove());
+const place = placeForTests();
+const { sandbox } = place;
 
 describe('an output that is its own input', () => {
   for (const command of ['export', 'list'] as const)

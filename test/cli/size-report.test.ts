@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { htmlReport } from '../../src/cli/size-report/html-report.ts';
 import { textReport } from '../../src/cli/size-report/text-report.ts';
 import { planImage } from '../../src/image/plan.ts';
@@ -10,18 +10,14 @@ import { packagesOf } from '../../src/image/packages/packages-of.ts';
 import { weighImage } from '../../src/image/sizes/weigh.ts';
 import { lacks } from '../capabilities.ts';
 import { MemoryTree } from '../image/memory-tree.ts';
-import { recordedPlace, SESSIONS } from '../support/recorded-place.ts';
-import type { TraceSandbox } from '../support/trace-sandbox.ts';
+import { placeForTests, SESSIONS } from '../support/recorded-place.ts';
 
 describe('trace export --report', { skip: lacks('root') }, () => {
-  let sandbox: TraceSandbox;
-  let root: string;
+  const { sandbox, root } = placeForTests();
   let plain: Buffer;
   before(async () => {
-    ({ sandbox, root } = recordedPlace());
     plain = (await sandbox.ok(['export', SESSIONS.whole, '-o', '-'])).stdout;
   });
-  after(() => sandbox.remove());
 
   const write = async (name: string): Promise<string> => {
     const place = sandbox.at(name);
@@ -109,7 +105,7 @@ describe('the page', () => {
     }));
     const plan = await planImage({ tree, files, mountPoints: [], devices: [] });
     const packages = await packagesOf(plan.entries, tree);
-    const sizes = await weighImage({ plan, files, tree, packages });
+    const sizes = weighImage({ plan, files, tree, packages });
     const more = { version: '1', sessions: [expression], format: 'newc', compression: null };
     return { ...more, expression, bytes: plan.bytes, sizes };
   }

@@ -12,24 +12,22 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { ImagePart } from '../../src/image/parts/part.ts';
 import { lacks } from '../capabilities.ts';
 import { run } from '../image/support.ts';
-import { recordedPlace, SESSIONS, type RecordedPlace } from '../support/recorded-place.ts';
-import { TraceSandbox, type RunOptions } from '../support/trace-sandbox.ts';
+import { placeForTests, SESSIONS } from '../support/recorded-place.ts';
+import type { RunOptions } from '../support/trace-sandbox.ts';
 
 const NOBODY = 65_534;
 
 describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () => {
-  let place: RecordedPlace;
-  let sandbox: TraceSandbox;
+  const place = placeForTests();
+  const { sandbox } = place;
   let nobody: RunOptions;
   let folder: string;
   before(async () => {
-    place = recordedPlace();
-    ({ sandbox } = place);
     chmodSync(place.root, 0o700);
     chmodSync(sandbox.stateDir, 0o700);
     nobody = { prefix: sandbox.asNobody() };
@@ -38,7 +36,6 @@ describe('through the daemon', { skip: lacks('root', 'fanotify', 'mount') }, () 
     chownSync(folder, NOBODY, NOBODY);
     await sandbox.daemon();
   });
-  after(() => sandbox.remove());
 
   test('the socket is not for everybody', async () => {
     assert.equal(statSync(sandbox.socket).mode & 0o777, 0o660);

@@ -27,7 +27,7 @@ describe('hostile files', () => {
     assert.match(told, /too large: 1000000 bytes \(for \/etc\/pam\.d\/b\)/);
   });
 
-  const counted = (count: number, name: (at: number) => string): string[] =>
+  const counted = <T>(count: number, name: (at: number) => T): T[] =>
     Array.from({ length: count }, (_, at) => name(at));
   const MULTIPLYING: Readonly<Record<string, Readonly<Record<string, Node>>>> = {
     'a pattern that goes down and up': {
@@ -74,6 +74,43 @@ describe('hostile files', () => {
     );
     assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
     assert.match(messages(made).join(), /too much to look for \(for \/lib/);
+  });
+
+  it('what the bound or the size of an index kept from being read is not called missing', async () => {
+    const preboot: Readonly<Record<string, Node>> = {
+      config: 'MODULES="a b"\n',
+      'bin/sh': program([]),
+    };
+    const softdep = 'softdep a b\n'.repeat(1_300_000);
+    const many = Object.fromEntries(
+      counted(8, (at) => `lib/modules/${at}/modules.softdep`).map((path) => [path, softdep]),
+    );
+    const large = { 'lib/modules/9/modules.alias': { content: '', size: 17 * 1024 * 1024 } };
+    for (const [nodes, why] of [
+      [many, /not-looked-into: .*too much to look for \(for \/lib\/modules/],
+      [large, /not-looked-into: .*too large: 17825792 bytes \(for \/lib\/modules\/9/],
+    ] as const) {
+      const told = messages(await plan({ ...preboot, ...nodes }, [], { init: 'preboot' }));
+      assert.doesNotMatch(told.join('\n'), /init-module-missing/);
+      assert.match(told.join('\n'), why);
+      assert.equal(told.filter((one) => one.startsWith('not-looked-into')).length, 1);
+    }
+  });
+
+  it('more names of modules than kernels can be asked for end, and it is told', async () => {
+    const kernels = counted(2000, (at) => [`lib/modules/${at}/modules.dep`, 'a.ko:\n'] as const);
+    const config = `MODULES="${counted(10_000, String).join(' ')}"\n`;
+    const nodes = { config, 'bin/sh': program([]), ...Object.fromEntries(kernels) };
+    const told = messages(await plan(nodes, [], { init: 'preboot' })).join('\n');
+    assert.match(told, /too much to look for \(for \/lib\/modules\)/);
+  });
+
+  it('microcode among more files than can be looked at is not called missing', async () => {
+    const junk = counted(13_000, (at) => `lib/firmware/intel-ucode/${at}${'-'.repeat(3900)}`);
+    const nodes = Object.fromEntries(junk.map((path) => [path, 'x']));
+    const told = messages(await plan(nodes, [], { earlyMicrocode: true })).join('\n');
+    assert.match(told, /not-microcode: .*; there are more files than are looked at/);
+    assert.doesNotMatch(told, /no-microcode/);
   });
 
   it('end, and it is told: one module with all others before it', async () => {

@@ -1,16 +1,7 @@
 /** What strace writes, line by line: real lines of strace 6.1, and hostile ones. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { StraceReader } from '../../src/lists/strace/reader.ts';
-import { readList, type ReadList } from './read-list.ts';
-
-const ROOT = Buffer.from('/nfsroots/sarge');
-
-function read(...lines: string[]): ReadList {
-  const rootNamed = (directory: Buffer): Buffer | null =>
-    ['sarge', '/nfsroots/sarge'].includes(directory.toString()) ? ROOT : null;
-  return readList(lines, (sink) => new StraceReader({ sink, rootNamed }));
-}
+import { readStrace } from './read-strace.ts';
 
 describe('strace', () => {
   test('what is before a call: process, times of all kinds, numbers', () => {
@@ -32,18 +23,21 @@ describe('strace', () => {
       '26547 [ 257] [f7f3a549] ',
       '[????????????????] ',
     ])
-      assert.deepEqual(read(before + call), {
-        ...read(before + call),
+      assert.deepEqual(readStrace(before + call), {
+        ...readStrace(before + call),
         uses: ['read /etc/motd'],
         refused: [],
         passed: [],
       });
-    assert.equal(read(`26547 1795895806.778460 ${call} <0.000009>`).all[0]?.atUs, 1795895806778460);
-    assert.equal(read(`26547 11:22:33.1 ${call}`).all[0]?.atUs, null);
+    assert.equal(
+      readStrace(`26547 1795895806.778460 ${call} <0.000009>`).all[0]?.atUs,
+      1795895806778460,
+    );
+    assert.equal(readStrace(`26547 11:22:33.1 ${call}`).all[0]?.atUs, null);
   });
 
   test('the stack below a call is no call', () => {
-    const { uses, refused, passed } = read(
+    const { uses, refused, passed } = readStrace(
       'open("/etc/motd", O_RDONLY) = 3',
       ' > /usr/lib/libc.so.6(__open64+0x4c) [0xf8f1c]',
       ' > unexpected_backtracing_error [0x7ffe]',
@@ -54,7 +48,7 @@ describe('strace', () => {
   });
 
   test('which operation a call is, and whether a link at the end is followed', () => {
-    const { uses, refused } = read(
+    const { uses, refused } = readStrace(
       'open("/a", O_RDONLY|O_NOFOLLOW) = 3',
       'openat(AT_FDCWD, "/b", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 3',
       'openat(AT_FDCWD, "/c", O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600) = 3',
@@ -95,7 +89,7 @@ describe('strace', () => {
   });
 
   test('a call that failed looked for what is not there, or at what is', () => {
-    const { uses } = read(
+    const { uses } = readStrace(
       'openat(AT_FDCWD, "/a", O_RDONLY) = -1 ENOENT (No such file or directory)',
       'openat(AT_FDCWD, "/b/c", O_RDONLY) = -1 ENOTDIR (Not a directory)',
       'openat(AT_FDCWD, "/d", O_RDONLY) = -1 EACCES (Permission denied)',
@@ -116,7 +110,7 @@ describe('strace', () => {
   });
 
   test('names are bytes, however strace writes them', () => {
-    const { all } = read(
+    const { all } = readStrace(
       String.raw`open("/od d/n\nl\377\"\\,)\tx\0012", O_RDONLY) = 3`,
       String.raw`open("\x2f\xff\x22\x5c\x0a", O_RDONLY) = 3`,
       'open("/sch\xf6n", O_RDONLY) = 3',
@@ -128,7 +122,7 @@ describe('strace', () => {
   });
 
   test('calls that were interrupted by others', () => {
-    const { uses, refused, passed } = read(
+    const { uses, refused, passed } = readStrace(
       '7 execve("/bin/cat", ["cat"], 0x5f9bf58 /* 39 vars */ <unfinished ...>',
       '8 openat(AT_FDCWD, "/etc/motd", O_RDONLY <unfinished ...>',
       '8 <... openat resumed>) = 3',
@@ -154,7 +148,7 @@ describe('strace', () => {
   });
 
   test('a call that another one is resumed instead of has no end, and is not forgotten', () => {
-    const { uses, refused, passed } = read(
+    const { uses, refused, passed } = readStrace(
       '1 open("/a", O_RDONLY <unfinished ...>',
       '1 <... wait4 resumed>) = 2',
       '1 wait4(-1,  <unfinished ...>',
@@ -179,7 +173,7 @@ describe('strace', () => {
   });
 
   test('what strace says of itself in the middle of a line', () => {
-    const { uses, refused, passed } = read(
+    const { uses, refused, passed } = readStrace(
       'execve("/bin/cat", ["cat"], 0x1 /* 39 vars */strace: Process 5617 attached',
       ') = 0',
       '[pid 5] open("/a", O_RDONLYstrace: Process 5618 attached',
@@ -195,232 +189,13 @@ describe('strace', () => {
   test('a line that is interrupted again and again takes moments and not hours', () => {
     const began = performance.now();
     const line = 'a part of a line strace: Process 1 attached';
-    const { refused } = read(...Array<string>(100_000).fill(line));
+    const { refused } = readStrace(...Array<string>(100_000).fill(line));
     assert.deepEqual(refused, ['too-long', 'not-understood']);
     assert.ok(performance.now() - began < 10_000);
   });
 
-  test('relative paths: by -y, by chdir and getcwd, by the parent; else refused', () => {
-    const { uses, refused } = read(
-      '1 open("unknown", O_RDONLY) = 3',
-      '1 open("not-there", O_RDONLY) = -1 ENOENT (No such file or directory)',
-      '1 openat(AT_FDCWD</srv/x>, "by-y", O_RDONLY) = 3</srv/x/by-y>',
-      '1 newfstatat(3</srv/x y\\74>, "of-fd", {...}, 0) = 0',
-      '1 newfstatat(3, "of-fd", {...}, 0) = 0',
-      '1 newfstatat(3</srv/x/by-y>, "", {...}, AT_EMPTY_PATH) = 0',
-      '1 open("known", O_RDONLY) = 3',
-      '1 chdir("/etc/init.d/") = 0',
-      '1 open("../motd", O_RDONLY) = 3',
-      '1 clone(child_stack=NULL, flags=SIGCHLD, child_tidptr=0x5f99690) = 2',
-      '1 chdir("/tmp") = 0',
-      '2 open("child", O_RDONLY) = 3',
-      '3 open("whose", O_RDONLY) = 3',
-      '3 getcwd("/run", 4096) = 5',
-      '3 open("here", O_RDONLY) = 3',
-      '3 fchdir(4</var>) = 0',
-      '3 open("there", O_RDONLY) = 3',
-    );
-    assert.deepEqual(
-      uses,
-      [
-        'lookup not-there',
-        'read /srv/x/by-y',
-        'getattr /srv/x y</of-fd',
-        'read /srv/x/known',
-        'access /etc/init.d/',
-        'read /etc/init.d/../motd',
-        'access /tmp',
-        'read /etc/init.d/child',
-        'read /run/here',
-        'read /var/there',
-      ].filter((use) => use !== 'lookup not-there'),
-    );
-    assert.deepEqual(refused, ['unknown-directory', 'unknown-directory', 'unknown-directory']);
-  });
-
-  test("a process that was only forked has its only relative's directory and root", () => {
-    const { uses } = read(
-      '1 chroot("sarge") = 0',
-      '1 chdir("/") = 0',
-      '1 chdir("/etc") = 0',
-      '2 execve("/bin/cat", ["cat"], 0x1 /* 9 vars */) = 0',
-      '2 open("motd", O_RDONLY) = 3',
-      '2 +++ exited with 0 +++',
-      '1 openat(AT_FDCWD</nfsroots/sarge/etc>, "../../x", O_RDONLY) = 3',
-      '1 openat(5</srv/out>, "of-server", O_RDONLY) = 3',
-    );
-    assert.deepEqual(uses.slice(3), [
-      'read /bin/cat @/nfsroots/sarge',
-      'read /etc/motd @/nfsroots/sarge',
-      'read /etc/../../x @/nfsroots/sarge',
-      'read /srv/out/of-server',
-    ]);
-  });
-
-  test('`..` is left in a directory and in a path, as far as a path can be long', () => {
-    const { uses, refused } = read(
-      '1 chroot("/nfsroots/sarge/") = 0',
-      '1 open("/bin/../share/x", O_RDONLY) = 3',
-      '1 chdir("/bin") = 0',
-      '1 chdir("..") = 0',
-      '1 chdir("./.") = 0',
-      '1 open("share/x", O_RDONLY) = 3',
-      ...Array<string>(20).fill(`1 chdir("${'x'.repeat(255)}/..") = 0`),
-      '1 open("lost", O_RDONLY) = 3',
-      '1 chdir("/etc") = 0',
-      '1 open("found", O_RDONLY) = 3',
-    );
-    const at = '@/nfsroots/sarge';
-    assert.deepEqual(
-      uses.filter((use) => use.startsWith('read ')),
-      [`read /bin/../share/x ${at}`, `read /bin/../share/x ${at}`, `read /etc/found ${at}`],
-    );
-    // The last of those twenty, and what is opened there.
-    assert.ok(refused.length >= 1 && refused.length < 20);
-    assert.deepEqual([...new Set(refused)], ['unknown-directory']);
-  });
-
-  test('a root in the root: where `..` stops in it is not told', () => {
-    const { uses, refused } = read(
-      '1 chroot("/run/sshd") = 0',
-      '1 open("/a/../x", O_RDONLY) = 3',
-      '1 open("/../x", O_RDONLY) = 3',
-      '1 open("/a/../../x", O_RDONLY) = 3',
-      '1 chroot("/a/../../b") = 0',
-      '1 open("/whose", O_RDONLY) = 3',
-      '2 chroot("unknown") = 0',
-      '2 open("/whose", O_RDONLY) = 3',
-      '2 chroot("/nfsroots/sarge/../sarge") = 0',
-      '2 open("/whose", O_RDONLY) = 3',
-    );
-    assert.deepEqual(uses, [
-      'access /run/sshd',
-      'read /a/../x @/run/sshd',
-      'read /../x @/run/sshd',
-    ]);
-    assert.deepEqual(refused, Array<string>(7).fill('unknown-directory'));
-  });
-
-  test('a process that shows before its parent knows of it is that of the only one that forks', () => {
-    const { uses, refused } = read(
-      '1 chdir("/srv") = 0',
-      '1 clone(child_stack=NULL, flags=SIGCHLD) = 2',
-      '2 chroot("/nfsroots/sarge") = 0',
-      '2 chdir("/etc") = 0',
-      '1 vfork( <unfinished ...>',
-      '2 open("/a", O_RDONLY) = 3',
-      '3 open("b", O_RDONLY) = 3',
-      '1 <... vfork resumed>) = 3',
-    );
-    const at = '@/nfsroots/sarge';
-    assert.deepEqual(uses.slice(3), [`read /a ${at}`, 'read /srv/b']);
-    assert.deepEqual(refused, []);
-  });
-
-  test('on a terminal processes have numbers only while there are several', () => {
-    const { uses, refused } = read(
-      'chdir("/srv") = 0',
-      'clone(child_stack=NULL, flags=SIGCHLD <unfinished ...>',
-      '[pid 12] chroot("/nfsroots/sarge") = 0',
-      '[pid 11] <... clone resumed>) = 12',
-      '[pid 11] open("a", O_RDONLY) = 3',
-      '[pid 12] vfork( <unfinished ...>',
-      '[pid 13] open("/b", O_RDONLY) = 3',
-      '[pid 12] <... vfork resumed>) = 13',
-      '[pid 13] +++ exited with 0 +++',
-      '[pid 11] +++ exited with 0 +++',
-      'open("/c", O_RDONLY) = 3',
-      'fork() = 14',
-      '[pid 12] open("/d", O_RDONLY) = 3',
-    );
-    const at = '@/nfsroots/sarge';
-    assert.deepEqual(
-      uses.filter((use) => use.startsWith('read ')),
-      ['read /srv/a', `read /b ${at}`, `read /c ${at}`, `read /d ${at}`],
-    );
-    assert.deepEqual(refused, []);
-  });
-
-  test('a process whose parent may be one of several has only what all of them have', () => {
-    const both = [
-      '1 chdir("/srv") = 0',
-      '1 clone(child_stack=NULL, flags=SIGCHLD) = 2',
-      '2 chroot("/nfsroots/sarge") = 0',
-      '2 chdir("/etc") = 0',
-    ];
-    const untold = read(
-      ...both,
-      '3 open("/a", O_RDONLY) = 3',
-      '3 open("/none", O_RDONLY) = -1 ENOENT (No such file or directory)',
-      '3 getcwd("/etc", 4096) = 5',
-      '3 open("b", O_RDONLY) = 3',
-      '3 openat(AT_FDCWD</nfsroots/sarge/etc>, "c", O_RDONLY) = 3',
-      '3 chroot("/nfsroots/sarge") = 0',
-      '3 open("/d", O_RDONLY) = 3',
-    );
-    assert.deepEqual(untold.uses.slice(3), [
-      'read /nfsroots/sarge/etc/c',
-      'access /nfsroots/sarge',
-      'read /d @/nfsroots/sarge',
-    ]);
-    assert.deepEqual(untold.refused, ['unknown-directory', 'unknown-directory']);
-    const told = read(
-      ...both,
-      '1 vfork( <unfinished ...>',
-      '2 vfork( <unfinished ...>',
-      '3 open("/a", O_RDONLY) = 3',
-      '2 <... vfork resumed>) = 3',
-      '3 open("/b", O_RDONLY) = 3',
-      '3 open("c", O_RDONLY) = 3',
-    );
-    assert.deepEqual(told.uses.slice(3), ['read /b @/nfsroots/sarge']);
-    assert.deepEqual(told.refused, ['unknown-directory', 'unknown-directory']);
-  });
-
-  test('threads have one directory and one root, until one of them takes its own', () => {
-    const { uses } = read(
-      '1 chdir("/srv") = 0',
-      '1 clone3({flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_THREAD, exit_signal=0}, 88) = 2',
-      '2 chdir("/etc") = 0',
-      '1 open("a", O_RDONLY) = 3',
-      '1 clone(child_stack=0x7f, flags=CLONE_VM|CLONE_FS <unfinished ...>',
-      '3 chdir("/usr") = 0',
-      '1 <... clone resumed>) = 3',
-      '2 open("b", O_RDONLY) = 3',
-      '2 unshare(CLONE_FS) = 0',
-      '2 chdir("/tmp") = 0',
-      '1 open("c", O_RDONLY) = 3',
-      '2 open("d", O_RDONLY) = 3',
-    );
-    assert.deepEqual(
-      uses.filter((use) => use.startsWith('read ')),
-      ['read /etc/a', 'read /usr/b', 'read /usr/c', 'read /tmp/d'],
-    );
-  });
-
-  test('openat2 can make a directory the root of a path', () => {
-    const how = '{flags=O_RDONLY, resolve=RESOLVE_IN_ROOT}, 24) = 3';
-    const { uses, refused } = read(
-      `1 openat2(3</srv/x>, "/../etc/motd", ${how}`,
-      `1 openat2(3, "/etc/motd", ${how}`,
-      `1 openat2(AT_FDCWD, "/etc/motd", ${how}`,
-      '1 chdir("/srv") = 0',
-      `1 openat2(AT_FDCWD, "etc/motd", ${how}`,
-      '1 chroot("/nfsroots/sarge") = 0',
-      `1 openat2(3</nfsroots/sarge/etc>, "motd", ${how}`,
-    );
-    assert.deepEqual(uses, [
-      'read /../etc/motd @/srv/x',
-      'access /srv',
-      'read /etc/motd @/srv',
-      'access /nfsroots/sarge',
-      'read /motd @/nfsroots/sarge/etc',
-    ]);
-    assert.deepEqual(refused, ['unknown-directory', 'unknown-directory']);
-  });
-
   test('calls of the superuser name files too, and a new root is not told', () => {
-    const { uses, refused, passed } = read(
+    const { uses, refused, passed } = readStrace(
       '1 mount("/dev/sda1", "/mnt", "ext4", MS_RDONLY, NULL) = 0',
       '1 mount("/a", "/b", 0x7fa6013a6ba0, MS_BIND, NULL) = 0',
       '1 mount("proc", "/proc", "proc", 0, NULL) = 0',
@@ -476,7 +251,7 @@ describe('strace', () => {
   });
 
   test('what is cut short, or no strace at all, is refused and counted', () => {
-    const { uses, refused, passed } = read(
+    const { uses, refused, passed } = readStrace(
       'open("/very/lo"..., O_RDONLY) = 3',
       'open("/a", O_RDON',
       'open("/b", O_RDONLY',

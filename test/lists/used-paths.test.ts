@@ -43,6 +43,40 @@ test('one that replaces a file: that must be there, whatever comes after', () =>
   assert.deepEqual(made('readlink("/etc/mtab", "x", 9) = 1', ...link), []);
 });
 
+test('a call that failed to make or remove a name shows what was there only by its error', () => {
+  for (const error of ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EXDEV', 'ENOENT'])
+    for (const call of [
+      'open("/etc/app.conf", O_WRONLY|O_CREAT|O_EXCL, 0644)',
+      'open("/etc/app.conf", O_RDWR|O_CREAT, 0644)',
+      'creat("/etc/app.conf", 0644)',
+      'mkdir("/etc/app.conf", 0755)',
+      'symlink("app.old", "/etc/app.conf")',
+      'link("/etc/app.old", "/etc/app.conf")',
+      'rename("/etc/app.old", "/etc/app.conf")',
+      'rename("/etc/app.conf", "/etc/app.old")',
+      'unlink("/etc/app.conf")',
+    ])
+      assert.deepEqual(made(`${call} = -1 ${error} (Why)`, MAKE), ['/etc/app.conf'], call + error);
+  for (const failed of [
+    'mkdir("/etc/app.conf", 0755) = -1 EEXIST (File exists)',
+    'open("/etc/app.conf", O_WRONLY|O_CREAT, 0644) = -1 EISDIR (Is a directory)',
+    'open("/etc/app.conf", O_WRONLY|O_CREAT, 0644) = -1 ETXTBSY (Text file busy)',
+    'open("/etc/app.conf", O_WRONLY|O_CREAT|O_NONBLOCK, 0644) = -1 ENXIO (No such device)',
+    'rename("/etc/app.new", "/etc/app.conf") = -1 ENOTEMPTY (Directory not empty)',
+    'rmdir("/etc/app.conf") = -1 ENOTEMPTY (Directory not empty)',
+    // The old name of link(2) is looked for before anything is made.
+    'link("/etc/app.conf", "/etc/app.old") = -1 EROFS (Read-only file system)',
+    'open("/etc/app.conf", O_RDONLY) = -1 EACCES (Permission denied)',
+  ])
+    assert.deepEqual(made(failed, MAKE), [], failed);
+});
+
+test('a call to make a name whose end is not told shows nothing', () => {
+  assert.deepEqual(made('mkdir("/run/app", 0755) = ?', 'mkdir("/run/app", 0755) = 0'), [
+    '/run/app',
+  ]);
+});
+
 test('more names than are remembered: then nothing counts as made', () => {
   const used = newUsed();
   const what = { ...NAMED, operations: operationBit('create') };

@@ -3,18 +3,17 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { operationBit } from '../../src/common/words.ts';
 import { Store } from '../../src/store/store.ts';
-import { recordedPlace, T0, type RecordedPlace } from '../support/recorded-place.ts';
-import type { TraceSandbox } from '../support/trace-sandbox.ts';
+import { placeForTests, T0 } from '../support/recorded-place.ts';
 
 /** After all of the sessions that the place has anyway. */
 const LATER_US = T0 + 100_000_000;
 
 describe('trace-files', () => {
-  let place: RecordedPlace;
-  let sandbox: TraceSandbox;
+  const place = placeForTests();
+  const { sandbox } = place;
   const read = (name: string): string => readFileSync(sandbox.at(name), 'latin1');
   const files = (words: string) => sandbox.script(sandbox.folder, `trace-files ${words}`);
   const stamp = (name: string, us: number): void => {
@@ -22,15 +21,12 @@ describe('trace-files', () => {
     utimesSync(sandbox.at(name), 0, us / 1_000_000);
   };
   before(() => {
-    place = recordedPlace();
-    ({ sandbox } = place);
     recordLater(sandbox.database);
     stamp('TIMESTAMP', LATER_US - 1_000_000);
     stamp('MIDDLE', LATER_US + 5_000_000);
     stamp('LATEST', LATER_US + 50_000_000);
     stamp('FIRST', T0);
   });
-  after(() => sandbox.remove());
 
   test('what was used since, of every client; not what the sessions made', async () => {
     const { text, stderr } = await files('-t TIMESTAMP -d root/ -o sarge.list');

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { operationBit } from '../../src/common/words.ts';
 import { Store, type AccessUpdate, type NewFile } from '../../src/store/store.ts';
 import { TraceSandbox } from './trace-sandbox.ts';
@@ -45,6 +46,13 @@ export function recordedPlace(): RecordedPlace {
     store.close();
   }
   return { sandbox, root };
+}
+
+/** One for the tests of a file, or of the `describe` that asks for it; it goes after them. */
+export function placeForTests(): RecordedPlace {
+  const place = recordedPlace();
+  after(() => place.sandbox.remove());
+  return place;
 }
 
 function makeRoot(root: string): void {

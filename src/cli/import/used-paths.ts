@@ -2,7 +2,6 @@
  * What a list comes to: uses of paths below the root as rows to give, those of one path as one, and
  * the count of everything else, with the first line of each kind. Owns both.
  */
-import { operationBit } from '../../common/words.ts';
 import type { GivingRow } from '../../daemon/given-stream-client.ts';
 import { tidy } from '../../lists/bytes.ts';
 import type { RootPaths } from '../../lists/root-paths.ts';
@@ -21,7 +20,6 @@ const ENOUGH = 20_000;
 const MOST_PATH = 4096;
 /** Bytes of names that are remembered; after that nothing is told to be made. */
 const MOST_REMEMBERED = 16 << 20;
-const LOOKUP = operationBit('lookup');
 
 export interface Refused {
   readonly why: Refusal;
@@ -37,7 +35,7 @@ export class UsedPaths implements Sink {
   uses = 0;
   readonly #paths: RootPaths;
   #rows = new Map<string, Growing>();
-  /** Where something was, be it what a process made. */
+  /** Where something was for all that the list tells, be it what a process made. */
   readonly #filled = new Set<string>();
   #remembered = 0;
   readonly #passed = new Map<Pass, number>();
@@ -90,7 +88,7 @@ export class UsedPaths implements Sink {
   #add(
     path: Buffer,
     atUs: number | null,
-    what: Pick<Growing, 'operations' | 'follow' | 'created'>,
+    what: Pick<ListedUse, 'operations' | 'follow' | 'created' | 'there'>,
   ): void {
     this.uses += 1;
     const { operations, follow } = what;
@@ -115,8 +113,8 @@ export class UsedPaths implements Sink {
   }
 
   /** Made where nothing was: what was used there before is another file, which must be there. */
-  #isNew(path: Buffer, { operations, created }: Pick<Growing, 'operations' | 'created'>): boolean {
-    if (operations === LOOKUP || this.#remembered >= MOST_REMEMBERED) return false;
+  #isNew(path: Buffer, { created, there }: Pick<ListedUse, 'created' | 'there'>): boolean {
+    if (!there || this.#remembered >= MOST_REMEMBERED) return false;
     const name = tidy(path)
       .toString('latin1')
       .replace(/(?<=.)\/$/, '');

@@ -1,16 +1,19 @@
 /**
  * Which sessions used each file, and how that is known. Owns how rows of one file go together.
  */
-import type { SeenBy, SessionFile } from '../plan-types.ts';
+import type { ImagePlan, SeenBy, SessionFile } from '../plan-types.ts';
 import { fromBytes, Resolver } from '../resolve.ts';
 import type { Tree } from '../tree.ts';
 
-/** By path without links. Throws what the tree throws. */
-export async function seenByOf(
+/**
+ * By path without links. Throws what the tree throws.
+ * @param plan of these files, and of this tree
+ */
+export function seenByOf(
   files: readonly SessionFile[],
-  tree: Tree,
-): Promise<ReadonlyMap<string, SeenBy>> {
-  const resolver = new Resolver(tree, await tree.symlinks());
+  { plan, tree }: { readonly plan: Pick<ImagePlan, 'links'>; readonly tree: Tree },
+): ReadonlyMap<string, SeenBy> {
+  const resolver = new Resolver(tree, plan.links);
   const found = new Map<string, SeenBy>();
   for (const { path: recorded, seenBy } of files) {
     const { path } = resolver.resolve('', fromBytes(recorded), false);

@@ -16,6 +16,7 @@ export class ModuleTree {
   readonly #needs = new Map<string, readonly string[]>();
   readonly #byName = new Map<string, string>();
   readonly #soft = new Map<string, readonly string[]>();
+  #isWhole = true;
   #aliases: Map<string, readonly string[]> | undefined;
   #builtIn: Set<string> | undefined;
 
@@ -55,6 +56,11 @@ export class ModuleTree {
       .map((module) => this.#path(module));
   }
 
+  /** False if an index that was asked for is too large to be read. */
+  get isWhole(): boolean {
+    return this.#isWhole;
+  }
+
   isBuiltIn(name: string): boolean {
     this.#builtIn ??= new Set([...this.#lines('builtin')].map(nameOf));
     return this.#builtIn.has(underscored(name));
@@ -87,7 +93,10 @@ export class ModuleTree {
   }
 
   #lines(index: string): readonly string[] {
-    return this.#files.lines(`${this.#directory}/modules.${index}`, MOST_INDEX);
+    const path = `${this.#directory}/modules.${index}`;
+    const lines = this.#files.lines(path, MOST_INDEX);
+    if (this.#files.isSkipped(path)) this.#isWhole = false;
+    return lines;
   }
 }
 

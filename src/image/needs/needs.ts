@@ -4,8 +4,6 @@
  */
 import type { Closure } from '../closure.ts';
 import type { Problem } from '../plan-types.ts';
-import type { Resolver } from '../resolve.ts';
-import type { Tree } from '../tree.ts';
 import { Fstab } from './fstab.ts';
 import { Gconv } from './gconv.ts';
 import { KernelModules } from './kernel-modules.ts';
@@ -15,14 +13,14 @@ import { Missing } from './missing.ts';
 import { NameService } from './name-service.ts';
 import { Pam } from './pam.ts';
 import { Python } from './python.ts';
-import { RootFiles } from './root-files.ts';
+import type { RootFiles } from './root-files.ts';
 import type { Rule, RuleName } from './rule.ts';
 import { Scripts } from './scripts.ts';
 import { Taker } from './taker.ts';
 
 export interface NeedsOptions {
-  readonly tree: Tree;
-  readonly resolver: Resolver;
+  /** What it could not look into, for these rules and before, is told with what they lack. */
+  readonly files: RootFiles;
   readonly closure: Closure;
   /** Switched off. */
   readonly without: readonly RuleName[];
@@ -34,9 +32,8 @@ export interface Needs {
   problems(): Problem[];
 }
 
-export function makeNeeds({ tree, resolver, closure, without }: NeedsOptions): Needs {
+export function makeNeeds({ files, closure, without }: NeedsOptions): Needs {
   const on = (name: RuleName): boolean => !without.includes(name);
-  const files = new RootFiles(resolver, tree);
   const taker = new Taker(files, closure);
   const search = new LoaderSearch(files);
   const libraries = new Libraries({

@@ -152,6 +152,12 @@ export class RootFiles {
     if (!this.#skipped.has(path)) this.#skipped.set(path, { path, why });
   }
 
+  /** Whether a file, by a path that may have links, could not be looked into. */
+  isSkipped(path: string): boolean {
+    const file = this.file(path);
+    return file !== null && this.#skipped.has(file);
+  }
+
   /** What could not be looked into, in bytewise order. */
   skipped(): Skipped[] {
     const all = [...this.#skipped.values()];

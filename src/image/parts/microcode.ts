@@ -48,7 +48,7 @@ export interface MicrocodeOptions {
   readonly problems: Problem[];
 }
 
-/** A whole archive; null (and a problem) if the root has none. */
+/** A whole archive; null (and a problem) if none was found. */
 export function microcodeArchive({ tree, resolver, problems }: MicrocodeOptions): Buffer | null {
   const files = new RootFiles(resolver, tree);
   const contents = VENDORS.map((vendor) => ({ vendor, parts: partsOf(vendor, files) }));
@@ -59,11 +59,13 @@ export function microcodeArchive({ tree, resolver, problems }: MicrocodeOptions)
       code: 'not-microcode',
       message:
         `${odd.length} files of /lib/firmware are not taken for microcode, the first is ` +
-        `/${toBytes(odd[0]?.path ?? '').toString()}: ${odd[0]?.why ?? ''}`,
+        `/${toBytes(odd[0]?.path ?? '').toString()}: ${odd[0]?.why ?? ''}` +
+        (files.isTired ? '; there are more files than are looked at' : ''),
       hint: 'unpack compressed ones in the root; the kernel wants them plain, so early',
     });
   const found = contents.filter(({ parts }) => parts.length > 0);
   if (found.length === 0) {
+    if (files.isTired) return null;
     problems.push({
       code: 'no-microcode',
       message: 'the root has no microcode in /lib/firmware/intel-ucode or /lib/firmware/amd-ucode',

@@ -48,7 +48,7 @@ export interface SizeItem {
 }
 
 export interface Weighing {
-  readonly plan: Pick<ImagePlan, 'entries' | 'contentBytes' | 'bytes'>;
+  readonly plan: Pick<ImagePlan, 'entries' | 'links' | 'contentBytes' | 'bytes'>;
   /** That the plan was made of. */
   readonly files: readonly SessionFile[];
   readonly tree: Tree;
@@ -57,9 +57,9 @@ export interface Weighing {
 }
 
 /** Throws what the tree throws. */
-export async function weighImage({ plan, files, tree, packages }: Weighing): Promise<ImageSizes> {
+export function weighImage({ plan, files, tree, packages }: Weighing): ImageSizes {
   const { entries } = plan;
-  const resolver = new Resolver(tree, await tree.symlinks());
+  const resolver = new Resolver(tree, plan.links);
   const { owners, unread } = packages;
   const ownerOf = ({ path, type, stat }: PlanEntry): Owner => {
     if (type === 'directory') return 'directories';

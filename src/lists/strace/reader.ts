@@ -3,19 +3,19 @@
  * chroot(2), and tells which path each call used for what. Owns the calls that are not finished.
  */
 import { climbs, join } from '../bytes.ts';
-import { doneTo, FILE_CALLS, type FileCall, type NamedPath, type Outcome } from '../file-calls.ts';
+import {
+  doneTo,
+  failedWith,
+  FILE_CALLS,
+  type FileCall,
+  type NamedPath,
+  type Outcome,
+} from '../file-calls.ts';
 import type { ListReader, Sink } from '../use.ts';
 import { directoryOf, isOwnDirectory, splitCall, stringOf } from './arguments.ts';
 import { parseLine } from './line.ts';
-import {
-  asDirectory,
-  Processes,
-  resolve,
-  seenBy,
-  wholePath,
-  type Place,
-  type Process,
-} from '../processes.ts';
+import { asDirectory, resolve, seenBy, wholePath, type Place, type Process } from '../place.ts';
+import { Processes } from '../processes.ts';
 
 const FORKS = new Set(['clone', 'clone2', 'clone3', 'fork', 'vfork']);
 /** What else tells or changes where a process is; those that name files are in the table of them. */
@@ -50,8 +50,6 @@ export class StraceReader implements ListReader {
   readonly #processes = new Processes();
   /** By process: the first part of its call. */
   readonly #unfinished = new Map<string, Begun>();
-  /** Those of them that are about to have a child; whether it shares their directory and root. */
-  readonly #forking = new Map<string, boolean>();
 
   /** The beginning of a line that strace has interrupted itself. */
   #held = '';
@@ -118,13 +116,11 @@ export class StraceReader implements ListReader {
 
   #begin(pid: string, text: string, atUs: number | null): void {
     this.#giveUp(pid);
-    if (FORKS.has(nameOf(text))) {
-      this.#process(pid);
-      this.#forking.set(pid, shares(text));
-    }
+    if (FORKS.has(nameOf(text))) this.#processes.forks(pid, shares(text));
     this.#unfinished.set(pid, { text, atUs });
-    const [oldest] = this.#unfinished.keys();
-    if (this.#unfinished.size > MOST_UNFINISHED && oldest !== undefined) this.#giveUp(oldest);
+    if (this.#unfinished.size <= MOST_UNFINISHED) return;
+    const [oldest = ''] = this.#unfinished.keys();
+    this.#giveUp(oldest);
   }
 
   #resumed(pid: string, name: string): Begun | null {
@@ -140,7 +136,7 @@ export class StraceReader implements ListReader {
   #taken(pid: string): Begun | null {
     const first = this.#unfinished.get(pid) ?? null;
     this.#unfinished.delete(pid);
-    this.#forking.delete(pid);
+    this.#processes.forked(pid);
     return first;
   }
 
@@ -152,10 +148,6 @@ export class StraceReader implements ListReader {
 
   #ended(pid: string, { text, atUs }: Begun): void {
     this.#call(pid, `${text}) = ?`, atUs);
-  }
-
-  #process(pid: string): Process {
-    return this.#processes.of(pid, { forking: this.#forking });
   }
 
   /** The end of a call whose beginning is not in the log. */
@@ -178,7 +170,7 @@ export class StraceReader implements ListReader {
       return;
     }
     const finished = { name, args: split.args, result, outcome: outcomeOf(result), atUs };
-    const process = this.#process(pid);
+    const process = this.#processes.of(pid);
     if (call !== undefined) this.#paths(process, call, finished);
     else this.#sink.pass('no-path');
     if (finished.outcome === 'done') this.#follow(pid, process, finished);
@@ -232,7 +224,7 @@ export class StraceReader implements ListReader {
       const told = directoryOf(directory);
       const at = told === null ? null : seenBy(process, told);
       const own = isOwnDirectory(directory);
-      if (own && at !== null) process.cwd = at;
+      if (own && at !== null) this.#processes.change(process, { cwd: at });
       if (top) return inDirectory(process, path, own ? process.cwd : at);
       if (!own) return resolve(process, path, at);
     }
@@ -257,24 +249,26 @@ export class StraceReader implements ListReader {
     else if (name === 'unshare') {
       if (/\bCLONE_(?:FS|NEWNS)\b/.test(first)) this.#processes.unshare(pid);
     } else if (name === 'setns') {
-      if (/\bCLONE_NEWNS\b/.test(args[1] ?? '')) process.lost = 'gone';
-    } else if (name === 'pivot_root') process.lost = 'gone';
+      if (/\bCLONE_NEWNS\b/.test(args[1] ?? '')) this.#processes.change(process, { lost: 'gone' });
+    } else if (name === 'pivot_root') this.#processes.change(process, { lost: 'gone' });
     else if (name === 'fchdir') {
       const told = directoryOf(first);
-      process.cwd = told === null ? null : seenBy(process, told);
+      this.#processes.change(process, { cwd: told === null ? null : seenBy(process, told) });
     } else if (name === 'chdir') {
       const whole = path === null || path.cut ? null : resolve(process, path.bytes);
-      process.cwd = asDirectory(whole);
+      this.#processes.change(process, { cwd: asDirectory(whole) });
     } else if (name === 'chroot') this.#chroot(process, path === null || path.cut ? null : path);
-    else if (name === 'getcwd' && path !== null && !path.cut)
-      process.cwd = path.bytes[0] === 0x2f ? resolve(process, path.bytes) : null;
+    else if (name === 'getcwd' && path !== null && !path.cut) {
+      const told = path.bytes[0] === 0x2f ? resolve(process, path.bytes) : null;
+      this.#processes.change(process, { cwd: told });
+    }
   }
 
   #chroot(process: Process, path: { readonly bytes: Buffer } | null): void {
     const place = path === null ? null : this.#place(process, path.bytes, { roots: true });
     const whole = place === null ? null : wholePath(place);
-    process.lost = whole === null ? 'gone' : null;
-    process.chroot = whole === null ? null : (this.#rootNamed(whole) ?? whole);
+    const chroot = whole === null ? null : (this.#rootNamed(whole) ?? whole);
+    this.#processes.change(process, { chroot, lost: whole === null ? 'gone' : null });
   }
 }
 
@@ -296,7 +290,7 @@ function nameOf(text: string): string {
 function outcomeOf(result: string): Outcome {
   if (result.startsWith('?')) return 'unknown';
   if (!result.startsWith('-1 ')) return 'done';
-  return NOT_THERE.test(result) ? 'not-there' : 'refused';
+  return NOT_THERE.test(result) ? 'not-there' : failedWith(/^-1 (\w*)/.exec(result)?.[1] ?? '');
 }
 
 /** The words of its flags. */

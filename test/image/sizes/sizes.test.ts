@@ -23,7 +23,7 @@ async function weigh(
   const tree = new MemoryTree(nodes);
   const plan = await planImage({ tree, files, mountPoints: [], devices: [], ...more });
   const packages = await packagesOf(plan.entries, tree);
-  return { plan, sizes: await weighImage({ plan, files, tree, packages }) };
+  return { plan, sizes: weighImage({ plan, files, tree, packages }) };
 }
 
 const plain = (size: number, more: object = {}) => ({ size, content: 'x'.repeat(20), ...more });

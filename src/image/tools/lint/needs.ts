@@ -1,6 +1,7 @@
 /** What programs and scripts need and the image does not have, by the rules that builds go by. */
 import { Closure, type Excluded } from '../../closure.ts';
 import { makeNeeds } from '../../needs/needs.ts';
+import { RootFiles } from '../../needs/root-files.ts';
 import { fault, type Fault, type Linted, note } from './fault.ts';
 
 /** They tell of what is not in doubt; the rest is for a person to judge. */
@@ -8,7 +9,7 @@ const CERTAIN = ['missing-interpreter', 'missing-library', 'missing-script-inter
 
 export function* needsFaults({ image, resolver }: Linted): Generator<Fault> {
   const closure = new Closure(resolver, NOTHING_EXCLUDED);
-  const needs = makeNeeds({ tree: image.tree, resolver, closure, without: [] });
+  const needs = makeNeeds({ files: new RootFiles(resolver, image.tree), closure, without: [] });
   for (const [path, { builtIn }] of image.kernelTree.entries())
     if (!builtIn) closure.add(path, { kind: 'read', about: null });
   closure.close(needs.rules);
