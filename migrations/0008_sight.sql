@@ -1,5 +1,4 @@
--- A file as it was when a session that opened later first used it, if that is not what was known
--- already. A session saw the row with the highest since_batch up to its access's first_batch, or the
+-- A file as it was when a later session first used it, if that is not what was known already. A session saw the row with the highest since_batch up to its access's first_batch, or the
 -- first sight in `file`.
 CREATE TABLE sight (
   file_id     INTEGER NOT NULL REFERENCES file (id),

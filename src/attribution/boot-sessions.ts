@@ -124,14 +124,10 @@ export class BootSessions {
   }
 
   /**
-   * An access, or several of one kind between two moments: which session has it, and since when it
-   * is open. null if there is no room for one more session: {@link drops} counts it.
+   * An access, or several of one kind between two moments: which session has it. null if there is
+   * no room for one more session: {@link drops} counts it.
    */
-  access(seen: AccessSeen): {
-    sessionId: number | null;
-    openedUs: number;
-    effects: SessionEffect[];
-  } {
+  access(seen: AccessSeen): { sessionId: number | null; effects: SessionEffect[] } {
     const { client, rootId } = seen;
     const effects = this.#live.expire(client, seen.firstUs);
     let live = this.#live.get(client, rootId);
@@ -143,13 +139,12 @@ export class BootSessions {
     live ??= this.#openNext(seen, effects);
     if (live === undefined) {
       this.#refused.note(keyOf(client, rootId), seen.lastUs);
-      return { sessionId: null, openedUs: seen.firstUs, effects };
+      return { sessionId: null, effects };
     }
     live.session.lastUs = Math.max(live.session.lastUs, seen.lastUs);
     live.sinceWoke += 1;
     if (seen.readsInit === true) live.initRead = true;
-    const { id: sessionId, openedUs } = live.session;
-    return { sessionId, openedUs, effects: this.#withPending(effects) };
+    return { sessionId: live.session.id, effects: this.#withPending(effects) };
   }
 
   /** Closes what has been quiet for too long. */

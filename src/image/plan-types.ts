@@ -14,7 +14,7 @@ export interface SessionFile {
   readonly operations: number;
   /** The session itself made it: run-time state, left out with its directory kept. */
   readonly created?: boolean;
-  /** As the recorder first saw it; what differs now is drift. */
+  /** As the session saw it when it first used it; what differs now is drift. */
   readonly seen?: SeenFile;
   /** What reads moved, again what is read again; absent where nobody knows. No matter of plans. */
   readonly bytesRead?: number;

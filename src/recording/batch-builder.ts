@@ -11,12 +11,10 @@ import type {
   MissingLookup,
   NameChange,
   NewFile,
-  Sight,
 } from '../store/types.ts';
 
 export class BatchBuilder {
   readonly files: NewFile[] = [];
-  readonly sights: Sight[] = [];
   /** Beside those of the roots that are recorded. */
   readonly names: NameChange[] = [];
   losses: LossUpdate[] = [];

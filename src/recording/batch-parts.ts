@@ -23,7 +23,6 @@ const FIELDS = Object.keys({
   clientNames: true,
   mounts: true,
   files: true,
-  sights: true,
   names: true,
   accesses: true,
   missing: true,
@@ -89,7 +88,6 @@ export function rowOf(batch: IngestBatch): RowOwner {
   const [opened] = batch.opened ?? [];
   if (opened !== undefined) return { kind: 'a session', recordingId: opened.recordingId };
   if ((batch.files ?? []).length > 0) return { kind: 'a file' };
-  if ((batch.sights ?? []).length > 0) return { kind: "a file's state" };
   if ((batch.names ?? []).length > 0) return { kind: 'a name' };
   const [grown] = batch.grown ?? [];
   if (grown !== undefined) return { kind: "a loss's end", recordingId: grown.recordingId };

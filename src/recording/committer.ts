@@ -191,7 +191,6 @@ export class Committer {
     for (const root of roots) this.#noteLeftOut(root, builder, now);
     return {
       files: builder.files,
-      sights: builder.sights,
       mounts: roots.flatMap((root) => root.newMounts()),
       names: [...builder.names, ...names],
       accesses: builder.accesses(),

@@ -118,7 +118,7 @@ export class FileAttributor {
   ): SessionEffect[] {
     const { root, object, event, bits, client, batch } = seen;
     const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
-    const { sessionId, openedUs, effects } = this.#options.sessions.access({
+    const { sessionId, effects } = this.#options.sessions.access({
       client,
       rootId: root.options.rootId,
       recordingId: root.options.recordingId,
@@ -133,7 +133,6 @@ export class FileAttributor {
       builder.refuse(recordingId, { count: event.count, firstUs: atUs, lastUs: atUs });
       return effects;
     }
-    root.look(object, { openedUs, sights: builder.sights });
     builder.add({
       sessionId,
       fileId,
@@ -145,6 +144,7 @@ export class FileAttributor {
       order: this.#order,
       evidence: 'sole-client',
       created: root.isCreated(object),
+      state: root.newsOf(object),
     });
     return effects;
   }

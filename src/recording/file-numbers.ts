@@ -1,11 +1,11 @@
 /**
  * Which number an object of a root has in the store, which names the store believes it to have, and
- * when it was looked at. Owns these. Must not know where objects are, nor SQL.
+ * when it changed last as far as the store knows. Owns these. Must not know where objects are, nor SQL.
  */
 import type { FileHandle } from '../common/batches.ts';
 import type { Store } from '../store/store.ts';
-import type { KnownFile, NameChange, NewFile, Sight } from '../store/types.ts';
-import { nowUs } from './clock.ts';
+import type { FileState, KnownFile, NameChange, NewFile } from '../store/types.ts';
+import { Looks } from './looks.ts';
 import type { RootObjects } from './root-objects.ts';
 
 /** Where an initramfs or a root file system keeps the first program, relative to the root. */
@@ -14,9 +14,6 @@ const INIT_PATHS = new Set(
     (path) => Buffer.from(path).toString('latin1'),
   ),
 );
-
-/** A look does for all sessions for so long: a thousand machines that boot at once use the same files. */
-const LOOK_HOLDS_US = 5_000_000;
 
 /** Between the names of one file; no name has it. */
 const NUL = '\0';
@@ -53,8 +50,9 @@ export class FileNumbers {
   /** Object → the names that the store has, packed. The root's own name is not among them. */
   readonly #liveNames = new Map<number, string>();
   readonly #initFiles = new Set<number>();
-  /** Object → when this run looked at it last; monotonic. */
-  readonly #lookedUs = new Map<number, number>();
+  /** Object → its ctime that the store has; in microseconds, which as a number is smaller. */
+  readonly #changedUs = new Map<number, number>();
+  readonly #looks: Looks;
   /** What is to be told of names, beside what a comparison finds. */
   #changes: NameChange[] = [];
   /** Objects that were gone already when they were first seen in use. */
@@ -66,6 +64,7 @@ export class FileNumbers {
 
   constructor(objects: RootObjects) {
     this.#objects = objects;
+    this.#looks = new Looks((object) => objects.statOf(object));
   }
 
   /** Takes what the store knows, to be asked when a file system has been walked. */
@@ -93,7 +92,7 @@ export class FileNumbers {
     const mounted = new Set(there.map(keyOf));
     // A file system that was mounted again: its files are other objects now.
     const before = new Map([...this.#fileIdOf].map(([object, id]) => [id, object]));
-    for (const { id, mount, handle, names } of this.#known.all()) {
+    for (const { id, mount, handle, names, ctimeNs } of this.#known.all()) {
       const key = keyOf(mount);
       if (!walked.has(key) && (this.#recalled || mounted.has(key))) continue;
       const object = this.#objects.objectOf(mount, handle);
@@ -103,6 +102,7 @@ export class FileNumbers {
         const live = old === undefined ? packed(names) : (this.#liveNames.get(old) ?? '');
         if (old !== undefined) this.#forget(old);
         this.#remember(object, id, live);
+        if (ctimeNs !== null) this.#changedUs.set(object, microseconds(ctimeNs));
       } else if (old === undefined) {
         this.#strangers = true;
         for (const path of names) this.#changes.push({ fileId: id, path, change: 'removed' });
@@ -146,24 +146,19 @@ export class FileNumbers {
       names,
     };
     files.push(file);
-    this.#lookedUs.set(object, nowUs());
+    if (stat !== null) this.#changedUs.set(object, microseconds(stat.ctimeNs));
     return this.#remember(object, file.id, packed(names));
   }
 
   /**
-   * Tells what an object with a number is now, if a session uses it that opened after the last look.
-   * @param openedUs monotonic
+   * What an object with a number is, unless the store knows it so.
+   * @param how.now it must be so now, not some seconds ago
    */
-  look(object: number, { openedUs, sights }: { openedUs: number; sights: Sight[] }): void {
-    const [fileId, lookedUs] = [this.#fileIdOf.get(object), this.#lookedUs.get(object)];
-    if (fileId === undefined || (lookedUs !== undefined && lookedUs >= openedUs)) return;
-    const atUs = nowUs();
-    if (lookedUs !== undefined && atUs - lookedUs < LOOK_HOLDS_US) return;
-    this.#lookedUs.set(object, atUs);
-    const stat = this.#objects.statOf(object);
-    if (stat === null) return;
-    const { mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target } = stat;
-    sights.push({ fileId, mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target });
+  newsOf(object: number, { now = false }: { readonly now?: boolean } = {}): FileState | undefined {
+    const stat = this.#looks.at(object, now);
+    if (stat === null || microseconds(stat.ctimeNs) === this.#changedUs.get(object))
+      return undefined;
+    return stat;
   }
 
   /**
@@ -223,7 +218,7 @@ export class FileNumbers {
 
   #forget(object: number): void {
     this.#fileIdOf.delete(object);
-    this.#lookedUs.delete(object);
+    this.#changedUs.delete(object);
     this.#liveNames.delete(object);
     this.#initFiles.delete(object);
   }
@@ -236,6 +231,10 @@ function packed(names: readonly Buffer[]): string {
 
 function unpacked(names: string): string[] {
   return names === '' ? [] : names.split(NUL);
+}
+
+function microseconds(ns: bigint): number {
+  return Number(ns / 1000n);
 }
 
 function keyOf(path: Buffer): string {

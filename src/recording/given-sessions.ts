@@ -241,12 +241,8 @@ export class GivenSessions {
     const nowWallUs = this.#options.pipe.wall.nowUs;
     const skipped = { ...NO_COUNTS.skipped };
     let [found, missing] = [0, 0];
-    const { openedUs } = given.session;
-    const fileOf = (object: number): number => {
-      const id = tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
-      tree.look(object, { openedUs, sights: builder.sights });
-      return id;
-    };
+    const fileOf = (object: number): number =>
+      tree.fileOf(object, this.#options.pipe.nextFileId, builder.files);
     for (const row of rows) {
       const { end, links } = walkPath(tree, row.path, { follow: row.follow, foreign, looked });
       const { count } = row;
@@ -264,6 +260,7 @@ export class GivenSessions {
           lastUs,
           order: given.order,
           evidence: given.giver,
+          state: tree.newsOf(object, { now: true }),
           ...what,
         });
       for (const link of links) use(link, { operations: READLINK, bytes: 0 });

@@ -264,7 +264,7 @@ export class NfsAttributor {
       const { rootId, recordingId, clients } = root.options;
       if (!clients.accepts(row.client)) continue;
       const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
-      const { sessionId, openedUs, effects: opened } = this.#options.sessions.access({
+      const { sessionId, effects: opened } = this.#options.sessions.access({
         client: row.client,
         rootId,
         recordingId,
@@ -279,7 +279,6 @@ export class NfsAttributor {
         builder.refuse(recordingId, { count: row.count, firstUs, lastUs });
         continue;
       }
-      root.look(object, { openedUs, sights: builder.sights });
       builder.add({
         sessionId,
         fileId,
@@ -291,6 +290,7 @@ export class NfsAttributor {
         order: row.order,
         evidence: 'nfsd',
         created: root.isCreated(object),
+        state: root.newsOf(object),
       });
     }
     return true;

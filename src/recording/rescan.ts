@@ -183,12 +183,10 @@ export class Rescan {
         (a, b) => a.atUs - b.atUs || compareBytes(root.pathOf(a.object), root.pathOf(b.object)),
       );
     const { toWall } = this.#options.wall;
-    for (const [order, { object, atUs, link }] of news.entries()) {
-      const fileId = root.fileOf(object, this.#options.nextFileId, builder.files);
-      root.look(object, { openedUs: only.openedUs, sights: builder.sights });
+    for (const [order, { object, atUs, link }] of news.entries())
       builder.add({
         sessionId: only.id,
-        fileId,
+        fileId: root.fileOf(object, this.#options.nextFileId, builder.files),
         operations: operationBit(link ? 'readlink' : 'read'),
         count: 1,
         bytes: 0,
@@ -196,8 +194,8 @@ export class Rescan {
         lastUs: toWall(atUs),
         order,
         evidence: 'atime',
+        state: root.newsOf(object),
       });
-    }
     return `${text}, ${news.length} of them new to session-${only.id}, which has them with evidence atime`;
   }
 

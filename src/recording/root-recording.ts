@@ -6,7 +6,7 @@
 import type { BatchTap } from '../capture/batch-tap.ts';
 import type { FileEvent } from '../common/batches.ts';
 import type { ObjectStat } from '../fanotify-ts/handle-index.ts';
-import type { NameChange, NewFile, OnLoss, RecordedMount, Sight } from '../store/types.ts';
+import type { FileState, NameChange, NewFile, OnLoss, RecordedMount } from '../store/types.ts';
 import type { ClientFilter } from './client-filter.ts';
 import { wallOffsetUs } from './clock.ts';
 import { FileNumbers, type KnownFiles } from './file-numbers.ts';
@@ -290,12 +290,9 @@ export class RootRecording {
     return this.#numbers.fileOf(object, { rootId: this.options.rootId, nextId, files });
   }
 
-  /**
-   * A session uses an object that has a file id: adds what it is now to `sights`, if the session
-   * opened (monotonic) after the last look and no client has made the object.
-   */
-  look(object: number, session: { readonly openedUs: number; readonly sights: Sight[] }): void {
-    if (!this.#objects.isCreated(object)) this.#numbers.look(object, session);
+  /** What an object with a file id is, unless the store knows it so. See {@link FileNumbers.newsOf}. */
+  newsOf(object: number, how?: { readonly now: boolean }): FileState | undefined {
+    return this.#numbers.newsOf(object, how);
   }
 
   /** Names of already known files that appeared or went since the last call. */

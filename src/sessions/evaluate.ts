@@ -49,8 +49,6 @@ export interface SessionSet {
 export type EvaluatedRow = FileAccessRow & {
   /** Which: those that have a share in it, by number. */
   readonly sessions: readonly number[];
-  /** When the one first used it whose sight its metadata is: the latest. */
-  readonly seenUs: number;
 };
 
 /**
@@ -126,7 +124,8 @@ export interface Seen {
 export type SeenType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket';
 
 /**
- * One row a name, in bytewise order. Objects without a name are not there: see `unnamed`.
+ * One row a name, in bytewise order; of objects with the same name, the one that was used last comes
+ * first. Objects without a name are not there: see `unnamed`.
  * @param swept file → the sweep that alone touched it, by number
  */
 export function namedFiles(
@@ -134,7 +133,8 @@ export function namedFiles(
   swept: ReadonlyMap<number, number> = new Map(),
 ): NamedFile[] {
   const rows: NamedFile[] = [];
-  for (const row of objects) {
+  const latestFirst = [...objects].sort((a, b) => b.firstBatch - a.firstBatch);
+  for (const row of latestFirst) {
     const { operations, created, sessions, evidence } = row;
     const seen = seenOf(row);
     const bytesRead = bytesReadOf(operations, row.bytes);
@@ -256,7 +256,7 @@ function objectsOf(
   if (expression.kind === 'session') {
     const sessions = [expression.id];
     const rows = files.get(expression.id) ?? [];
-    return new Map(rows.map((row) => [row.fileId, { ...row, sessions, seenUs: row.firstUs }]));
+    return new Map(rows.map((row) => [row.fileId, { ...row, sessions }]));
   }
   const left = objectsOf(expression.left, files);
   const right = objectsOf(expression.right, files);
@@ -277,7 +277,7 @@ function objectsOf(
 function merged(a: EvaluatedRow, b: EvaluatedRow): EvaluatedRow {
   const names = [...a.names, ...b.names].sort(compareBytes);
   return {
-    ...(b.seenUs > a.seenUs ? b : a),
+    ...(b.firstBatch > a.firstBatch ? b : a),
     sessions: [...new Set([...a.sessions, ...b.sessions])],
     operations: a.operations | b.operations,
     count: a.count + b.count,

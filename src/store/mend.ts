@@ -126,6 +126,7 @@ function mendState(db: Database, done: string[]): void {
     `UPDATE state SET
       batch = max(batch, @skip, (SELECT coalesce(max(last_batch), 0) FROM access),
         (SELECT coalesce(max(closed_batch), 0) FROM session),
+        (SELECT coalesce(max(since_batch), 0) FROM sight),
         (SELECT coalesce(max(max(since_batch, coalesce(until_batch, 0))), 0) FROM name)),
       batch_us = max(batch_us, (SELECT coalesce(max(last_us), 0) FROM session)),
       last_session = max(last_session, @skip + (SELECT coalesce(max(id), 0) FROM session)),

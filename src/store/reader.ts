@@ -67,7 +67,9 @@ const SQL = {
     ORDER BY s.id`,
   mounts: `SELECT m.path FROM mount m JOIN root r ON r.id = m.root_id WHERE r.path = ?
     ORDER BY m.path`,
-  known: `SELECT f.id, f.mount, f.handle_type AS type, f.handle AS bytes, n.path
+  known: `SELECT f.id, f.mount, f.handle_type AS type, f.handle AS bytes, n.path,
+      CAST(coalesce((SELECT ctime_ns FROM sight WHERE file_id = f.id
+        ORDER BY since_batch DESC LIMIT 1), f.ctime_ns) AS TEXT) AS ctimeNs
     FROM file f LEFT JOIN name n ON n.file_id = f.id AND n.until_batch IS NULL
     WHERE f.root_id = ? AND f.handle IS NOT NULL ORDER BY f.id, n.path`,
   fileOf: 'SELECT id FROM file WHERE root_id = ? AND mount = ? AND handle_type = ? AND handle = ?',
@@ -76,7 +78,7 @@ const SQL = {
       CAST(f.inode AS TEXT) AS inode,
       a.operations, a.count, a.bytes,
       a.first_us AS firstUs, a.last_us AS lastUs, a.first_order AS firstOrder, a.evidence,
-      a.created
+      a.created, a.first_batch AS firstBatch
     FROM access a JOIN file f ON f.id = a.file_id
     WHERE a.session_id = @id AND (@operations IS NULL OR (a.operations & @operations) <> 0)
     ORDER BY a.file_id`,
@@ -136,6 +138,7 @@ interface FileColumns {
   readonly firstOrder: number;
   readonly evidence: number;
   readonly created: number;
+  readonly firstBatch: number;
 }
 
 interface NameColumns {
@@ -238,13 +241,15 @@ export class Reader {
       readonly type: number;
       readonly bytes: Buffer;
       readonly path: Buffer | null;
+      readonly ctimeNs: string | null;
     }
     let current: (KnownFile & { readonly names: Buffer[] }) | undefined;
     for (const row of this.#sql.known.iterate(rootId) as Iterable<Row>) {
       if (current?.id !== row.id) {
         if (current !== undefined) yield current;
         const { id, mount, type, bytes } = row;
-        current = { id, mount, handle: { type, bytes }, names: [] };
+        const ctimeNs = row.ctimeNs === null ? null : BigInt(row.ctimeNs);
+        current = { id, mount, handle: { type, bytes }, names: [], ctimeNs };
       }
       if (row.path !== null) current.names.push(row.path);
     }
@@ -378,6 +383,7 @@ function fileRow(row: FileColumns, names: readonly Buffer[]): FileAccessRow {
     order: row.firstOrder,
     evidence: evidenceOf(row.evidence),
     created: row.created !== 0,
+    firstBatch: row.firstBatch,
     names,
   };
 }

@@ -3,7 +3,8 @@
  * write and read it, and what is kept of it. Must not know when a file is looked at.
  */
 import type { Database, Statement } from 'better-sqlite3';
-import type { Sight } from './types.ts';
+import { integer } from './integer.ts';
+import type { FileState } from './types.ts';
 
 /**
  * Kept is what differs from what was known. Of a directory no more than mode and owner counts, since
@@ -20,22 +21,33 @@ const INSERT = `INSERT INTO sight
     OR (ctime_ns IS NOT @ctimeNs AND (@mode & 61440) <> 16384)
   ON CONFLICT DO NOTHING`;
 
+const IS_USED = 'SELECT 1 FROM access WHERE session_id = ? AND file_id = ?';
+
 const SELECT = `SELECT s.file_id AS fileId, s.mode, s.uid, s.gid, s.size, s.nlink,
     CAST(s.mtime_ns AS TEXT) AS mtimeNs, CAST(s.ctime_ns AS TEXT) AS ctimeNs, s.target
-  FROM access a JOIN sight s ON s.file_id = a.file_id AND s.since_batch <= a.first_batch
-  WHERE a.session_id = ? ORDER BY s.file_id, s.since_batch`;
+  FROM access a JOIN sight s ON s.file_id = a.file_id AND s.since_batch =
+    (SELECT max(since_batch) FROM sight WHERE file_id = a.file_id AND since_batch <= a.first_batch)
+  WHERE a.session_id = ?`;
 
 export class SightWriter {
   readonly #insert: Statement;
+  readonly #isUsed: Statement;
 
   constructor(db: Database) {
     this.#insert = db.prepare(INSERT);
+    this.#isUsed = db.prepare(IS_USED).pluck();
   }
 
-  /** Within the caller's transaction. @param sight.size as SQLite can take it */
-  write(sight: Omit<Sight, 'size'> & { readonly size: number | bigint }, batch: number): void {
-    const { target = null } = sight;
-    this.#insert.run({ ...sight, target, batch });
+  /** Within the caller's transaction, before the access is written. */
+  used(sessionId: number, fileId: number, how: { state: FileState; batch: number }): void {
+    if (this.#isUsed.get(sessionId, fileId) === undefined) this.write(fileId, how.state, how.batch);
+  }
+
+  /** Within the caller's transaction. */
+  write(fileId: number, state: FileState, batch: number): void {
+    const { mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target = null } = state;
+    const row = { mode, uid, gid, size: integer(size), mtimeNs, nlink, ctimeNs, target };
+    this.#insert.run({ fileId, batch, ...row });
   }
 }
 
@@ -62,7 +74,6 @@ export class SightReader {
   /** By file: what the session saw that is not its first sight of all. */
   of(sessionId: number): ReadonlyMap<number, SightColumns> {
     const rows = this.#select.all(sessionId) as SightColumns[];
-    // The last of a file stands.
     return new Map(rows.map((row) => [row.fileId, row]));
   }
 }

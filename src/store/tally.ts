@@ -11,7 +11,9 @@ import type { IngestBatch, SessionTally, TallySnapshot } from './types.ts';
 const HALF_LIFE_MS = 5000;
 
 /** The root's regular files that the session did not make itself are what an image carries. */
-const CARRIED = `CASE WHEN (f.mode & 61440) = 32768 AND a.created = 0 THEN f.size ELSE 0 END`;
+const CARRIED = `CASE WHEN (f.mode & 61440) = 32768 AND a.created = 0
+  THEN coalesce((SELECT size FROM sight WHERE file_id = a.file_id AND since_batch <= a.first_batch
+    ORDER BY since_batch DESC LIMIT 1), f.size) ELSE 0 END`;
 
 const SQL = {
   open: `SELECT s.id, c.address AS client, s.recording_id AS recordingId, s.partial,

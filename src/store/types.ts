@@ -38,10 +38,8 @@ export interface NewFile {
   readonly names: readonly Buffer[];
 }
 
-/** What a known file was when a session that opened since the last look at it first used it. */
-export interface Sight {
-  readonly fileId: number;
-  /** As in {@link NewFile}. */
+/** What a file is, as in {@link NewFile}. */
+export interface FileState {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -79,6 +77,8 @@ export interface AccessUpdate {
   readonly evidence: Evidence;
   /** The session itself created the file. */
   readonly created?: boolean;
+  /** What the file is at this use, if that may be new to the store: kept of a session's first use. */
+  readonly state?: FileState | undefined;
 }
 
 /**
@@ -186,8 +186,6 @@ export interface IngestBatch {
   readonly clientNames?: readonly ClientName[];
   readonly mounts?: readonly RecordedMount[];
   readonly files?: readonly NewFile[];
-  /** Kept if they are not what is known already. */
-  readonly sights?: readonly Sight[];
   readonly names?: readonly NameChange[];
   readonly accesses?: readonly AccessUpdate[];
   readonly missing?: readonly MissingLookup[];
@@ -210,6 +208,8 @@ export interface KnownFile {
   readonly mount: Buffer;
   /** Names that still hold. */
   readonly names: readonly Buffer[];
+  /** The latest that is known of it; null when that is nothing. */
+  readonly ctimeNs: bigint | null;
 }
 
 export interface RootRow {
@@ -343,6 +343,8 @@ export interface FileAccessRow {
   readonly order: number;
   readonly evidence: readonly Evidence[];
   readonly created: boolean;
+  /** Batch of the session's first use: of several sessions' rows, the one with the higher came later. */
+  readonly firstBatch: number;
   /** Names that held while the session ran, bytewise order; empty if none was ever known. */
   readonly names: readonly Buffer[];
 }

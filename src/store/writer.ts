@@ -8,6 +8,7 @@ import { GIVERS, type SessionTier } from '../common/words.ts';
 import { ClientWriter } from './clients.ts';
 import { ClockShift } from './clock-shift.ts';
 import { evidenceBit } from './evidence.ts';
+import { integer } from './integer.ts';
 import { MissingWriter } from './missing-lookups.ts';
 import { SightWriter } from './sights.ts';
 import type {
@@ -204,11 +205,6 @@ export class Writer {
     for (const note of batch.notes ?? []) this.#clients.note(note);
     for (const name of batch.clientNames ?? []) this.#clients.name(name);
     for (const file of files) this.#file(file, number);
-    for (const sight of batch.sights ?? [])
-      this.#sights.write(
-        { ...sight, fileId: this.#fileId(sight.fileId), size: integer(sight.size) },
-        number,
-      );
     for (const { rootId, path } of batch.mounts ?? []) this.#sql.mount.run(rootId, path);
     for (const change of batch.names ?? []) this.#name(change, number);
     this.#accesses(batch.accesses ?? [], number);
@@ -273,7 +269,12 @@ export class Writer {
       return;
     }
     const first = this.#sql.sameFile.get(file.rootId, mount, handle?.type, handle?.bytes);
-    this.#aliases.set(file.id, (first as { id: number }).id);
+    const { id } = first as { id: number };
+    this.#aliases.set(file.id, id);
+    const { ctimeNs, target } = file;
+    // Whoever gave the number takes this for what the store has.
+    if (typeof ctimeNs === 'bigint')
+      this.#sights.write(id, { ...file, ctimeNs, target: target ?? undefined }, batch);
     for (const path of file.names) this.#name({ fileId: file.id, path, change: 'added' }, batch);
   }
 
@@ -293,9 +294,12 @@ export class Writer {
     // In the order of the key, so that each page of the tree is visited once.
     const sorted = [...accesses].sort((a, b) => a.sessionId - b.sessionId || a.fileId - b.fileId);
     for (const a of sorted) {
+      const { state } = a;
+      const fileId = this.#fileId(a.fileId);
+      if (state !== undefined) this.#sights.used(a.sessionId, fileId, { state, batch });
       this.#sql.access.run(
         a.sessionId,
-        this.#fileId(a.fileId),
+        fileId,
         a.operations,
         a.count,
         a.bytes,
@@ -340,13 +344,6 @@ export class Writer {
     if (sessionId === null && recordingId !== null && !alone)
       this.#sql.spreadLoss.run({ origin, recordingId, where, count, fromUs, toUs, detail });
   }
-}
-
-/** SQLite's largest; the largest file's 2^63 - 1 bytes are one more as a floating-point number. */
-const MOST = 2n ** 63n - 1n;
-
-function integer(value: number): number | bigint {
-  return value < 2 ** 63 ? value : MOST;
 }
 
 function detailText(detail: unknown): string | null {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
+  chmodSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -21,7 +22,7 @@ import { knownFilesOf } from '../../src/recording/file-numbers.ts';
 import { MountTable, readMountinfo } from '../../src/recording/mounts.ts';
 import { RootRecording } from '../../src/recording/root-recording.ts';
 import { Store } from '../../src/store/store.ts';
-import type { NewFile, Sight } from '../../src/store/types.ts';
+import type { NewFile } from '../../src/store/types.ts';
 import { cannotMake, makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
 
 describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
@@ -114,33 +115,50 @@ describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
     assert.equal(files[1]?.ctimeNs, real.ctimeNs);
   });
 
-  test('a session that opened after the last look has the file looked at, once for some seconds', async () => {
+  test('what a file is now is news if the store does not have it so; a look holds some seconds', async () => {
     const files: NewFile[] = [];
-    const look = (openedUs: number): Sight[] => {
-      const sights: Sight[] = [];
-      root.look(objectOf('own'), { openedUs, sights });
-      return sights;
-    };
-    assert.deepEqual(look(nowUs()), [], 'it has no number');
-    const id = root.fileOf(objectOf('own'), () => next++, files);
+    const object = objectOf('own');
+    const id = root.fileOf(object, () => next++, files);
+    assert.equal(root.newsOf(object), undefined);
     appendFileSync(`${disk.path}/root/own`, 'more');
-    assert.deepEqual(look(0), [], 'a session from before');
-    assert.deepEqual(look(nowUs()), [], 'another has just looked');
-    await delay(5_100);
-    assert.deepEqual(look(nowUs() - 5_200_000), [], 'a session from before');
+    assert.equal(root.newsOf(object), undefined, 'somebody has just looked');
     const real = lstatSync(`${disk.path}/root/own`, { bigint: true });
-    const [sight, ...others] = look(nowUs());
-    assert.deepEqual(
-      [sight?.fileId, sight?.size, sight?.ctimeNs, others.length],
-      [id, 4, real.ctimeNs, 0],
-    );
-    assert.deepEqual(look(nowUs()), [], 'another has just looked');
+    const news = [root.newsOf(object, { now: true }), root.newsOf(object)];
+    for (const state of news) assert.deepEqual([state?.size, state?.ctimeNs], [4, real.ctimeNs]);
     store.ingest({ atUs: 1, files, names: root.nameChanges() });
+
+    appendFileSync(`${disk.path}/root/own`, 'and more');
+    assert.equal(root.newsOf(object)?.size, 4);
+    await delay(5_100);
+    assert.equal(root.newsOf(object)?.size, 12);
+
+    // As the store has it, after a start too.
     root.close();
     await begin();
-    assert.equal(look(nowUs())[0]?.fileId, id, 'nothing is known of what was before');
+    assert.equal(root.newsOf(objectOf('own'))?.size, 12);
+    assert.equal(root.newsOf(objectOf('link'))?.mode, 0o120777, 'the store has never seen it');
+    chmodSync(`${disk.path}/root/own`, 0o600);
+    const state = root.newsOf(objectOf('own'), { now: true });
+    const access = { operations: 1, count: 1, bytes: 0, firstUs: 1, lastUs: 1, order: 1 };
+    const recordingId = store.startRecording({
+      ...{ rootId, label: null, clients: [], tier: 'exact', atUs: 1 },
+    });
+    store.ingest({
+      atUs: 1,
+      opened: [
+        {
+          ...{ id: 1, client: '10.0.0.1', rootId, recordingId, partial: false },
+          ...{ evidence: { kind: 'manual' }, openedUs: 1, lastUs: 1 },
+        },
+      ],
+      accesses: [{ ...access, sessionId: 1, fileId: id, evidence: 'nfsd', state }],
+    });
+    assert.equal(store.files(1)[0]?.mode, 0o100600);
+    root.close();
+    await begin();
+    assert.equal(root.newsOf(objectOf('own')), undefined);
     rmSync(`${disk.path}/root/own`);
-    assert.deepEqual(look(nowUs()), []);
+    assert.equal(root.newsOf(objectOf('own'), { now: true }), undefined, 'it has gone');
   });
 
   test('a file system that is unmounted and comes back', async () => {

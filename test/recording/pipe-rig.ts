@@ -184,7 +184,7 @@ export class PipeRig {
       takeLeftOut: () => 0,
       newMounts: () => [],
       watchedSinceUs: () => 0,
-      look: () => undefined,
+      newsOf: () => undefined,
       knownFileOf: (object: number) => files.get(object),
       fileOf: (object: number, nextId: () => number, added: NewFile[]) => {
         if (object === BROKEN) throw new Error('it broke');

@@ -36,7 +36,7 @@ describe('access times after a loss', () => {
       options,
       knownFileOf: () => undefined,
       fileOf: (object: number) => object,
-      look: () => undefined,
+      newsOf: () => undefined,
       pathOf: (object: number) => Buffer.from(`path ${9 - object}`),
       rewalk: () => Promise.resolve(),
       accessedBetween: () => Promise.resolve(found),

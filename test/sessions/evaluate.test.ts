@@ -138,7 +138,8 @@ for (const [text, partial] of DOUBTS)
   });
 
 test('of several sessions, a file is as the one saw it that came to it last', () => {
-  const saw = (firstUs: number, size: number) => [row(1, { firstUs, size })];
+  // Times may be of another clock.
+  const saw = (firstBatch: number, size: number) => [row(1, { firstBatch, size, firstUs: -size })];
   const rows = source(SESSIONS, { 1: saw(30, 3), 2: saw(10, 1), 3: saw(20, 2) });
   for (const [text, size] of [
     ['1', 3],
@@ -192,6 +193,19 @@ test('one row a name for the image, in bytewise order', () => {
       bytesRead: 1,
     },
   ]);
+});
+
+test('of two files of one name the one comes first that was used last', () => {
+  const names = [Buffer.from('etc/b')];
+  const sizes = [
+    row(1, { names, firstBatch: 5, size: 1 }),
+    row(2, { names, firstBatch: 7, size: 2 }),
+    row(3, { names, firstBatch: 6, size: 3 }),
+  ];
+  assert.deepEqual(
+    namedFiles(sizes).map(({ seen }) => seen?.size),
+    [2, 3, 1],
+  );
 });
 
 test('a name of what only a sweep touched says which', () => {

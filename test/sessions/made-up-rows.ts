@@ -54,6 +54,7 @@ export function row(fileId: number, fields: Partial<FileAccessRow> = {}): FileAc
     order: fileId,
     evidence: ['nfsd'],
     created: false,
+    firstBatch: 1,
     names: [Buffer.from(`file-${fileId}`)],
     ...fields,
   };

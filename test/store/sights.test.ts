@@ -1,32 +1,32 @@
 /** A session has a file as it was when this session first used it. */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { NewFile, Sight } from '../../src/store/types.ts';
+import type { FileState, NewFile } from '../../src/store/types.ts';
 import { access, file, opened, recorded, T0 } from './fixtures.ts';
 
 const DIRECTORY = 0o040755;
 
-function sightOf({ id, mode, uid, gid, size, mtimeNs, nlink, ctimeNs }: NewFile): Sight {
-  return { fileId: id, mode, uid, gid, size, mtimeNs, nlink, ctimeNs: ctimeNs ?? 0n };
+function stateOf({ mode, uid, gid, size, mtimeNs, nlink, ctimeNs }: NewFile): FileState {
+  return { mode, uid, gid, size, mtimeNs, nlink, ctimeNs: ctimeNs ?? 0n };
 }
 
-/** Session 1 has used the file; each sight after that is of the next session. */
+/** Session 1 has used the file; each state after that is what the next session finds. */
 function after(
   t: TestContext,
   first: Partial<NewFile>,
-  ...sights: readonly Partial<Sight>[]
+  ...states: readonly Partial<FileState>[]
 ): { sizes: number[]; rows: number; at: (session: number) => unknown } {
   const recording = recorded(t);
   const { store } = recording;
   const made = { ...file(1, 'etc/motd'), ctimeNs: 100n, ...first };
   const open = (id: number) => [opened(recording, { id, client: `10.0.0.${id}` })];
   store.ingest({ atUs: T0, opened: open(1), files: [made], accesses: [access(1, 1)] });
-  for (const [index, changed] of sights.entries()) {
+  for (const [index, changed] of states.entries()) {
     const id = index + 2;
-    const sight = { ...sightOf(made), ...changed };
-    store.ingest({ atUs: T0, opened: open(id), sights: [sight], accesses: [access(id, 1)] });
+    const state = { ...stateOf(made), ...changed };
+    store.ingest({ atUs: T0, opened: open(id), accesses: [access(id, 1, { state })] });
   }
-  const sessions = [1, ...sights.map((_, index) => index + 2)];
+  const sessions = [1, ...states.map((_, index) => index + 2)];
   const seen = sessions.map((id) => store.files(id)[0]);
   return {
     sizes: seen.map((row) => row?.size ?? -1),
@@ -37,7 +37,7 @@ function after(
 
 /** Without what every session has of its own. */
 function textOf(key: string, value: unknown): unknown {
-  if (key === 'firstUs' || key === 'lastUs') return undefined;
+  if (['firstUs', 'lastUs', 'firstBatch'].includes(key)) return undefined;
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
@@ -63,13 +63,20 @@ test('a session that goes on keeps what it saw first', (t) => {
   const made = { ...file(1, 'etc/motd'), size: 10, ctimeNs: 100n };
   const open = (id: number) => opened(recording, { id, client: `10.0.0.${id}` });
   store.ingest({ atUs: T0, opened: [open(1)], files: [made], accesses: [access(1, 1)] });
-  const sight = { ...sightOf(made), size: 20, ctimeNs: 200n };
-  const accesses = [access(1, 1), access(2, 1)];
-  store.ingest({ atUs: T0, opened: [open(2)], sights: [sight], accesses });
-  assert.deepEqual(
-    [1, 2].map((id) => store.files(id)[0]?.size),
-    [10, 20],
-  );
+  const sizes = () => [1, 2].map((id) => store.files(id)[0]?.size);
+  const state = { ...stateOf(made), size: 20, ctimeNs: 200n };
+  const accesses = [access(1, 1, { state }), access(2, 1, { state })];
+  store.ingest({ atUs: T0, opened: [open(2)], accesses });
+  assert.deepEqual(sizes(), [10, 20]);
+  const later = { ...state, size: 30, ctimeNs: 300n };
+  store.ingest({ atUs: T0, accesses: [access(1, 1, { state: later })] });
+  assert.deepEqual(sizes(), [10, 20]);
+  const rows = [access(2, 1), access(2, 1, { state: later })];
+  store.ingest({ atUs: T0, opened: [open(3)], accesses: rows });
+  store.ingest({ atUs: T0, accesses: [access(3, 1)] });
+  // Nobody has used for the first time what it was meanwhile.
+  assert.deepEqual([...sizes(), store.files(3)[0]?.size], [10, 20, 20]);
+  assert.equal([...store.knownFiles(recording.rootId)][0]?.ctimeNs, 200n);
 });
 
 test('a link has its target, an enormous file its size', (t) => {
@@ -102,17 +109,33 @@ test('by the number that a file had first', (t) => {
   const made = { ...file(1, 'etc/motd'), size: 10, ctimeNs: 100n };
   const open = (id: number) => opened(recording, { id, client: `10.0.0.${id}` });
   store.ingest({ atUs: T0, opened: [open(1)], files: [made], accesses: [access(1, 1)] });
-  const again = { ...made, id: 2 };
-  const sight = { ...sightOf(again), size: 20, ctimeNs: 200n };
-  store.ingest({
-    atUs: T0,
-    opened: [open(2)],
-    files: [again],
-    sights: [sight],
-    accesses: [access(2, 2)],
-  });
+  const again = { ...made, id: 2, size: 20, ctimeNs: 200n };
+  store.ingest({ atUs: T0, opened: [open(2)], files: [again], accesses: [access(2, 2)] });
+  const state = { ...stateOf(made), size: 30, ctimeNs: 300n };
+  store.ingest({ atUs: T0, opened: [open(3)], accesses: [access(3, 2, { state })] });
   assert.deepEqual(
-    store.files(2).map(({ fileId, size }) => [fileId, size]),
-    [[1, 20]],
+    [1, 2, 3].map((id) => store.files(id).map(({ fileId, size }) => [fileId, size])),
+    [[[1, 10]], [[1, 20]], [[1, 30]]],
   );
+});
+
+test('who watches sees the sizes that each session saw', (t) => {
+  const recording = recorded(t);
+  const { store } = recording;
+  const made = { ...file(1, 'etc/motd'), size: 10, ctimeNs: 100n };
+  const open = (id: number) => opened(recording, { id, client: `10.0.0.${id}` });
+  const look = () =>
+    store
+      .tally({ budgetMs: Infinity, most: 10, wallUs: T0 })
+      .sessions.map(({ id, imageBytes }) => [id, imageBytes])
+      .sort();
+  store.ingest({ atUs: T0, opened: [open(1)], files: [made], accesses: [access(1, 1)] });
+  const state = { ...stateOf(made), size: 5000, ctimeNs: 200n };
+  store.ingest({ atUs: T0, opened: [open(2)], accesses: [access(2, 1, { state })] });
+  assert.deepEqual(look(), [
+    [1, 10],
+    [2, 5000],
+  ]);
+  store.ingest({ atUs: T0, opened: [open(3)], accesses: [access(3, 1, { state })] });
+  assert.deepEqual(look()[2], [3, 5000]);
 });
