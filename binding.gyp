@@ -31,7 +31,7 @@
       "cflags_cc!": ["-std=gnu++20", "-std=gnu++17", "-fexceptions"],
       "cflags_cc": ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"],
       "ldflags!": ["-rdynamic"],
-      "ldflags": ["-static", "-Wl,-z,relro,-z,now"]
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,relro,-z,now"]
     }
   ]
 }

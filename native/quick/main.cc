@@ -86,11 +86,14 @@ int main(int count, char** words) {
   const char* image = ImageToList(count, words);
   std::string lines;
   if (image != nullptr && NamesOf(image, &lines)) {
-    struct sigaction ignored = {}, before;
+    // As Node does: a write that cannot be says so.
+    struct sigaction ignored = {}, pipe, size;
     ignored.sa_handler = SIG_IGN;
-    sigaction(SIGPIPE, &ignored, &before);
+    sigaction(SIGPIPE, &ignored, &pipe);
+    sigaction(SIGXFSZ, &ignored, &size);
     if (Write(lines)) return 0;
-    sigaction(SIGPIPE, &before, nullptr);
+    sigaction(SIGPIPE, &pipe, nullptr);
+    sigaction(SIGXFSZ, &size, nullptr);
   }
   execvp(words[1], words + 1);
   fprintf(stderr,

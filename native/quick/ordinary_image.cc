@@ -58,12 +58,20 @@ bool IsOdd(const uint32_t* fields) {
 
 uint64_t Aligned(uint64_t offset) { return (offset + 3) & ~uint64_t{3}; }
 
+bool IsZeros(std::string_view bytes) {
+  // Each is as its neighbour, and the first is zero.
+  return bytes[0] == '\0' && memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+}
+
 // Passes over zeros; true if nothing follows them.
 bool EndsAfterZeros(Window* window, uint64_t* at) {
   for (std::string_view here = window->At(*at); !here.empty(); here = window->At(*at)) {
-    const size_t other = here.find_first_not_of('\0');
-    *at += other == std::string_view::npos ? here.size() : other;
-    if (other != std::string_view::npos) return false;
+    if (IsZeros(here)) {
+      *at += here.size();
+      continue;
+    }
+    *at += here.find_first_not_of('\0');
+    return false;
   }
   return true;
 }
@@ -92,14 +100,17 @@ bool TakeRecord(Window* window, uint64_t size, uint64_t* at, std::string* lines)
 
 bool NamesOf(int image, std::string* lines) {
   struct stat found;
-  if (fstat(image, &found) != 0 || !S_ISREG(found.st_mode)) return false;
+  // What says it is empty may be the kernel's, and give what is read from it only once.
+  if (fstat(image, &found) != 0 || !S_ISREG(found.st_mode) || found.st_size == 0) return false;
   const uint64_t size = static_cast<uint64_t>(found.st_size);
   Window window(image);
   uint64_t at = 0;
   while (!EndsAfterZeros(&window, &at))
     if (at % 4 != 0 || !TakeRecord(&window, size, &at, lines)) return false;
-  // Of an image without a single record there is more to say, and of one that cannot be read.
-  return !lines->empty() && !window.failed();
+  // Of an image without a single record there is more to say, of one that cannot be read, and of
+  // one that has become shorter.
+  return !lines->empty() && !window.failed() && fstat(image, &found) == 0 &&
+         static_cast<uint64_t>(found.st_size) >= size;
 }
 
 }  // namespace quick

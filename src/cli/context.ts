@@ -24,18 +24,29 @@ export interface GlobalOptions {
 
 export class Context {
   readonly output: Output;
-  readonly places: Places;
-  readonly database: string;
   /** Is it the database of the daemon that `client` reaches? */
   readonly ownDatabase: boolean;
-  readonly client: ControlClient;
+  readonly #options: GlobalOptions;
+  #places: Places | undefined;
+  #client: ControlClient | undefined;
 
   constructor(options: GlobalOptions) {
     this.output = new Output({ json: options.json === true });
-    this.places = placesOf(options);
     this.ownDatabase = options.db === undefined;
-    this.database = options.db ?? databasePath(this.places);
-    this.client = new ControlClient({ socket: this.places.socket });
+    this.#options = options;
+  }
+
+  /** Only for those who ask: a command that looks into an image has nothing to do with a daemon. */
+  get places(): Places {
+    return (this.#places ??= placesOf(this.#options));
+  }
+
+  get database(): string {
+    return this.#options.db ?? databasePath(this.places);
+  }
+
+  get client(): ControlClient {
+    return (this.#client ??= new ControlClient({ socket: this.places.socket }));
   }
 
   /** Runs `read` on the database, opened read-only; no daemon is needed. */

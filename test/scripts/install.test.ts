@@ -187,6 +187,41 @@ describe('scripts/install', { skip: lacks('root') }, () => {
     },
   );
 
+  test(
+    'an upgrade that cannot write commands leaves the old ones working; what runs is not uninstalled',
+    { skip: lacks('mount') },
+    (t) => {
+      const place = new Place();
+      t.after(() => place.remove());
+      // A release from before there was a trace-quick, and its command.
+      const script = `
+      mount -t tmpfs none /opt; mount -t tmpfs none /run; mkdir -p /run/upper /run/work
+      mount -t overlay -o lowerdir=/usr/local,upperdir=/run/upper,workdir=/run/work none /usr/local
+      mkdir -p /opt/nfsroot-trace/releases/0.0.1-old /usr/local/lib/systemd
+      ln -s releases/0.0.1-old /opt/nfsroot-trace/current
+      now=/opt/nfsroot-trace/current
+      printf '%s\n' '#!/bin/sh' '# Made by scripts/install of nfsroot-trace' \
+        "exec $now/bin/node $now/dist/cli/bin.cjs \"\$@\"" >/usr/local/bin/trace
+      chmod 755 /usr/local/bin/trace
+      mount -t tmpfs -o ro none /usr/local/lib/systemd
+      "$0"; echo $?; /usr/local/bin/trace --version
+      umount /usr/local/lib/systemd; "$0" 2>/dev/null; echo $?
+      $now/bin/node -e 'setTimeout(() => {}, 60000)' & sleep 1
+      "$0" --uninstall; echo $?; /usr/local/bin/trace --version
+      kill $!; wait; "$0" --uninstall 2>/dev/null; echo $?`;
+      const said = place.run('bash', 'exec unshare --mount sh -c "$SCRIPT" "$INSTALL"', {
+        SCRIPT: script,
+        INSTALL: `${REPOSITORY}/scripts/install`,
+      });
+      assert.match(
+        said.stdout,
+        /^73\n\d+\.\d+\.\d+\n0\n75\n\d+\.\d+\.\d+\n0\n$/,
+        said.stdout + said.stderr,
+      );
+      assert.match(said.stderr, /^error: a daemon of it runs, or a command$/m);
+    },
+  );
+
   test('what makes no sense is refused', () => {
     for (const args of [
       ['--prefix', '/'],

@@ -5,11 +5,12 @@ import { EXIT, TraceError } from '../../common/errors.ts';
 import { Input } from '../../image/tools/input.ts';
 import { stopWords } from '../../image/tools/stop-words.ts';
 import type { WalkedImage } from '../../image/tools/walk-image.ts';
+import { bytesOfArgument } from '../bytes-of-argument.ts';
 import type { Output } from '../output.ts';
 
 /** `-` is standard input. @throws TraceError `image-not-readable` */
 export async function withImage<T>(path: string, use: (input: Input) => Promise<T>): Promise<T> {
-  const input = Input.open(path);
+  const input = Input.open(bytesOfArgument(path));
   try {
     return await use(input);
   } finally {

@@ -5,7 +5,7 @@
  * Reads are synchronous: an image is looked at by a command that has nothing else to do.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import type { TraceError } from '../../common/errors.ts';
+import { TraceError } from '../../common/errors.ts';
 import { notReadable } from '../not-readable.ts';
 
 const MOST = 256 * 1024;
@@ -33,10 +33,11 @@ export class Input {
   }
 
   /** `-` is standard input. Throws `image-not-readable`. */
-  static open(path: string): Input {
-    const name = path === '-' ? 'standard input' : path;
+  static open(path: string | Buffer): Input {
+    const isStandard = path.toString() === '-';
+    const name = isStandard ? 'standard input' : path.toString();
     try {
-      const fd = path === '-' ? 0 : openSync(path, constants.O_RDONLY);
+      const fd = isStandard ? 0 : openSync(path, constants.O_RDONLY);
       return Input.ofDescriptor(fd, name);
     } catch (cause) {
       throw unreadable(name, cause);
@@ -122,6 +123,7 @@ export class Input {
     );
     this.#end += count;
     this.#ended = count === 0;
+    if (this.size !== null && this.#ended && this.#at + waiting < this.size) throw shrunk(this.name);
   }
 
   #read(target: Buffer, at: number, length: number, position: number | null): number {
@@ -135,6 +137,15 @@ export class Input {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PATIENCE_MS);
       }
   }
+}
+
+function shrunk(name: string): TraceError {
+  return new TraceError({
+    code: 'image-not-readable',
+    message: `${name} became shorter while it was read`,
+    hint: 'wait until it is not written to any more',
+    exit: 'io',
+  });
 }
 
 function unreadable(name: string, cause: unknown): TraceError {

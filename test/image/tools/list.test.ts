@@ -67,6 +67,16 @@ describe('list', () => {
     }
   });
 
+  test('a path that is not UTF-8', async () => {
+    const name = Buffer.concat([Buffer.from(sandbox.at('a')), Buffer.from([0xff])]);
+    writeFileSync(name, archive(file('inside')));
+    const script = 'printf "%s/a\\377" "$3" | xargs -0 "$1" "$2" image list -l';
+    const line = [...sandbox.command([]), sandbox.folder];
+    const { code, text, stderr } = await sandbox.execute(['sh', '-c', script, 'sh', ...line]);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(text, / inside\n$/);
+  });
+
   for (const method of METHODS)
     test(`${method}, from a file and from a pipe`, async () => {
       const plain = archive(directory('a'), file('a/b', Buffer.alloc(3_000_000, 'x')), file('c'));

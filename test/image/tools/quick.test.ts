@@ -2,11 +2,13 @@
  * trace-quick: what it answers without Node is, byte for byte, what Node would; all else is Node's.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { escapeName } from '../../../src/cli/output.ts';
 import { Input } from '../../../src/image/tools/input.ts';
 import { walkImage } from '../../../src/image/tools/walk-image.ts';
@@ -114,6 +116,38 @@ describe('an image', () => {
       assert.equal(quick(put(archive(record({ name })))), null, hex);
     }
   });
+
+  test(
+    'that becomes shorter while it is read: left to Node, which says so',
+    { skip: lacks('strace') },
+    async () => {
+      const good = archive(
+        ...Array.from({ length: 40 }, (_, index) => file(`f${index}`, 'x'.repeat(9000))),
+      );
+      const image = put(good, 'shrinking');
+      const slow = ['-f', '-qq', '-o', at('calls'), '-e', 'trace=pread64'];
+      const args = [...slow, '-e', 'inject=pread64:delay_enter=20000', QUICK, ECHO, PROGRAM];
+      const child = spawn('strace', [...args, 'image', 'list', image], { stdio: 'pipe' });
+      const said = text(child.stdout);
+      await delay(300);
+      truncateSync(image, 100_000);
+      assert.equal(await said, `${PROGRAM} image list ${image}\n`);
+
+      writeFileSync(image, good);
+      const input = Input.open(image);
+      try {
+        const walk = walkImage(input, {
+          record: ({ name }) => {
+            if (name === 'f3') truncateSync(image, 100_000);
+            return null;
+          },
+        });
+        await assert.rejects(walk, { code: 'image-not-readable', message: /became shorter/ });
+      } finally {
+        input.close();
+      }
+    },
+  );
 
   test('compressed, cut off, empty, no file: left to Node', () => {
     const good = archive(directory('a'), file('a/b', 'x'.repeat(5000)));
@@ -232,6 +266,20 @@ sys.exit(child.wait())`;
     ); // prettier-ignore
     assert.equal(status, 0);
     assert.equal(stdout, lines);
+  });
+
+  test('that may not grow: a failure with a reason, as Node gives one', () => {
+    const args = [join(REPOSITORY, 'dist/cli/bin.cjs'), 'image', 'list', image];
+    for (const blocks of [0, 64])
+      for (const before of [[process.execPath], [QUICK, process.execPath]]) {
+        const limited = `ulimit -f ${blocks}; exec "$@" >'${at('limited')}'`;
+        const { status, stderr } = run('sh', '-c', limited, 'sh', ...before, ...args);
+        assert.match(
+          stderr,
+          /^error: cannot write to standard output: .*too large.*\nhint: .*\n$/i,
+        );
+        assert.equal(status, 74);
+      }
   });
 
   test(
