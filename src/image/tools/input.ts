@@ -123,7 +123,8 @@ export class Input {
     );
     this.#end += count;
     this.#ended = count === 0;
-    if (this.size !== null && this.#ended && this.#at + waiting < this.size) throw shrunk(this.name);
+    if (this.size !== null && this.#ended && this.#at + waiting < this.size)
+      throw shrunk(this.name);
   }
 
   #read(target: Buffer, at: number, length: number, position: number | null): number {
