@@ -93,11 +93,6 @@ bool RootTree::Enter(const std::string& path) {
   return true;
 }
 
-bool RootTree::IsEntered(const std::string& path) const {
-  return std::any_of(entered_.begin(), entered_.end(),
-                     [&path](const Entered& entered) { return entered.path == path; });
-}
-
 bool RootTree::MountIds(std::vector<uint64_t>* ids) const {
   std::vector<int> fds = {root_};
   for (const Entered& entered : entered_) fds.push_back(entered.fd);
@@ -200,6 +195,12 @@ bool RootTree::Stat(const std::string& path, struct statx* out) {
   if (directory < 0) return false;
   const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name.empty() ? AT_EMPTY_PATH : 0);
   return statx(directory, name.c_str(), flags, STATX_BASIC_STATS, out) == 0;
+}
+
+bool RootTree::IsForeign(const std::string& path, const struct statx& st) const {
+  if (path.empty() || (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) return false;
+  return std::none_of(entered_.begin(), entered_.end(),
+                      [&path](const Entered& entered) { return entered.path == path; });
 }
 
 int RootTree::OpenDirectory(const std::string& path) {

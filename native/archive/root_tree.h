@@ -30,9 +30,6 @@ class RootTree {
   void Close();
   bool IsOpen() const { return root_ >= 0; }
 
-  // Whether the path is one of those that were entered.
-  bool IsEntered(const std::string& path) const;
-
   // Numbers of the mounts that the tree is read through, its own first, that no other mount of this
   // boot ever has. False, with errno, where the kernel has none (before Linux 6.8: EOPNOTSUPP).
   bool MountIds(std::vector<uint64_t>* ids) const;
@@ -44,6 +41,9 @@ class RootTree {
 
   // statx(2) without following; false with errno.
   bool Stat(const std::string& path, struct statx* out);
+  // Whether, as Stat has told, another file system is mounted at `path`, over what the root itself
+  // has there.
+  bool IsForeign(const std::string& path, const struct statx& st) const;
 
   // A directory opened for reading its names; -1 with errno.
   int OpenDirectory(const std::string& path);

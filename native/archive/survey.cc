@@ -45,12 +45,7 @@ void FillStat(const struct statx& st, bool foreign, double* out) {
   memcpy(out + 14, &inode, sizeof inode);
 }
 
-bool IsForeign(const RootTree& tree, const std::string& path, const struct statx& st) {
-  const bool mounted = !path.empty() && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-  return mounted && !tree.IsEntered(path);
-}
-
-void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows) {
+void Survey(RootTree* tree, std::string_view paths, double* rows) {
   double* row = rows;
   std::string path;
   for (size_t at = 0; at < paths.size(); at += path.size() + 1) {
@@ -63,9 +58,9 @@ void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows) {
       row[0] = errno;
       memset(row + 3, 0, kStatFields * sizeof *row);
     } else {
-      FillStat(st, IsForeign(*tree, path, st), row + 3);
+      FillStat(st, tree->IsForeign(path, st), row + 3);
       std::string name;
-      const int directory = inside ? tree->Parent(path, &name) : -1;
+      const int directory = tree->Parent(path, &name);
       if (directory >= 0 && S_ISREG(st.stx_mode) && !name.empty()) {
         const int fd = OpenQuietly(directory, name.c_str(), 0);
         if (fd >= 0) {
