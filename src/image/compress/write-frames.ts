@@ -87,6 +87,7 @@ const MOST_OPEN = 64;
 class Ahead {
   readonly #options: FramesOptions;
   readonly #slots: Slots;
+  readonly #known: boolean;
   /** By their place. */
   readonly #begun: Begun[] = [];
   /** Those that are in memory, or may come to be. */
@@ -98,6 +99,7 @@ class Ahead {
   constructor(options: FramesOptions, threads: number) {
     this.#options = options;
     this.#slots = new Slots(threads);
+    this.#known = options.cache?.knowsAny(options.identities ?? []) ?? false;
   }
 
   /** The next one; what has room now is begun. */
@@ -142,13 +144,17 @@ class Ahead {
     const { promise: made, resolve, reject } = Promise.withResolvers<Made>();
     const done = this.#slots.run(async () => {
       this.#options.signal?.throwIfAborted();
-      const { made: one, keeping } = await makeWhole(frame, { ...this.#options, identity });
+      const { made: one, rest } = await makeWhole(frame, {
+        ...this.#options,
+        identity,
+        known: this.#known,
+      });
       if (one instanceof KeptFrame) {
         this.#made--;
         this.#beginMore();
       }
       resolve(one);
-      if (keeping !== undefined) await keep(keeping);
+      await rest;
     });
     // They are waited for in their turn; a failure before that is not an unhandled one.
     done.catch(reject);
@@ -171,34 +177,48 @@ async function copied(frame: KeptFrame, copy: FramesOptions['copy']): Promise<vo
 
 const isLarge = ({ start, end }: Frame): boolean => end - start > FRAME_MOST;
 
-type FrameOptions = FramesOptions & { readonly identity: string | null };
+type FrameOptions = FramesOptions & {
+  readonly identity: string | null;
+  /** Whether any frame of the image was known when it was begun. */
+  readonly known: boolean;
+};
 
-/** A frame, and where to keep it, unless it comes from there or is not kept. */
 interface Whole {
   readonly made: Buffer | KeptFrame;
-  readonly keeping?: { readonly cache: FrameCache; readonly key: string; readonly bytes: Buffer };
+  /** What still goes on for it. */
+  readonly rest?: Promise<unknown> | undefined;
 }
 
 async function makeWhole(frame: Frame, options: FrameOptions): Promise<Whole> {
-  const { source, compressor, cache, identity } = options;
-  let bytes: Buffer | undefined;
-  const read = async (): Promise<Buffer> =>
-    (bytes ??= await source.read(frame.start, frame.end - frame.start));
+  const { source, compressor, cache, identity, known } = options;
+  let bytes: Promise<Buffer> | undefined;
+  const read = () => (bytes ??= source.read(frame.start, frame.end - frame.start));
   if (cache === null || frame.end - frame.start < LEAST_KEPT)
     return { made: await compressor.whole(await read()) };
+  let early: Promise<Buffer> | undefined;
   const { key, kept } = await cache.lookUp({
     identity,
     compressor: compressor.key,
-    hash: async () => hashOf(await read()),
+    hash: async () => {
+      const content = await read();
+      // A frame that is not known, of an image that is, has hardly ever been there before.
+      if (compressor.isQuick && known) early = compressor.whole(content);
+      // Waited for later, or not at all.
+      early?.catch(() => undefined);
+      return hashOf(content);
+    },
   });
-  if (kept !== null) return { made: kept };
-  const made = await compressor.whole(await read());
-  return { made, keeping: { cache, key, bytes: made } };
+  if (kept !== null) return { made: kept, rest: early?.catch(() => undefined) };
+  const made = await (early ?? compressor.whole(await read()));
+  return { made, rest: keep(made, { cache, key }) };
 }
 
-async function keep({ cache, key, bytes }: NonNullable<Whole['keeping']>): Promise<void> {
+async function keep(
+  made: Buffer,
+  { cache, key }: { readonly cache: FrameCache; readonly key: string },
+): Promise<void> {
   const keeper = await cache.keep(key);
-  await keeper.write(bytes);
+  await keeper.write(made);
   await keeper.commit();
 }
 
@@ -215,7 +235,7 @@ async function hashOf(bytes: Buffer): Promise<string> {
   return hash.digest('hex');
 }
 
-async function writeLarge(frame: Frame, options: FrameOptions): Promise<void> {
+async function writeLarge(frame: Frame, options: Omit<FrameOptions, 'known'>): Promise<void> {
   const { source, compressor, cache, identity, put, copy } = options;
   const compress = () => compressor.stream(pieces(source, frame), frame.end - frame.start);
   if (cache === null) {
