@@ -6,15 +6,14 @@
 #include <sys/sysmacros.h>
 
 #include <algorithm>
-#include <string>
 
 #include "archive/root_tree.h"
 
 void LookAtStates(RootTree* tree, std::string_view paths, ObjectState* states, StatesSeen* seen) {
   ObjectState* state = states;
-  std::string path;
+  std::string_view path;
   for (size_t at = 0; at < paths.size(); at += path.size() + 1, state++) {
-    path.assign(paths, at, paths.find('\0', at) - at);
+    path = paths.substr(at, paths.find('\0', at) - at);
     struct statx st;
     if (!tree->Stat(path, &st)) {
       memset(state, 0, sizeof *state);

@@ -191,11 +191,11 @@ Napi::Value TreeBinding::Stat(const Napi::CallbackInfo& info) {
 
 Napi::Value TreeBinding::ReadLink(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
-  std::string name;
+  const char* name;
   char target[PATH_MAX + 1];
   const int parent = tree_.Parent(path, &name);
   if (parent < 0) return Throw(info.Env(), errno, "openat2", path);
-  const ssize_t length = readlinkat(parent, name.c_str(), target, sizeof target);
+  const ssize_t length = readlinkat(parent, name, target, sizeof target);
   if (length < 0) return Throw(info.Env(), errno, "readlinkat", path);
   return Napi::Buffer<char>::Copy(info.Env(), target, static_cast<size_t>(length));
 }
@@ -256,7 +256,7 @@ Napi::Value TreeBinding::Read(const Napi::CallbackInfo& info) {
 
 // Empty, with errno, if there is none.
 std::string TreeBinding::AttributesOf(const std::string& path) {
-  std::string name;
+  const char* name;
   const int parent = tree_.Parent(path, &name);
   return parent < 0 ? "" : WayTo(parent, name);
 }
