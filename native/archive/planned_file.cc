@@ -47,18 +47,18 @@ bool ArchiveTrouble::SetRead(int error, const char* call, const std::string& pat
 
 int OpenPlanned(RootTree* tree, const std::string& path, const ArchiveFile& file,
                 ArchiveTrouble* trouble) {
-  std::string name;
+  const char* name;
   const int parent = tree->Parent(path, &name);
   struct stat st;
   int fd = -1;
   if (parent < 0) {
     trouble->SetRead(errno, "openat2", path);
-  } else if (fstatat(parent, name.c_str(), &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
+  } else if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
     trouble->SetRead(errno, "fstatat", path);
   } else if (const char* const what = Difference(st, file)) {
     trouble->Set(ArchiveFailure::kDrift, 0, "fstatat", path, what);
   } else {
-    fd = OpenQuietly(parent, name.c_str(), 0);
+    fd = OpenQuietly(parent, name, 0);
     if (fd < 0) trouble->SetRead(errno, "openat", path);
   }
   return fd;

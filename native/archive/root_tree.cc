@@ -34,12 +34,12 @@ int OpenBeneath(int directory, const char* path, int flags,
 
 }  // namespace
 
-bool IsPlainPath(const std::string& path) {
+bool IsPlainPath(std::string_view path) {
   if (path.empty()) return true;
   size_t start = 0;
   for (;;) {
     size_t end = path.find('/', start);
-    if (end == std::string::npos) end = path.size();
+    if (end == std::string_view::npos) end = path.size();
     const size_t length = end - start;
     if (length == 0) return false;
     if (path[start] == '.' && (length == 1 || (length == 2 && path[start + 1] == '.')))
@@ -47,11 +47,11 @@ bool IsPlainPath(const std::string& path) {
     if (end == path.size()) break;
     start = end + 1;
   }
-  return path.find('\0') == std::string::npos;
+  return path.find('\0') == std::string_view::npos;
 }
 
-std::string WayTo(int directory, const std::string& name) {
-  return "/proc/self/fd/" + std::to_string(directory) + "/" + (name.empty() ? "." : name);
+std::string WayTo(int directory, const char* name) {
+  return "/proc/self/fd/" + std::to_string(directory) + "/" + (*name == '\0' ? "." : name);
 }
 
 int OpenQuietly(int directory, const char* name, int flags) {
@@ -81,21 +81,15 @@ bool RootTree::Enter(const std::string& path) {
     errno = EINVAL;
     return false;
   }
-  std::string name;
+  const char* name;
   const int parent = Parent(path, &name);
-  const int fd =
-      parent < 0 ? -1 : OpenBeneath(parent, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+  const int fd = parent < 0 ? -1 : OpenBeneath(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
   if (fd < 0) {
     const bool gone = errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV;
     return gone;
   }
   entered_.push_back({path, fd});
   return true;
-}
-
-bool RootTree::IsEntered(const std::string& path) const {
-  return std::any_of(entered_.begin(), entered_.end(),
-                     [&path](const Entered& entered) { return entered.path == path; });
 }
 
 bool RootTree::MountIds(std::vector<uint64_t>* ids) const {
@@ -139,7 +133,15 @@ void RootTree::Close() {
   root_ = -1;
 }
 
-int RootTree::Parent(const std::string& path, std::string* name) {
+int RootTree::Parent(std::string_view path, const char** name) {
+  const size_t slash = path.rfind('/');
+  // Of sorted paths most are in the directory of the one before.
+  if (entered_.empty() && !levels_.empty() && levels_.back().length == slash &&
+      path.substr(0, slash) == std::string_view(current_).substr(0, slash) &&
+      IsPlainPath(path.substr(slash + 1)) && slash + 1 < path.size()) {
+    *name = path.data() + slash + 1;
+    return levels_.back().fd;
+  }
   if (!IsPlainPath(path)) {
     errno = EINVAL;
     return -1;
@@ -151,19 +153,18 @@ int RootTree::Parent(const std::string& path, std::string* name) {
     const size_t length = entered.path.size();
     if (path.compare(0, length, entered.path) != 0) continue;
     if (path.size() == length) {
-      name->clear();
+      *name = path.data() + length;
       return entered.fd;
     }
     if (path[length] != '/' || length < from) continue;
     base = entered.fd;
     from = length + 1;
   }
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos || slash < from) {
-    name->assign(path, from, std::string::npos);
+  if (slash == std::string_view::npos || slash < from) {
+    *name = path.data() + from;
     return base;
   }
-  name->assign(path, slash + 1, std::string::npos);
+  *name = path.data() + slash + 1;
 
   // Drop the levels that are not on the way to this path's directory.
   const size_t common = static_cast<size_t>(
@@ -182,46 +183,52 @@ int RootTree::Parent(const std::string& path, std::string* name) {
   const bool within = !levels_.empty() && levels_.back().length >= from;
   const int nearest = within ? levels_.back().fd : base;
   const size_t known = within ? levels_.back().length + 1 : from;
-  const std::string rest = path.substr(known, slash - known);
+  const std::string rest(path.substr(known, slash - known));
   const int fd = OpenBeneath(nearest, rest.c_str(), O_PATH | O_DIRECTORY);
   if (fd < 0) return -1;
   if (levels_.size() >= kMaxLevels) {
     close(levels_.back().fd);
     levels_.pop_back();
   }
-  current_.assign(path, 0, slash);
+  current_.assign(path.substr(0, slash));
   levels_.push_back({slash, fd});
   return fd;
 }
 
-bool RootTree::Stat(const std::string& path, struct statx* out) {
-  std::string name;
+bool RootTree::Stat(std::string_view path, struct statx* out) {
+  const char* name;
   const int directory = Parent(path, &name);
   if (directory < 0) return false;
-  const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name.empty() ? AT_EMPTY_PATH : 0);
-  return statx(directory, name.c_str(), flags, STATX_BASIC_STATS, out) == 0;
+  const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (*name == '\0' ? AT_EMPTY_PATH : 0);
+  return statx(directory, name, flags, STATX_BASIC_STATS, out) == 0;
 }
 
-int RootTree::OpenDirectory(const std::string& path) {
-  std::string name;
+bool RootTree::IsForeign(std::string_view path, const struct statx& st) const {
+  if (path.empty() || (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) return false;
+  return std::none_of(entered_.begin(), entered_.end(),
+                      [&path](const Entered& entered) { return entered.path == path; });
+}
+
+int RootTree::OpenDirectory(std::string_view path) {
+  const char* name;
   const int parent = Parent(path, &name);
   if (parent < 0) return -1;
   const int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_NOFOLLOW;
-  const char* const last = name.empty() ? "." : name.c_str();
+  const char* const last = *name == '\0' ? "." : name;
   const int fd = OpenBeneath(parent, last, flags | O_NOATIME);
   return fd >= 0 || errno != EPERM ? fd : OpenBeneath(parent, last, flags);
 }
 
-int RootTree::OpenFile(const std::string& path) {
-  std::string name;
+int RootTree::OpenFile(std::string_view path) {
+  const char* name;
   const int parent = Parent(path, &name);
   if (parent < 0) return -1;
   struct stat before;
-  if (fstatat(parent, name.c_str(), &before, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) return -1;
+  if (fstatat(parent, name, &before, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) return -1;
   // Looked at before it is opened: opening a device node can already do something to the device.
   if (!S_ISREG(before.st_mode)) {
     errno = EINVAL;
     return -1;
   }
-  return OpenQuietly(parent, name.c_str(), 0);
+  return OpenQuietly(parent, name, 0);
 }

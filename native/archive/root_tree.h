@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 class RootTree {
@@ -30,26 +31,28 @@ class RootTree {
   void Close();
   bool IsOpen() const { return root_ >= 0; }
 
-  // Whether the path is one of those that were entered.
-  bool IsEntered(const std::string& path) const;
-
   // Numbers of the mounts that the tree is read through, its own first, that no other mount of this
   // boot ever has. False, with errno, where the kernel has none (before Linux 6.8: EOPNOTSUPP).
   bool MountIds(std::vector<uint64_t>* ids) const;
 
-  // The open directory that holds the last component of `path`, and that component.
+  // Paths are followed by a NUL in memory, here and below, as that of a std::string is.
+
+  // The open directory that holds the last component of `path`, and that component, a part of it.
   // Returns a descriptor that stays ours, or -1 with errno (EINVAL: not a plain relative path).
   // For the root itself, and the top of what is mounted in it, the name is "".
-  int Parent(const std::string& path, std::string* name);
+  int Parent(std::string_view path, const char** name);
 
   // statx(2) without following; false with errno.
-  bool Stat(const std::string& path, struct statx* out);
+  bool Stat(std::string_view path, struct statx* out);
+  // Whether, as Stat has told, another file system is mounted at `path`, over what the root itself
+  // has there.
+  bool IsForeign(std::string_view path, const struct statx& st) const;
 
   // A directory opened for reading its names; -1 with errno.
-  int OpenDirectory(const std::string& path);
+  int OpenDirectory(std::string_view path);
 
   // A regular file opened for reading without disturbing it; -1 with errno (EINVAL: another type).
-  int OpenFile(const std::string& path);
+  int OpenFile(std::string_view path);
 
  private:
   struct Level {
@@ -68,12 +71,12 @@ class RootTree {
 
 // True for a relative path of plain components: no NUL, no empty, `.` or `..` component.
 // The empty path (the root) is plain too.
-bool IsPlainPath(const std::string& path);
+bool IsPlainPath(std::string_view path);
 
 // A path for the calls on extended attributes of `name` in an open directory. They have no -at
 // variant before Linux 6.13 and the f- ones refuse O_PATH, so it goes through our own descriptor:
 // only the last component is looked up, and the l- ones do not follow it.
-std::string WayTo(int directory, const std::string& name);
+std::string WayTo(int directory, const char* name);
 
 // Opens `name` in `directory` for reading; leaves the access time alone where the kernel lets us
 // (O_NOATIME wants the owner or CAP_FOWNER), never waits for a fifo's writer, never follows a link.

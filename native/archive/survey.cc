@@ -45,16 +45,11 @@ void FillStat(const struct statx& st, bool foreign, double* out) {
   memcpy(out + 14, &inode, sizeof inode);
 }
 
-bool IsForeign(const RootTree& tree, const std::string& path, const struct statx& st) {
-  const bool mounted = !path.empty() && (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-  return mounted && !tree.IsEntered(path);
-}
-
-void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows) {
+void Survey(RootTree* tree, std::string_view paths, double* rows) {
   double* row = rows;
-  std::string path;
+  std::string_view path;
   for (size_t at = 0; at < paths.size(); at += path.size() + 1) {
-    path.assign(paths, at, paths.find('\0', at) - at);
+    path = paths.substr(at, paths.find('\0', at) - at);
     row[0] = 0;
     row[1] = -1;
     row[2] = 1;
@@ -63,11 +58,11 @@ void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows) {
       row[0] = errno;
       memset(row + 3, 0, kStatFields * sizeof *row);
     } else {
-      FillStat(st, IsForeign(*tree, path, st), row + 3);
-      std::string name;
-      const int directory = inside ? tree->Parent(path, &name) : -1;
-      if (directory >= 0 && S_ISREG(st.stx_mode) && !name.empty()) {
-        const int fd = OpenQuietly(directory, name.c_str(), 0);
+      FillStat(st, tree->IsForeign(path, st), row + 3);
+      const char* name;
+      const int directory = tree->Parent(path, &name);
+      if (directory >= 0 && S_ISREG(st.stx_mode) && *name != '\0') {
+        const int fd = OpenQuietly(directory, name, 0);
         if (fd >= 0) {
           LookInside(fd, row);
           close(fd);

@@ -3,7 +3,6 @@
 #pragma once
 #include <sys/stat.h>
 
-#include <string>
 #include <string_view>
 
 class RootTree;
@@ -14,15 +13,10 @@ constexpr size_t kStatFields = 15;
 
 void FillStat(const struct statx& st, bool foreign, double* out);
 
-// Whether another file system is mounted at `path`, over what the root itself has there.
-bool IsForeign(const RootTree& tree, const std::string& path, const struct statx& st);
-
 // The errno of statx (0 if it succeeded), the first four bytes of a regular file as a little-endian
 // number (-1 where there are fewer, or they cannot be read now), whether to ask for attributes, and
 // the fields of FillStat.
 constexpr size_t kSurveyFields = 3 + kStatFields;
 
-// Fills a row for each path, which each end by a NUL; sorted ones are quickest. Without `inside`
-// nothing is opened, and the second and third field are what they are where it is not known: -1
-// and 1.
-void Survey(RootTree* tree, std::string_view paths, bool inside, double* rows);
+// Fills a row for each path, which each end by a NUL; sorted ones are quickest.
+void Survey(RootTree* tree, std::string_view paths, double* rows);

@@ -4,17 +4,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "archive/object_states.h"
+#include "archive/paths_worker.h"
 #include "archive/survey.h"
 #include "archive/symlink_walk.h"
 #include "error.h"
@@ -62,72 +64,66 @@ class SymlinkWorker : public Napi::AsyncWorker {
   Napi::Promise::Deferred deferred_;
 };
 
-struct Half {
-  RootTree* tree;
-  std::string_view paths;
-  bool inside;
-  double* rows;
-};
-
-void* SurveyHalf(void* given) {
-  const Half& half = *static_cast<Half*>(given);
-  Survey(half.tree, half.paths, half.inside, half.rows);
-  return nullptr;
-}
-
-// On two threads: who waits for this can do nothing else meanwhile.
-class SurveyWorker : public Napi::AsyncWorker {
+class SurveyWorker : public PathsWorker {
  public:
-  SurveyWorker(Napi::Env env, const RootTree& tree, std::string flat, bool inside)
-      : Napi::AsyncWorker(env, "nfsroot-trace:survey"),
-        flat_(std::move(flat)),
-        inside_(inside),
-        deferred_(Napi::Promise::Deferred::New(env)) {
-    const auto count = static_cast<size_t>(std::count(flat_.begin(), flat_.end(), '\0'));
-    auto rows = Napi::Float64Array::New(env, count * kSurveyFields);
+  SurveyWorker(Napi::Env env, const RootTree& tree, std::string flat)
+      : PathsWorker(env, "nfsroot-trace:survey", tree, std::move(flat)) {
+    auto rows = Napi::Float64Array::New(env, count() * kSurveyFields);
     data_ = rows.Data();
     rows_ = Napi::Persistent(rows.As<Napi::Object>());
-    if (!tree_.OpenSame(tree) || !other_.OpenSame(tree)) err_ = errno;
   }
-  Napi::Promise Promise() const { return deferred_.Promise(); }
 
  protected:
-  void Execute() override {
-    if (err_ == 0) {
-      const std::string_view all(flat_);
-      const size_t middle = all.find('\0', all.size() / 2) + 1;
-      const std::string_view first = all.substr(0, middle);
-      const auto before = static_cast<size_t>(std::count(first.begin(), first.end(), '\0'));
-      Half second{&other_, all.substr(middle), inside_, data_ + before * kSurveyFields};
-      pthread_t thread;
-      // Where no more threads are allowed, both are done here.
-      const bool together = pthread_create(&thread, nullptr, SurveyHalf, &second) == 0;
-      Survey(&tree_, first, inside_, data_);
-      if (together)
-        pthread_join(thread, nullptr);
-      else
-        SurveyHalf(&second);
-    }
-    tree_.Close();
-    other_.Close();
+  void Take(RootTree* tree, std::string_view paths, size_t first) override {
+    Survey(tree, paths, data_ + first * kSurveyFields);
   }
-  void OnOK() override {
-    if (err_ != 0)
-      deferred_.Reject(SystemError(Env(), err_, "fcntl").Value());
-    else
-      deferred_.Resolve(rows_.Value());
+  Napi::Value Result() override { return rows_.Value(); }
+
+ private:
+  double* data_;
+  Napi::ObjectReference rows_;  // keeps `data_` alive
+};
+
+class StatesWorker : public PathsWorker {
+ public:
+  StatesWorker(Napi::Env env, const RootTree& tree, std::string flat)
+      : PathsWorker(env, "nfsroot-trace:states", tree, std::move(flat)),
+        states_(new ObjectState[count()]) {}
+
+ protected:
+  void Take(RootTree* tree, std::string_view paths, size_t first) override {
+    StatesSeen seen;
+    LookAtStates(tree, paths, &states_[first], &seen);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    seen_.newest = std::max(seen_.newest, seen.newest);
+    seen_.foreign |= seen.foreign;
+  }
+  Napi::Value Result() override {
+    auto result = Napi::Object::New(Env());
+    const size_t length = count() * sizeof(ObjectState);
+    const auto free = [](Napi::Env, void* states) { delete[] static_cast<ObjectState*>(states); };
+    result["states"] = Napi::ArrayBuffer::New(Env(), states_.release(), length, free);
+    result["newest"] = static_cast<double>(seen_.newest);
+    result["foreign"] = seen_.foreign;
+    return result;
   }
 
  private:
-  RootTree tree_;
-  RootTree other_;
-  const std::string flat_;
-  const bool inside_;
-  double* data_ = nullptr;
-  Napi::ObjectReference rows_;  // keeps `data_` alive
-  Napi::Promise::Deferred deferred_;
-  int err_ = 0;
+  std::unique_ptr<ObjectState[]> states_;
+  std::mutex mutex_;
+  StatesSeen seen_;
 };
+
+// Looks, on worker threads, at the paths of a call's first argument, which each end by a NUL.
+template <class Worker>
+Napi::Value StartOn(const RootTree& tree, const Napi::CallbackInfo& info) {
+  std::string flat = PathOf(info[0]);
+  if (!flat.empty() && flat.back() != '\0') return Throw(info.Env(), EINVAL, "statx", "");
+  auto* const worker = new Worker(info.Env(), tree, std::move(flat));
+  const Napi::Promise promise = worker->Promise();
+  worker->Queue();
+  return promise;
+}
 
 }  // namespace
 
@@ -143,7 +139,8 @@ Napi::Function TreeBinding::Define(Napi::Env env) {
                          InstanceMethod("read", &TreeBinding::Read),
                          InstanceMethod("attributes", &TreeBinding::Attributes),
                          InstanceMethod("attribute", &TreeBinding::Attribute),
-                         InstanceMethod("survey", &TreeBinding::LookAt),
+                         InstanceMethod("survey", &TreeBinding::LookInto),
+                         InstanceMethod("states", &TreeBinding::LookAt),
                          InstanceMethod("symlinks", &TreeBinding::Symlinks),
                      });
 }
@@ -188,17 +185,17 @@ Napi::Value TreeBinding::Stat(const Napi::CallbackInfo& info) {
   if (fields.ElementLength() < kStatFields) return Throw(info.Env(), EINVAL, "statx", path);
   struct statx st;
   if (!tree_.Stat(path, &st)) return Napi::Number::New(info.Env(), errno);
-  FillStat(st, IsForeign(tree_, path, st), fields.Data());
+  FillStat(st, tree_.IsForeign(path, st), fields.Data());
   return Napi::Number::New(info.Env(), 0);
 }
 
 Napi::Value TreeBinding::ReadLink(const Napi::CallbackInfo& info) {
   const std::string path = PathOf(info[0]);
-  std::string name;
+  const char* name;
   char target[PATH_MAX + 1];
   const int parent = tree_.Parent(path, &name);
   if (parent < 0) return Throw(info.Env(), errno, "openat2", path);
-  const ssize_t length = readlinkat(parent, name.c_str(), target, sizeof target);
+  const ssize_t length = readlinkat(parent, name, target, sizeof target);
   if (length < 0) return Throw(info.Env(), errno, "readlinkat", path);
   return Napi::Buffer<char>::Copy(info.Env(), target, static_cast<size_t>(length));
 }
@@ -259,7 +256,7 @@ Napi::Value TreeBinding::Read(const Napi::CallbackInfo& info) {
 
 // Empty, with errno, if there is none.
 std::string TreeBinding::AttributesOf(const std::string& path) {
-  std::string name;
+  const char* name;
   const int parent = tree_.Parent(path, &name);
   return parent < 0 ? "" : WayTo(parent, name);
 }
@@ -303,14 +300,13 @@ Napi::Value TreeBinding::Symlinks(const Napi::CallbackInfo& info) {
   return promise;
 }
 
-// survey(paths, inside: boolean) -> Promise of a Float64Array with a row of survey.h for each path,
-// which each end by a NUL.
+// survey(paths) -> Promise of a Float64Array with a row of survey.h for each path.
+Napi::Value TreeBinding::LookInto(const Napi::CallbackInfo& info) {
+  return StartOn<SurveyWorker>(tree_, info);
+}
+
+// states(paths) -> Promise of {states: an ArrayBuffer with one of object_states.h for each path,
+// newest: number, foreign: boolean}.
 Napi::Value TreeBinding::LookAt(const Napi::CallbackInfo& info) {
-  std::string flat = PathOf(info[0]);
-  if (!flat.empty() && flat.back() != '\0') return Throw(info.Env(), EINVAL, "survey", "");
-  auto* const worker =
-      new SurveyWorker(info.Env(), tree_, std::move(flat), info[1].As<Napi::Boolean>().Value());
-  const Napi::Promise promise = worker->Promise();
-  worker->Queue();
-  return promise;
+  return StartOn<StatesWorker>(tree_, info);
 }

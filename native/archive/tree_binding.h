@@ -25,6 +25,7 @@ class TreeBinding : public Napi::ObjectWrap<TreeBinding> {
   Napi::Value Attributes(const Napi::CallbackInfo& info);
   Napi::Value Attribute(const Napi::CallbackInfo& info);
   Napi::Value Symlinks(const Napi::CallbackInfo& info);
+  Napi::Value LookInto(const Napi::CallbackInfo& info);
   Napi::Value LookAt(const Napi::CallbackInfo& info);
 
   std::string AttributesOf(const std::string& path);

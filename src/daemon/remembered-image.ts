@@ -13,8 +13,7 @@ import { statSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createHash } from '../common/hashing.ts';
-import { NativeTree } from '../fanotify-ts/tree.ts';
-import { ROW_CTIME, ROW_FOREIGN, SURVEY_FIELDS } from '../fanotify-ts/surveyed-tree.ts';
+import { NativeTree, type TreeStates } from '../fanotify-ts/tree.ts';
 import { openCompressor } from '../image/compress/compressor.ts';
 import { FileIdentity } from '../image/identity.ts';
 import { unpackerProblems } from '../image/kernel-config.ts';
@@ -27,7 +26,7 @@ import { mountsBelow } from './mounts-below.ts';
 import { programState } from './program-state.ts';
 
 /** Changes with the meaning of what is hashed. */
-const VERSION = 'nfsroot-trace remembered image 1';
+const VERSION = 'nfsroot-trace remembered image 2';
 /** Half of it are the paths of some 500,000 files. */
 const MOST_BYTES = 64 << 20;
 const DIGEST_LENGTH = 64;
@@ -83,12 +82,12 @@ export class RememberedImage {
       const identity = FileIdentity.now(tree);
       if (identity === null) return null;
       const { made, report } = told;
-      const [rows, image] = await Promise.all([
-        tree.look(paths),
+      const [{ states }, image] = await Promise.all([
+        tree.states(paths),
         new LastExport({ output, made }).told(),
       ]);
       if (image === null) return null;
-      const hash = this.#hash({ text, paths, identity, rows });
+      const hash = this.#hash({ text, paths, identity, states });
       if (hash !== record.toString('latin1', 0, DIGEST_LENGTH)) return null;
       const { compression } = report;
       return {
@@ -127,12 +126,12 @@ export class RememberedImage {
       if (compress !== undefined) unpackerProblems(tree, compress.method);
       const paths = tree.asked();
       if (paths.length > MOST_BYTES / 2) return;
-      const rows = await tree.native.look(paths);
+      const seen = await tree.native.states(paths);
       // That something was mounted meanwhile, and is there no more, shows in nothing else.
-      if (!isAtRest(rows, identity) || mountsBelow(tree.native.path) !== mounts) return;
+      if (!isAtRest(seen, identity) || mountsBelow(tree.native.path) !== mounts) return;
       const told: Told = { root: root.toString('latin1'), made, report };
       const text = Buffer.from(JSON.stringify(told));
-      const hash = this.#hash({ text, paths, identity, rows });
+      const hash = this.#hash({ text, paths, identity, states: seen.states });
       await writeOwnRecord(
         await this.#place(),
         Buffer.concat([Buffer.from(`${hash}\n`), text, Buffer.from('\n'), paths]),
@@ -150,9 +149,9 @@ export class RememberedImage {
     readonly text: Buffer;
     readonly paths: Buffer;
     readonly identity: FileIdentity;
-    readonly rows: Float64Array;
+    readonly states: ArrayBuffer;
   }): string {
-    const { text, paths, identity, rows } = from;
+    const { text, paths, identity, states } = from;
     const { expression, acceptLoss, choices, tree } = this.#request;
     const hash = createHash('sha256').update(`${VERSION}\n`);
     // Each with its length, so that no bytes can pass from one to the next.
@@ -162,7 +161,7 @@ export class RememberedImage {
       identity.place,
       text,
       paths,
-      new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength),
+      new Uint8Array(states),
     ])
       hash.update(`${part.length}\n`).update(part);
     return hash.digest('hex');
@@ -202,8 +201,6 @@ function databaseState(path: string, settledSeconds: number | undefined): string
 }
 
 /** Of an object that is mounted over another, the times are another file system's. */
-function isAtRest(rows: Float64Array, identity: FileIdentity): boolean {
-  for (let at = 0; at < rows.length; at += SURVEY_FIELDS)
-    if (!identity.isLongAgo(rows[at + ROW_CTIME]) || rows[at + ROW_FOREIGN] !== 0) return false;
-  return true;
+function isAtRest({ newest, foreign }: TreeStates, identity: FileIdentity): boolean {
+  return identity.isLongAgo(newest) && !foreign;
 }

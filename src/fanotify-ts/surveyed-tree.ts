@@ -6,11 +6,8 @@
 import { isNotThere, type NativeTree, statOf, type TreeLink, type TreeStat } from './tree.ts';
 
 /** Numbers of a row (native/archive/survey.h), and where they are in it. */
-export const SURVEY_FIELDS = 18;
+const SURVEY_FIELDS = 18;
 const [ERRNO, HEAD, ATTRIBUTES, STAT] = [0, 1, 2, 3];
-/** What changes whenever anything of an object does, in whole seconds; and whether it is mounted there. */
-export const ROW_CTIME = STAT + 7;
-export const ROW_FOREIGN = STAT + 13;
 const HEAD_BYTES = 4;
 
 export interface SurveyedTreeOptions {

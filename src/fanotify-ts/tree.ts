@@ -54,6 +54,16 @@ export interface TreeWalk {
   readonly directories: Buffer[];
 }
 
+/** What is at many paths of a tree. */
+export interface TreeStates {
+  /** These bytes are the same as long as nobody changes one of the objects in any way. */
+  readonly states: ArrayBuffer;
+  /** When any of them changed last, in whole seconds since 1970. */
+  readonly newest: number;
+  /** Whether {@link TreeStat.foreign} is true of any. */
+  readonly foreign: boolean;
+}
+
 /** The addon's class; errors are {@link isSystemError} ones. */
 export interface RootTreeHandle {
   open(path: Buffer, mounts: readonly Buffer[]): void;
@@ -70,7 +80,8 @@ export interface RootTreeHandle {
   /** Flat, as native/archive/symlink_walk.h has them. */
   symlinks(): Promise<{ readonly links: Buffer; readonly directories: Buffer }>;
   /** A row (native/archive/survey.h) for each path, which each end by a NUL. */
-  survey(paths: Buffer, inside: boolean): Promise<Float64Array>;
+  survey(paths: Buffer): Promise<Float64Array>;
+  states(paths: Buffer): Promise<TreeStates>;
 }
 
 const RootTree = addon['RootTree'] as new () => RootTreeHandle;
@@ -187,16 +198,13 @@ export class NativeTree {
     // None can hold a NUL.
     const names = paths.filter((name) => !name.includes('\0')).sort();
     const flat = Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1');
-    const rows = await this.handle.survey(flat, true);
+    const rows = await this.handle.survey(flat);
     return new SurveyedTree({ tree: this, names, rows });
   }
 
-  /**
-   * What is at each of these paths, which each end by a NUL; sorted ones are quickest. Of the rows
-   * (native/archive/survey.h) those are the same bytes whose object nobody has changed in any way.
-   */
-  look(paths: Buffer): Promise<Float64Array> {
-    return this.handle.survey(paths, false);
+  /** What is at these paths, which each end by a NUL; sorted ones are quickest. Nothing is opened. */
+  states(paths: Buffer): Promise<TreeStates> {
+    return this.handle.states(paths);
   }
 
   /** The bytes that a symbolic link holds. */

@@ -16,8 +16,11 @@ export async function readOwnRecord(path: string, most: number): Promise<Buffer>
   try {
     const found = await file.stat();
     const own = found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
-    if (!own || !found.isFile() || found.size > most) throw new Error('not our own');
-    return await file.readFile();
+    const { size } = found;
+    if (!own || !found.isFile() || size > most) throw new Error('not our own');
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, 0);
+    if (bytesRead !== size) throw new Error('not whole');
+    return buffer;
   } finally {
     await file.close();
   }

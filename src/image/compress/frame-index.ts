@@ -43,6 +43,10 @@ export class FrameIndex {
     return content;
   }
 
+  has(identity: string): boolean {
+    return this.#contents.has(identity);
+  }
+
   learn(identity: string, content: string): void {
     this.#contents.set(identity, content);
     this.#changed = true;

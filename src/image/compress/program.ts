@@ -23,6 +23,7 @@ export async function programCompressor(options: ProgramOptions): Promise<Compre
   const stream = (pieces: AsyncIterable<Buffer> | Iterable<Buffer>) => runProgram(options, pieces);
   return {
     key: `${program} ${args.join(' ')} ${await versionOf(options)}`,
+    isQuick: false,
     async whole(bytes) {
       const parts: Buffer[] = [];
       for await (const part of stream([bytes])) parts.push(part);

@@ -3,9 +3,10 @@
  * the cache. Must not know methods, entries or where the bytes go.
  *
  * Frames of up to 16 MiB are read, compressed and waited for whole, several at a time; at most
- * twice as many as threads exist at once, so memory has a bound. Kept ones are no more than open
- * files until their turn comes: others are made meanwhile that come much later. A frame of more than
- * 16 MiB, which is a single large file, goes through in pieces in its turn.
+ * twice as many as threads wait for their turn, and one for each thread may still be on its way into
+ * the cache after it, so memory has a bound. Kept ones are no more than open files until their turn
+ * comes: others are made meanwhile that come much later. A frame of more than 16 MiB, which is a
+ * single large file, goes through in pieces in its turn.
  */
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
@@ -62,6 +63,7 @@ export async function writeFrames(options: FramesOptions): Promise<void> {
       else await writeLarge(frame, { ...options, identity: identityOf(options, index) });
       onProgress?.(frame.end);
     }
+    await ahead.done();
   } finally {
     await ahead.stop();
   }
@@ -70,6 +72,14 @@ export async function writeFrames(options: FramesOptions): Promise<void> {
 /** Null for a large frame, which is made when its turn comes. */
 type Made = Buffer | KeptFrame | null;
 
+/** `done` when it is in the cache too, which whoever writes it need not wait for. */
+interface Begun {
+  readonly made: Promise<Made>;
+  readonly done: Promise<void>;
+}
+
+const TAKEN: Begun = { made: Promise.resolve(null), done: Promise.resolve() };
+
 /** Kept frames that are open at once. */
 const MOST_OPEN = 64;
 
@@ -77,8 +87,9 @@ const MOST_OPEN = 64;
 class Ahead {
   readonly #options: FramesOptions;
   readonly #slots: Slots;
-  /** By their place; those that were taken are null. */
-  readonly #begun: Promise<Made>[] = [];
+  readonly #known: boolean;
+  /** By their place. */
+  readonly #begun: Begun[] = [];
   /** Those that are in memory, or may come to be. */
   #made = 0;
   /** Of these, the one that was taken last. */
@@ -88,6 +99,7 @@ class Ahead {
   constructor(options: FramesOptions, threads: number) {
     this.#options = options;
     this.#slots = new Slots(threads);
+    this.#known = options.cache?.knowsAny(options.identities ?? []) ?? false;
   }
 
   /** The next one; what has room now is begun. */
@@ -96,16 +108,23 @@ class Ahead {
     this.#made -= this.#held;
     this.#held = 0;
     this.#beginMore();
-    const made = await this.#begun[index];
-    this.#begun[index] = Promise.resolve(null);
-    if (!(made instanceof KeptFrame)) this.#held = 1;
-    return made ?? null;
+    const { made, done } = this.#begun[index] ?? TAKEN;
+    const one = await made;
+    this.#begun[index] = { ...TAKEN, done };
+    if (!(one instanceof KeptFrame)) this.#held = 1;
+    return one;
+  }
+
+  /** When all are done that were begun. */
+  async done(): Promise<void> {
+    await Promise.all(this.#begun.map(({ done }) => done));
   }
 
   /** Nothing more is begun, and what is kept is closed. */
   async stop(): Promise<void> {
     this.#slots.stop();
-    for (const result of await Promise.allSettled(this.#begun))
+    await Promise.allSettled(this.#begun.map(({ done }) => done));
+    for (const result of await Promise.allSettled(this.#begun.map(({ made }) => made)))
       if (result.status === 'fulfilled' && result.value instanceof KeptFrame)
         await result.value.file.close();
   }
@@ -120,20 +139,27 @@ class Ahead {
     }
   }
 
-  #begin(frame: Frame, identity: string | null): Promise<Made> {
-    if (isLarge(frame)) return Promise.resolve(null);
-    const made = this.#slots.run(async () => {
+  #begin(frame: Frame, identity: string | null): Begun {
+    if (isLarge(frame)) return TAKEN;
+    const { promise: made, resolve, reject } = Promise.withResolvers<Made>();
+    const done = this.#slots.run(async () => {
       this.#options.signal?.throwIfAborted();
-      const one = await makeWhole(frame, { ...this.#options, identity });
+      const { made: one, rest } = await makeWhole(frame, {
+        ...this.#options,
+        identity,
+        known: this.#known,
+      });
       if (one instanceof KeptFrame) {
         this.#made--;
         this.#beginMore();
       }
-      return one;
+      resolve(one);
+      await rest;
     });
-    // It is waited for in its turn; a failure before that is not an unhandled one.
+    // They are waited for in their turn; a failure before that is not an unhandled one.
+    done.catch(reject);
     made.catch(() => undefined);
-    return made;
+    return { made, done };
   }
 }
 
@@ -151,25 +177,49 @@ async function copied(frame: KeptFrame, copy: FramesOptions['copy']): Promise<vo
 
 const isLarge = ({ start, end }: Frame): boolean => end - start > FRAME_MOST;
 
-type FrameOptions = FramesOptions & { readonly identity: string | null };
+type FrameOptions = FramesOptions & {
+  readonly identity: string | null;
+  /** Whether any frame of the image was known when it was begun. */
+  readonly known: boolean;
+};
 
-async function makeWhole(frame: Frame, options: FrameOptions): Promise<Buffer | KeptFrame> {
-  const { source, compressor, cache, identity } = options;
-  let bytes: Buffer | undefined;
-  const read = async (): Promise<Buffer> =>
-    (bytes ??= await source.read(frame.start, frame.end - frame.start));
-  if (cache === null || frame.end - frame.start < LEAST_KEPT) return compressor.whole(await read());
+interface Whole {
+  readonly made: Buffer | KeptFrame;
+  /** What still goes on for it. */
+  readonly rest?: Promise<unknown> | undefined;
+}
+
+async function makeWhole(frame: Frame, options: FrameOptions): Promise<Whole> {
+  const { source, compressor, cache, identity, known } = options;
+  let bytes: Promise<Buffer> | undefined;
+  const read = () => (bytes ??= source.read(frame.start, frame.end - frame.start));
+  if (cache === null || frame.end - frame.start < LEAST_KEPT)
+    return { made: await compressor.whole(await read()) };
+  let early: Promise<Buffer> | undefined;
   const { key, kept } = await cache.lookUp({
     identity,
     compressor: compressor.key,
-    hash: async () => hashOf(await read()),
+    hash: async () => {
+      const content = await read();
+      // A frame that is not known, of an image that is, has hardly ever been there before.
+      if (compressor.isQuick && known) early = compressor.whole(content);
+      // Waited for later, or not at all.
+      early?.catch(() => undefined);
+      return hashOf(content);
+    },
   });
-  if (kept !== null) return kept;
-  const made = await compressor.whole(await read());
+  if (kept !== null) return { made: kept, rest: early?.catch(() => undefined) };
+  const made = await (early ?? compressor.whole(await read()));
+  return { made, rest: keep(made, { cache, key }) };
+}
+
+async function keep(
+  made: Buffer,
+  { cache, key }: { readonly cache: FrameCache; readonly key: string },
+): Promise<void> {
   const keeper = await cache.keep(key);
   await keeper.write(made);
   await keeper.commit();
-  return made;
 }
 
 /**
@@ -185,7 +235,7 @@ async function hashOf(bytes: Buffer): Promise<string> {
   return hash.digest('hex');
 }
 
-async function writeLarge(frame: Frame, options: FrameOptions): Promise<void> {
+async function writeLarge(frame: Frame, options: Omit<FrameOptions, 'known'>): Promise<void> {
   const { source, compressor, cache, identity, put, copy } = options;
   const compress = () => compressor.stream(pieces(source, frame), frame.end - frame.start);
   if (cache === null) {

@@ -297,5 +297,11 @@ describe('a cache of frames', () => {
     assert.equal(changed.frames.cache?.misses, 1);
     assert.ok(!changed.image.equals(image));
     assert.ok(changed.image.equals((await build({ cached: false })).image));
+    // Another time of the change alone: what is compressed meanwhile is of no use.
+    chmodSync(path, statSync(path).mode);
+    await sleep(30);
+    const touched = await build({ settledSeconds: 0 });
+    assert.equal(touched.frames.cache?.misses, 0);
+    assert.ok(touched.image.equals(changed.image));
   });
 });

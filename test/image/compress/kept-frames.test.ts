@@ -104,6 +104,36 @@ describe('kept frames', () => {
     assert.equal(openFiles(), before);
   });
 
+  it('are compressed before they are found only if others of the image are known', async (t) => {
+    const { write, written } = place(t);
+    const zstd = await openCompressor({ method: 'zstd', level: 1 });
+    let begun = 0;
+    const compressor = {
+      ...zstd,
+      whole(bytes: Buffer) {
+        begun++;
+        return zstd.whole(bytes);
+      },
+    };
+    const counted = async (identities: (string | null)[], isQuick = true) => {
+      begun = 0;
+      const { hits } = await write({ compressor: { ...compressor, isQuick }, identities });
+      return { begun, hits };
+    };
+    const identities = (of: number): (string | null)[] =>
+      Array.from({ length: COUNT }, (_, index) => `${of * COUNT + index}`.padStart(64, '0'));
+    assert.deepEqual(await counted(identities(1)), { begun: COUNT, hits: 0 });
+    const whole = written();
+    // The same content by other files, as after a boot: to hash it is all that is needed.
+    assert.deepEqual(await counted(identities(2)), { begun: 0, hits: COUNT });
+    const two = identities(2)
+      .with(5, 'f'.repeat(64))
+      .with(COUNT - 1, null);
+    assert.deepEqual(await counted(two), { begun: 2, hits: COUNT });
+    assert.deepEqual(await counted(identities(2).with(7, null), false), { begun: 0, hits: COUNT });
+    assert.ok(written().equals(whole));
+  });
+
   it('are let go of when the output fails, or whoever asked has gone', async (t) => {
     const { write } = place(t);
     await write();
