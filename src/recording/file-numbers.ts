@@ -52,7 +52,7 @@ export class FileNumbers {
   readonly #initFiles = new Set<number>();
   /** Object → its ctime that the store has; in microseconds, which as a number is smaller. */
   readonly #changedUs = new Map<number, number>();
-  readonly #looks: Looks;
+  readonly #looks: Looks<FileState | undefined>;
   /** What is to be told of names, beside what a comparison finds. */
   #changes: NameChange[] = [];
   /** Objects that were gone already when they were first seen in use. */
@@ -64,7 +64,7 @@ export class FileNumbers {
 
   constructor(objects: RootObjects) {
     this.#objects = objects;
-    this.#looks = new Looks((object) => objects.statOf(object));
+    this.#looks = new Looks((object) => this.#newsOf(object));
   }
 
   /** Takes what the store knows, to be asked when a file system has been walked. */
@@ -155,10 +155,15 @@ export class FileNumbers {
    * @param how.now it must be so now, not some seconds ago
    */
   newsOf(object: number, { now = false }: { readonly now?: boolean } = {}): FileState | undefined {
-    const stat = this.#looks.at(object, now);
+    return this.#looks.at(object, now);
+  }
+
+  #newsOf(object: number): FileState | undefined {
+    const stat = this.#objects.statOf(object);
     if (stat === null || microseconds(stat.ctimeNs) === this.#changedUs.get(object))
       return undefined;
-    return stat;
+    const { mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target } = stat;
+    return { mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target };
   }
 
   /**
@@ -166,6 +171,7 @@ export class FileNumbers {
    * @param turn goes up when a file system comes or goes
    */
   nameChanges(turn: number): NameChange[] {
+    this.#looks.forgetOld();
     const changed = new Set([...this.#goneAtSight, ...this.#objects.takeChanged()]);
     this.#goneAtSight = [];
     if (turn !== this.#turn) {

@@ -145,6 +145,7 @@ export class GivenSessions {
           exit: 'io',
         });
       const tree = await this.#treeOf(given);
+      this.#tellNames(tree);
       const builder = new BatchBuilder();
       const before = tree.leftOut;
       const counts = this.#take(rows, { given, tree, builder });
@@ -199,6 +200,15 @@ export class GivenSessions {
   close(): void {
     this.#open.clear();
     this.#trees.close();
+  }
+
+  /** Before the uses that follow, which are of names that hold now. */
+  #tellNames(tree: RootRecording): void {
+    const names = this.#trees.isOwn(tree) ? tree.nameChanges() : [];
+    if (names.length === 0) return;
+    const builder = new BatchBuilder();
+    builder.names.push(...names);
+    this.#commit([], builder);
   }
 
   /** What the store cannot take now waits for the next flush, as all else does: until memory is full. */

@@ -1,40 +1,42 @@
 /**
- * What objects are, asked of the file system at most once in some seconds: a thousand machines that
- * boot at once use the same files. Owns how long an answer holds. Must not know what it is for.
+ * What is new of objects, looked for at most once in some seconds: a thousand machines that boot at
+ * once use the same files. Owns how long an answer holds. Must not know what is looked at.
  */
-import type { ObjectStat } from '../fanotify-ts/handle-index.ts';
 import { nowUs } from './clock.ts';
 
-const HOLDS_US = 5_000_000;
+/** An answer holds for this long at least, and for twice as long at most. */
+const HOLDS_US = 2_500_000;
 
-interface Look {
-  readonly atUs: number;
-  readonly stat: ObjectStat | null;
-}
-
-export class Looks {
-  readonly #statOf: (object: number) => ObjectStat | null;
-  /** Those of a while, and those of the while before: what is older than that is forgotten. */
-  #young = new Map<number, Look>();
-  #old = new Map<number, Look>();
+export class Looks<News> {
+  readonly #look: (object: number) => News;
+  /** Those of a while, and those of the while before: what is older is forgotten. */
+  #young = new Map<number, News>();
+  #old = new Map<number, News>();
   #sinceUs = 0;
 
-  constructor(statOf: (object: number) => ObjectStat | null) {
-    this.#statOf = statOf;
+  constructor(look: (object: number) => News) {
+    this.#look = look;
   }
 
-  /** null if none of its names leads to it. @param now not what it was some seconds ago */
-  at(object: number, now: boolean): ObjectStat | null {
-    const atUs = nowUs();
-    if (atUs - this.#sinceUs >= HOLDS_US) {
-      this.#old = this.#young;
-      this.#young = new Map();
-      this.#sinceUs = atUs;
+  /** @param now not what it was some seconds ago */
+  at(object: number, now: boolean): News {
+    this.forgetOld();
+    if (!now) {
+      if (this.#young.has(object)) return this.#young.get(object) as News;
+      if (this.#old.has(object)) return this.#old.get(object) as News;
     }
-    const last = this.#young.get(object) ?? this.#old.get(object);
-    if (!now && last !== undefined && atUs - last.atUs < HOLDS_US) return last.stat;
-    const stat = this.#statOf(object);
-    this.#young.set(object, { atUs, stat });
-    return stat;
+    const news = this.#look(object);
+    this.#young.set(object, news);
+    return news;
+  }
+
+  /** To be called now and then by who asks no more. */
+  forgetOld(): void {
+    const atUs = nowUs();
+    if (atUs - this.#sinceUs < HOLDS_US) return;
+    const isRecent = atUs - this.#sinceUs < 2 * HOLDS_US;
+    this.#old = isRecent ? this.#young : new Map();
+    this.#young = new Map();
+    this.#sinceUs = atUs;
   }
 }

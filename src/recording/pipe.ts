@@ -234,6 +234,7 @@ export class Pipe {
     this.wall.look();
     // First, since a file system that was unmounted cannot be brought up to date.
     await this.#options.exports.refresh();
+    this.#tellRecalled();
     const drained = await this.#isDrained(drain, withinMs);
     this.#witnesses.next(nowUs());
     const beganUs = nowUs();
@@ -269,6 +270,18 @@ export class Pipe {
       builder.losses.push(...this.#witnesses.judge(toWall));
     await this.commitWithRescan(effects, builder, drained);
     if (failure !== null) throw failure;
+  }
+
+  /** In a batch before that of the uses: names that went while nobody watched are none of theirs. */
+  #tellRecalled(): void {
+    const recalled = [...this.#options.roots.values()].filter((root) => root.takeRecalled());
+    if (recalled.length === 0) return;
+    try {
+      this.commit([]);
+    } catch (error) {
+      // It waits, and so does what follows.
+      if (!(error instanceof TraceError)) throw error;
+    }
   }
 
   /** Has everything that happened before this call come out of the kernel's queues? */

@@ -45,6 +45,7 @@ export class RootRecording {
   /** Mounts that the store knows of. */
   readonly #mounts = new Set<string>();
   #identity: RecordingIdentity | null = null;
+  #recalled = false;
   #leftOut = 0;
 
   /**
@@ -300,6 +301,16 @@ export class RootRecording {
     return this.#numbers.nameChanges(this.#volumes.turn);
   }
 
+  /**
+   * Has a file system been walked since the last call that nobody watched before? Then what changed
+   * meanwhile is in {@link nameChanges}, and is older than all uses that follow.
+   */
+  takeRecalled(): boolean {
+    const recalled = this.#recalled;
+    this.#recalled = false;
+    return recalled;
+  }
+
   /** Objects and names that there was no room for, or that were too long, since the last call. */
   takeLeftOut(): number {
     const { refused, leftOut } = this.#volumes.growth();
@@ -319,6 +330,8 @@ export class RootRecording {
 
   #recall(): void {
     const there = this.#volumes.all.map(({ prefix }) => prefix);
-    this.#numbers.recall({ fresh: this.#volumes.takeFresh(), there });
+    const fresh = this.#volumes.takeFresh();
+    this.#numbers.recall({ fresh, there });
+    this.#recalled ||= fresh.length > 0;
   }
 }

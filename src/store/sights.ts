@@ -10,15 +10,17 @@ import type { FileState } from './types.ts';
  * Kept is what differs from what was known. Of a directory no more than mode and owner counts, since
  * its times change with what is in it. What had gone at its first sight has no inode.
  */
-const INSERT = `INSERT INTO sight
-  SELECT @fileId, @batch, @mode, @uid, @gid, @size, @mtimeNs, @nlink, @ctimeNs, @target
+const IS_NEWS = `SELECT 1
   FROM (SELECT 0 AS since_batch, mode, uid, gid, ctime_ns FROM file
       WHERE id = @fileId AND inode <> 0
     UNION ALL
     SELECT since_batch, mode, uid, gid, ctime_ns FROM sight WHERE file_id = @fileId
     ORDER BY since_batch DESC LIMIT 1)
   WHERE mode <> @mode OR uid <> @uid OR gid <> @gid
-    OR (ctime_ns IS NOT @ctimeNs AND (@mode & 61440) <> 16384)
+    OR (ctime_ns IS NOT @ctimeNs AND (@mode & 61440) <> 16384)`;
+
+const INSERT = `INSERT INTO sight VALUES (@fileId, @batch, @mode, @uid, @gid, @size, @mtimeNs, @nlink,
+    @ctimeNs, @target)
   ON CONFLICT DO NOTHING`;
 
 const IS_USED = 'SELECT 1 FROM access WHERE session_id = ? AND file_id = ?';
@@ -31,10 +33,12 @@ const SELECT = `SELECT s.file_id AS fileId, s.mode, s.uid, s.gid, s.size, s.nlin
 
 export class SightWriter {
   readonly #insert: Statement;
+  readonly #isNews: Statement;
   readonly #isUsed: Statement;
 
   constructor(db: Database) {
     this.#insert = db.prepare(INSERT);
+    this.#isNews = db.prepare(IS_NEWS).pluck();
     this.#isUsed = db.prepare(IS_USED).pluck();
   }
 
@@ -46,6 +50,8 @@ export class SightWriter {
   /** Within the caller's transaction. */
   write(fileId: number, state: FileState, batch: number): void {
     const { mode, uid, gid, size, mtimeNs, nlink, ctimeNs, target = null } = state;
+    // Apart, since most of what is told is stored already: a statement that inserts costs more.
+    if (this.#isNews.get({ fileId, mode, uid, gid, ctimeNs }) === undefined) return;
     const row = { mode, uid, gid, size: integer(size), mtimeNs, nlink, ctimeNs, target };
     this.#insert.run({ fileId, batch, ...row });
   }

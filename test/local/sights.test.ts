@@ -51,4 +51,18 @@ describe('runs on a root that changes', { skip: lacks(...NEEDED) }, () => {
     for (const sessions of [second, `${first}+${second}`, `${second}+${first}`])
       assert.equal(await skipped(sessions), false, sessions);
   });
+
+  test('a name that went before a run is none of its names', async () => {
+    writeFileSync(join(root.path, 'etc/before'), 'x');
+    await rig.record(root, ['cat', '/etc/before']);
+    renameSync(join(root.path, 'etc/before'), join(root.path, 'etc/after'));
+    const { session } = await rig.record(root, ['cat', '/etc/after']);
+    const used = await rig.operations(session);
+    assert.deepEqual(
+      [...used.keys()].filter((path) => /^etc\/(before|after)$/.test(path)),
+      ['etc/after'],
+    );
+    const options = ['--on-drift', 'fail', '--format', 'list', '-o', '-'];
+    await rig.sandbox.ok(['export', session, ...options]);
+  });
 });

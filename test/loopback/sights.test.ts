@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   readFileSync,
+  renameSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -55,6 +56,7 @@ describe('a root that changes between sessions', { skip: lacks(...GANESHA_NEEDS)
 
   test('a change just before a boot is what that boot used: drift for the one before only', async () => {
     await all();
+    await use('/etc/ab');
     await loop.nextSession();
     await delay(LOOK_HOLDS_MS);
     appendFileSync(at('etc/own'), ' and second');
@@ -84,11 +86,14 @@ describe('a root that changes between sessions', { skip: lacks(...GANESHA_NEEDS)
   test('a change while no daemon ran', async () => {
     await loop.daemon.kill();
     appendFileSync(at('etc/down'), ', down');
+    renameSync(at('etc/ab'), at('etc/renamed'));
     await loop.restart();
     await loop.nextSession();
     await all();
+    await use('/etc/renamed');
     await loop.nextSession();
     assert.deepEqual(await driftOf('3'), []);
+    assert.ok(!(await loop.files('3')).has('etc/ab'), 'it went before the session began');
     const before = await driftOf('2');
     assert.ok(before.includes('etc/down changed'), before.join());
     assert.equal(readFileSync(at('etc/down'), 'utf8'), 'first, down');

@@ -185,6 +185,7 @@ export class PipeRig {
       newMounts: () => [],
       watchedSinceUs: () => 0,
       newsOf: () => undefined,
+      takeRecalled: () => false,
       knownFileOf: (object: number) => files.get(object),
       fileOf: (object: number, nextId: () => number, added: NewFile[]) => {
         if (object === BROKEN) throw new Error('it broke');

@@ -88,3 +88,16 @@ test('one with the directories that only the kernel brings along, and one broken
   assert.match(stderr, /b is broken/);
   await sandbox.fails(['image', 'diff', '-', '-'], { code: 64, message: /standard input/ });
 });
+
+test('two names that differ in bytes that are not UTF-8 only are not taken for one', async () => {
+  put('x1', archive(file('x')));
+  put('y1', archive(file('y')));
+  const script = `
+    cd "$1"; shift
+    mv x1 "$(printf 'i\\376')"; mv y1 "$(printf 'i\\377')"
+    "$@" image diff "$(printf 'i\\376')" "$(printf 'i\\377')"`;
+  const line = [sandbox.folder, ...sandbox.command([])];
+  const { code, stderr } = await sandbox.execute(['sh', '-c', script, 'sh', ...line]);
+  assert.match(stderr, /^error: two arguments are i.* but for bytes that are not UTF-8\nhint: /);
+  assert.equal(code, 64);
+});
