@@ -2,8 +2,8 @@
  * What `--init preboot` needs beyond its own programs: /config, and what that asks for. Owns how
  * /config is read here, which is as the script reads it in the image (inits/preboot.sh).
  */
-import type { Closure, DraftReason } from './closure.ts';
-import { ModuleTree } from './needs/module-tree.ts';
+import type { Closure } from './closure.ts';
+import { ModuleTree, underscored } from './needs/module-tree.ts';
 import type { RootFiles } from './needs/root-files.ts';
 import type { Problem } from './plan-types.ts';
 
@@ -19,11 +19,19 @@ export interface PrebootOptions {
   readonly problems: Problem[];
 }
 
+interface Adding extends PrebootOptions {
+  /** What has its reason already: many names may lead to one file, and one link to many. */
+  readonly added: Set<string>;
+}
+
 /** Brings the configuration into the image; returns the names of the programs that it needs. */
 export function prebootPrograms(options: PrebootOptions): string[] {
   const { files, problems } = options;
+  const adding: Adding = { ...options, added: new Set() };
   const programs: string[] = [];
-  const config = addFile(CONFIG, options);
+  const config = addFile(CONFIG, adding);
+  // Before the modules, which may leave no effort for a look.
+  const arrays = ARRAY_CONFIGS.filter((path) => addFile(path, adding) !== null);
   if (config === null)
     problems.push({
       code: 'no-config',
@@ -34,10 +42,9 @@ export function prebootPrograms(options: PrebootOptions): string[] {
     const text = files.read(config, 0, MAX_CONFIG_BYTES).toString('latin1');
     const modules = wordsOf('MODULES', text);
     if (modules.length > 0) programs.push('modprobe');
-    addModules(new Set(modules), options);
+    addModules(modules, adding);
     if (wordsOf('AOE_IFACES', text).length > 0) programs.push('ip');
   }
-  const arrays = ARRAY_CONFIGS.filter((path) => addFile(path, options) !== null);
   return arrays.length > 0 ? [...programs, 'mdadm'] : programs;
 }
 
@@ -53,15 +60,20 @@ function wordsOf(name: string, text: string): string[] {
  * Of every kernel that the root has modules for; what they need follows from them. A name is missing
  * only if all that could have it was looked into.
  */
-function addModules(names: ReadonlySet<string>, options: PrebootOptions) {
-  const { files, problems } = options;
+function addModules(names: readonly string[], adding: Adding): void {
+  const { files, problems } = adding;
   const kernels = files
     .list(MODULES)
     .map((version) => new ModuleTree(`${MODULES}/${version}`, files));
+  const [asked, modules] = [new Set<string>(), new Set<string>()];
   for (const name of names) {
-    if (!files.afford(kernels.length, MODULES)) return;
+    // 64 KB have thousands of spellings of one alias, which stands for 1000 modules of each kernel.
+    if (asked.has(underscored(name))) continue;
+    asked.add(underscored(name));
+    if (!files.afford(kernels.length, MODULES)) break;
     const found = kernels.flatMap((kernel) => kernel.find(name));
-    for (const module of found) addFile(module, options);
+    if (!files.afford(found.length, MODULES)) break;
+    for (const module of found) modules.add(module);
     const known = found.length > 0 || kernels.some((kernel) => kernel.isBuiltIn(name));
     if (!known && !files.isTired && kernels.every((kernel) => kernel.isWhole))
       problems.push({
@@ -70,18 +82,18 @@ function addModules(names: ReadonlySet<string>, options: PrebootOptions) {
         hint: "put it into the root's /lib/modules; if the kernel that boots has it built in, take it out of MODULES=",
       });
   }
+  for (const module of modules) addFile(module, adding);
 }
 
 /** Adds a regular file of the root and the links to it; returns where it is. */
-function addFile(
-  name: string,
-  { files, closure }: Pick<PrebootOptions, 'files' | 'closure'>,
-): string | null {
-  const { resolver } = files;
-  const { path, through } = resolver.resolve('', name, true);
-  if (path === null || resolver.lstat(path)?.type !== 'file') return null;
-  const reason: DraftReason = { kind: 'init', about: null };
-  for (const link of through) closure.add(link, reason);
-  closure.add(path, reason);
+function addFile(name: string, { files, closure, added }: Adding): string | null {
+  const found = files.find(name);
+  if (found?.stat.type !== 'file') return null;
+  const { path, through } = found;
+  for (const one of [...through, path])
+    if (!added.has(one)) {
+      added.add(one);
+      closure.add(one, { kind: 'init', about: null });
+    }
   return path;
 }

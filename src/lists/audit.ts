@@ -233,7 +233,7 @@ function doneBy(
   if (about === null || (nametype === '' && mayBeParent(event, about, at)))
     return {
       ...{ operations: 0, follow: OF_TYPE[nametype] === undefined, created: false },
-      there: outcome !== 'not-there' && outcome !== 'refused',
+      there: outcome === 'done' || outcome === 'unknown' || outcome === 'there',
     };
   const { call, named, paths } = about;
   const how = { flags: flagsOf(call, event.call ?? {}), outcome };

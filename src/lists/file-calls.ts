@@ -225,17 +225,20 @@ const GETATTR = operationBit('getattr');
 
 /**
  * How a call ended. `unknown`: the process was killed, say; taken as done, but nothing is made.
- * `there`: it failed as it does only where something is. `refused`: it failed otherwise, and what was
- * to be made or removed may have been there or not.
+ * `there`: it failed as it does only where something is. `found`: as it does only behind the look-up of
+ * all that it neither makes nor removes. `refused`: it failed otherwise, and nothing is known.
  */
-export type Outcome = 'done' | 'unknown' | 'not-there' | 'there' | 'refused';
+export type Outcome = 'done' | 'unknown' | 'not-there' | 'there' | 'found' | 'refused';
 
 /** What only a call fails with that has found something at its path. */
 const OF_SOMETHING = new Set(['EEXIST', 'ENOTEMPTY', 'EISDIR', 'ETXTBSY', 'ENXIO']);
+/** The old name of link(2) is looked for before anything is made; a file may lack the attribute. */
+const BEHIND_LOOK_UP = new Set(['EROFS', 'EXDEV', 'ENODATA']);
 
 /** @param error a name of errno(3) that is not told to mean `not-there` */
 export function failedWith(error: string): Outcome {
-  return OF_SOMETHING.has(error) ? 'there' : 'refused';
+  if (OF_SOMETHING.has(error)) return 'there';
+  return BEHIND_LOOK_UP.has(error) ? 'found' : 'refused';
 }
 
 /** @param flags words of the call's flags, such as `O_WRONLY` */
@@ -249,7 +252,9 @@ export function doneTo(
   const follow = !(ownEnd || exclusive || STAYING.some((flag) => flags.has(flag)));
   if (outcome === 'not-there') return { operations: LOOKUP, follow, created: false, there: false };
   const changesNames = operation === 'create' || operation === 'remove' || creates(call, flags);
-  const there = outcome === 'done' || outcome === 'there' || !changesNames;
+  // What cannot be looked up, as a directory on its way cannot be searched, may not be there.
+  const there =
+    outcome === 'done' || outcome === 'there' || (outcome !== 'refused' && !changesNames);
   if (outcome !== 'done' && outcome !== 'unknown')
     return { operations: GETATTR, follow, created: false, there };
   const created = outcome === 'done' && (makes || exclusive);

@@ -46,9 +46,7 @@ export class ProcessGroup {
     const counted = this.#counted.get(process);
     if (counted !== undefined) counted.numbers += 1;
     else {
-      const keys = keysOf(process);
-      this.#counted.set(process, { keys, numbers: 1 });
-      this.#add(keys);
+      this.#counted.set(process, { keys: this.#add(keysOf(process)), numbers: 1 });
     }
   }
 
@@ -65,8 +63,7 @@ export class ProcessGroup {
     const counted = this.#counted.get(process);
     if (counted === undefined) return;
     this.#remove(counted.keys);
-    counted.keys = keysOf(process);
-    this.#add(counted.keys);
+    counted.keys = this.#add(keysOf(process));
   }
 
   /** Not one of them: it has what all of them have, as the first has it. null: there are none. */
@@ -86,9 +83,9 @@ export class ProcessGroup {
     this.#remove(counted.keys);
   }
 
-  #add({ root, cwd }: Keys): void {
-    this.#roots.add(root);
-    this.#cwds.add(cwd);
+  /** What it is counted with: thousands may be in one directory, whose path has 4096 bytes. */
+  #add({ root, cwd }: Keys): Keys {
+    return { root: this.#roots.add(root), cwd: this.#cwds.add(cwd) };
   }
 
   #remove({ root, cwd }: Keys): void {

@@ -105,6 +105,33 @@ describe('hostile files', () => {
     assert.match(told, /too much to look for \(for \/lib\/modules\)/);
   });
 
+  it('spellings of one alias that stands for many modules give each its reason once', async () => {
+    const modules = counted(1000, (at) => `m${at}`);
+    const spellings = counted(100, (at) =>
+      at.toString(2).padStart(7, '0').replaceAll('0', '-').replaceAll('1', '_'),
+    );
+    const nodes: Readonly<Record<string, Node>> = {
+      config: `MODULES="${spellings.map((one) => `a${one}b`).join(' ')} m1 m-none m_none"\n`,
+      'bin/sh': program([]),
+      'lib/modules/1/modules.dep': modules.map((one) => `${one}.ko:\n`).join(''),
+      'lib/modules/1/modules.alias': modules
+        .map((one) => `alias a${'_'.repeat(7)}b ${one}\n`)
+        .join(''),
+      ...Object.fromEntries(modules.map((one) => [`lib/modules/1/${one}.ko`, ''])),
+      'lib/modules/2': { to: '1' },
+    };
+    const made = await plan(nodes, [], { init: 'preboot' });
+    // A number, since the difference of two lists of 100,000 takes minutes to be told.
+    const reasonsOf = (wanted: string): number | undefined =>
+      made.entries
+        .find(({ path }) => path.toString() === wanted)
+        ?.reasons.filter(({ kind }) => kind === 'init').length;
+    for (const path of ['lib/modules/2', ...modules.map((one) => `lib/modules/1/${one}.ko`)])
+      assert.equal(reasonsOf(path), 1, path);
+    const missing = messages(made).filter((one) => one.startsWith('init-module-missing'));
+    assert.match(missing.join(), /^init-module-missing: [^,]* m-none,[^,]*$/);
+  });
+
   it('microcode among more files than can be looked at is not called missing', async () => {
     const junk = counted(13_000, (at) => `lib/firmware/intel-ucode/${at}${'-'.repeat(3900)}`);
     const nodes = Object.fromEntries(junk.map((path) => [path, 'x']));

@@ -118,7 +118,7 @@ describe('the audit log', () => {
     ]);
   });
 
-  test('audit: a call that failed to make a name shows what was there only by its error', () => {
+  test('audit: a call that failed shows what was there only by its error', () => {
     const there = (exit: string, fields: AuditedCall[0], ...paths: string[]): boolean[] =>
       audited([{ ...fields, success: 'no', exit }, ...paths]).all.map((use) => use.there);
     const [mkdir, rename] = [{ syscall: 83 }, { syscall: 82 }];
@@ -132,7 +132,9 @@ describe('the audit log', () => {
     assert.deepEqual(there('-30', { syscall: 86 }, '/a NORMAL'), [false]);
     assert.deepEqual(there('-13', { syscall: 85 }, '/a NORMAL'), [false]);
     assert.deepEqual(there('-13', { syscall: 2, a1: '41' }, '/a NORMAL'), [false]);
-    assert.deepEqual(there('-13', { syscall: 2, a1: '0' }, '/a NORMAL'), [true]);
+    assert.deepEqual(there('-13', { syscall: 2, a1: '0' }, '/a NORMAL'), [false]);
+    assert.deepEqual(there('-30', { syscall: 2, a1: '1' }, '/a NORMAL'), [true]);
+    assert.deepEqual(there('-30', { syscall: 9999 }, '/a NORMAL'), [false]);
   });
 
   test('audit without types: the directory that a file is opened and made in is not opened', () => {

@@ -1,6 +1,8 @@
 /** What many processes have in common, against a look at each of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { wholePath, type Place, type Process } from '../../src/lists/place.ts';
 import { ProcessGroup } from '../../src/lists/process-group.ts';
 
@@ -80,4 +82,25 @@ test('a hundred thousand that come and go, in any order, take moments and not mi
   }
   assert.equal(group.size, 100_000);
   assert.ok(performance.now() - began < 10_000);
+});
+
+test('many in one directory, below one root, have its path once', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const chroot = Buffer.from(`/${'b'.repeat(4000)}`);
+  const cwd = { path: Buffer.from(`/${'a'.repeat(4000)}`), chroot: null };
+  const group = new ProcessGroup();
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let number = 0; number < 10_000; number += 1) {
+    const one: Process = { cwd: null, chroot: null, lost: null };
+    group.set(String(number), one);
+    Object.assign(one, { cwd, chroot });
+    group.changed(one);
+  }
+  collect();
+  const used = process.memoryUsage().heapUsed - before;
+  assert.equal(group.common()?.cwd, cwd);
+  // Each with its own: 80 MB.
+  assert.ok(used < 20_000_000, `${used} bytes`);
 });

@@ -43,7 +43,7 @@ test('one that replaces a file: that must be there, whatever comes after', () =>
   assert.deepEqual(made('readlink("/etc/mtab", "x", 9) = 1', ...link), []);
 });
 
-test('a call that failed to make or remove a name shows what was there only by its error', () => {
+test('a call that failed shows what was there only by its error', () => {
   for (const error of ['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'EXDEV', 'ENOENT'])
     for (const call of [
       'open("/etc/app.conf", O_WRONLY|O_CREAT|O_EXCL, 0644)',
@@ -66,9 +66,18 @@ test('a call that failed to make or remove a name shows what was there only by i
     'rmdir("/etc/app.conf") = -1 ENOTEMPTY (Directory not empty)',
     // The old name of link(2) is looked for before anything is made.
     'link("/etc/app.conf", "/etc/app.old") = -1 EROFS (Read-only file system)',
-    'open("/etc/app.conf", O_RDONLY) = -1 EACCES (Permission denied)',
+    'truncate("/etc/app.conf", 0) = -1 EROFS (Read-only file system)',
+    'getxattr("/etc/app.conf", "user.a", 0x1, 9) = -1 ENODATA (No data available)',
   ])
     assert.deepEqual(made(failed, MAKE), [], failed);
+  // A directory on the way may not be searched, a filter of calls may forbid it.
+  for (const error of ['EACCES', 'EPERM', 'ENOSYS', 'EMFILE', 'ELOOP'])
+    for (const call of [
+      'open("/etc/app.conf", O_RDONLY)',
+      'stat("/etc/app.conf", 0x1)',
+      'link("/etc/app.conf", "/etc/app.old")',
+    ])
+      assert.deepEqual(made(`${call} = -1 ${error} (Why)`, MAKE), ['/etc/app.conf'], call + error);
 });
 
 test('a call to make a name whose end is not told shows nothing', () => {

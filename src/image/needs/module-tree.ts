@@ -100,6 +100,7 @@ export class ModuleTree {
   }
 }
 
-const underscored = (name: string): string => name.replaceAll('-', '_');
+/** `-` and `_` are one in names of modules and aliases. */
+export const underscored = (name: string): string => name.replaceAll('-', '_');
 const nameOf = (path: string): string =>
   underscored(path.slice(path.lastIndexOf('/') + 1).replace(MODULE, ''));
