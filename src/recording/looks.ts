@@ -35,8 +35,8 @@ export class Looks<News> {
     const atUs = nowUs();
     if (atUs - this.#sinceUs < HOLDS_US) return;
     const isRecent = atUs - this.#sinceUs < 2 * HOLDS_US;
-    this.#old = isRecent ? this.#young : new Map();
-    this.#young = new Map();
+    this.#old = isRecent ? this.#young : new Map<number, News>();
+    this.#young = new Map<number, News>();
     this.#sinceUs = atUs;
   }
 }
