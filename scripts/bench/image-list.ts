@@ -67,15 +67,24 @@ async function inProcess(archive: string): Promise<void> {
   closeSync(fd);
 }
 
-/** By a program that reads the archive from its standard input. */
-function program(archive: string, command: string, ...args: readonly string[]): Way['run'] {
+/** Says how long a command took, in microseconds. */
+const TIMED = 'start=$EPOCHREALTIME; "$@" 2>/dev/null >&3 || exit; end=$EPOCHREALTIME; echo $((${end/./} - ${start/./}))'; // prettier-ignore
+
+/**
+ * By a program that reads the archive from its standard input. A shell starts it and has the clock:
+ * a process as large as this one takes longer to start another than some of them take to run.
+ */
+function program(archive: string, ...command: readonly string[]): Way['run'] {
   return () => {
     const [input, output] = [openSync(archive, 'r'), openSync('/dev/null', 'w')];
-    const { status } = spawnSync(command, args, { stdio: [input, output, 'ignore'] });
+    const args = ['-c', TIMED, 'bash', ...command];
+    const { status, stdout } = spawnSync('bash', args, {
+      stdio: [input, 'pipe', 'inherit', output],
+    });
     closeSync(input);
     closeSync(output);
-    if (status !== 0) throw new Error(`${command} failed`);
-    return undefined;
+    if (status !== 0) throw new Error(`${command.join(' ')} failed`);
+    return { ownMs: Number(stdout.toString()) / 1000 };
   };
 }
 
