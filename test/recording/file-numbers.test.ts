@@ -24,6 +24,7 @@ import { RootRecording } from '../../src/recording/root-recording.ts';
 import { Store } from '../../src/store/store.ts';
 import type { NewFile } from '../../src/store/types.ts';
 import { cannotMake, makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
+import { mountAgain } from './mount-again.ts';
 
 describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
   let disk: MountedFileSystem;
@@ -191,12 +192,8 @@ describe('numbers of files', { skip: cannotMake('tmpfs') }, () => {
     mount();
     await look();
     assert.deepEqual(use('own', 'm/file', 'm/gone'), [1, 2, 3]);
-    unmount();
     rmSync(`${other.path}/gone`);
-    // The next mount gets the number of the last one.
-    execFileSync('mount', ['--bind', other.path, `${disk.path}/n`]);
-    mount();
-    execFileSync('umount', [`${disk.path}/n`]);
+    mountAgain(other.path, `${disk.path}/root/m`, `${disk.path}/n`);
     await look();
     assert.deepEqual(use('m/file'), [2]);
     for (let flush = 0; flush < 3; flush += 1) use();

@@ -16,6 +16,7 @@ import { nowUs, useClock } from '../../src/recording/clock.ts';
 import { Recorder } from '../../src/recording/recorder.ts';
 import { Store } from '../../src/store/store.ts';
 import { cannotMake, makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
+import { mountAgain } from './mount-again.ts';
 
 const NONE = Buffer.alloc(0);
 const GONE = new TraceError({ code: 'walk-failed', message: 'cannot list it', exit: 'io' });
@@ -183,11 +184,7 @@ describe('recordings that begin and go on', { skip: cannotMake('tmpfs') }, () =>
     await start();
     await recorder.flush();
     const fromUs = Date.now() * 1000;
-    unmount();
-    // The next mount gets the number of the last one.
-    execFileSync('mount', ['--bind', disk.path, `${disk.path}/elsewhere`]);
-    mount();
-    execFileSync('umount', [`${disk.path}/elsewhere`]);
+    mountAgain(`${disk.path}/root`, place, `${disk.path}/elsewhere`);
     await recorder.mark('now');
     const [loss, ...more] = store.losses();
     assert.deepEqual([loss?.where, more], ['root-absent', []]);

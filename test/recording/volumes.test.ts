@@ -11,6 +11,7 @@ import { MountTable, readMountinfo } from '../../src/recording/mounts.ts';
 import { Volumes } from '../../src/recording/volumes.ts';
 import { makeFileSystem, type MountedFileSystem } from '../index/file-systems.ts';
 import { lacks } from '../capabilities.ts';
+import { mountAgain } from './mount-again.ts';
 
 function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: 'pipe' });
@@ -145,11 +146,7 @@ describe('volumes of a root', { skip: lacks('root', 'loop', 'mount', 'fanotify')
     mount(other.path, 'm');
     await follow();
     const before = volumes.objects.objectOfEvent(await eventOf('m/file'));
-    run('umount', `${disk.path}/m`);
-    // The next mount gets the number of the last one, unless another process mounts just then.
-    mount(other.path, 'bind');
-    mount(other.path, 'm');
-    run('umount', `${disk.path}/bind`);
+    mountAgain(other.path, `${disk.path}/m`, `${disk.path}/bind`);
     await follow();
     const event = await eventOf('m/file');
     const object = volumes.objects.objectOfEvent(event);
