@@ -9,7 +9,7 @@ import type { BootEvidence, ClientIdentity, OpenSession, PendingBoot } from '../
 import { ClientReader } from './clients.ts';
 import { evidenceOf } from './evidence.ts';
 import { MissingReader } from './missing-lookups.ts';
-import { SightReader } from './sights.ts';
+import { type SightColumns, SightReader } from './sights.ts';
 import { NamesOfSession } from './names.ts';
 import { soundEvidence, soundJson, soundPath, soundSession } from './sound.ts';
 import type {
@@ -118,17 +118,9 @@ type SessionColumns = Omit<SessionRow, 'evidence' | 'partial' | 'marks' | 'notes
 type OpenColumns = Omit<OpenSession, 'evidence' | 'partial'> & EvidenceColumns;
 type RecordingColumns = Omit<RecordingRow, 'clients'> & { readonly clients: string };
 
-interface FileColumns {
-  readonly fileId: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly nlink: number;
+interface FileColumns extends Omit<SightColumns, 'ctimeNs'> {
   readonly dev: number;
-  readonly mtimeNs: string;
   readonly ctimeNs: string | null;
-  readonly target: Buffer | null;
   readonly inode: string;
   readonly operations: number;
   readonly count: number;

@@ -12,8 +12,22 @@ import type {
 } from '../common/boots.ts';
 import type { Evidence, SessionTier } from '../common/words.ts';
 
+/** What a file is. */
+export interface FileState {
+  /** With the S_IFMT bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly nlink: number;
+  readonly ctimeNs: bigint;
+  /** Where a symbolic link leads. */
+  readonly target?: Buffer | undefined;
+}
+
 /** A file at its first sight. */
-export interface NewFile {
+export interface NewFile extends Omit<FileState, 'ctimeNs' | 'target'> {
   /** From {@link NextIds.file} on, never used before. */
   readonly id: number;
   readonly rootId: number;
@@ -24,30 +38,10 @@ export interface NewFile {
   readonly dev: number;
   readonly inode: bigint;
   readonly generation?: number | null;
-  /** With the S_IFMT bits. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  readonly nlink: number;
   /** null, or absent, when it had gone before it could be looked at. */
   readonly ctimeNs?: bigint | null;
-  /** Where a symbolic link leads. */
   readonly target?: Buffer | null;
   readonly names: readonly Buffer[];
-}
-
-/** What a file is, as in {@link NewFile}. */
-export interface FileState {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  readonly nlink: number;
-  readonly ctimeNs: bigint;
-  readonly target?: Buffer | undefined;
 }
 
 /** A file system below a root that is recorded with it. */
