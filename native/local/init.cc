@@ -23,9 +23,20 @@ namespace local {
 
 namespace {
 
-[[noreturn]] void Fail(Report* report, const Failed& what, int err) {
+// Until the tool has read all. A signal that it passes on meanwhile would break a channel that is
+// closed here, and what is unread there would be lost with it.
+void CloseChannel(int channel) {
+  shutdown(channel, SHUT_WR);
+  uint8_t ignored[64];
+  ssize_t got;
+  do got = recv(channel, ignored, sizeof ignored, 0);
+  while (got > 0 || (got < 0 && errno == EINTR));
+}
+
+[[noreturn]] void Fail(int channel, Report* report, const Failed& what, int err) {
   report->Add(Kind::kFailed, static_cast<uint32_t>(err), what);
   report->Finish();
+  CloseChannel(channel);
   _exit(1);
 }
 
@@ -90,22 +101,23 @@ void RunInit(int channel, char* const* command) {
   Report report(channel);
   const int children = CatchChildren();
   Failed failed = EnterRoot();
-  if (!failed.empty()) Fail(&report, failed, errno);
+  if (!failed.empty()) Fail(channel, &report, failed, errno);
   const Command chosen = ChooseCommand(command);
-  if (chosen.file.empty()) Fail(&report, "find " + chosen.words[0] + " in the root", errno);
+  if (chosen.file.empty())
+    Fail(channel, &report, "find " + chosen.words[0] + " in the root", errno);
 
   const int proc = OpenProc();
   std::vector<Mount> mounts;
-  if (proc < 0) Fail(&report, "read the mounts", errno);
+  if (proc < 0) Fail(channel, &report, "read the mounts", errno);
   failed = LeaveProcs(proc, &mounts);
-  if (!failed.empty()) Fail(&report, failed, errno);
+  if (!failed.empty()) Fail(channel, &report, failed, errno);
   Watcher watcher(proc, &report);
-  if (!watcher.Start(mounts)) Fail(&report, "watch the files of the root", errno);
+  if (!watcher.Start(mounts)) Fail(channel, &report, "watch the files of the root", errno);
 
   std::vector<std::string> missing;
   // A second sysfs cannot be mounted over the first (proc and devpts can), so /chroot has it to do.
   failed = MountUsual(!chosen.is_chroot, &missing);
-  if (!failed.empty()) Fail(&report, failed, errno);
+  if (!failed.empty()) Fail(channel, &report, failed, errno);
   for (const std::string& path : missing) report.Add(Kind::kMissing, 0, path);
 
   report.Add(Kind::kReady, 0, chosen.file);
@@ -113,7 +125,7 @@ void RunInit(int channel, char* const* command) {
   AwaitLeave(channel);
   pid_t pid;
   const int err = StartCommand(chosen, &pid);
-  if (err != 0) Fail(&report, "run " + chosen.file, err);
+  if (err != 0) Fail(channel, &report, "run " + chosen.file, err);
   // Only the command has the tool's own input and output.
   for (int fd = 0; fd <= 2; fd++) close(fd);
 
@@ -122,6 +134,7 @@ void RunInit(int channel, char* const* command) {
   while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) continue;
   watcher.Drain();
   report.End(status);
+  CloseChannel(channel);
   _exit(0);
 }
 

@@ -66,7 +66,9 @@ export async function recordRun(context: Context, options: LocalCommand): Promis
   try {
     tellWorld(output, await run.start());
     const opening = { root, giver: 'local', label } as const;
-    const { answer: stream, started } = await withDaemon(context, () => client.give(opening));
+    const { answer: stream, started } = await whileThere(run, (signal) =>
+      withDaemon(context, () => client.give(opening, signal)),
+    );
     const { end, counts } = await give({ run, stream, output });
     if (counts !== null) output.say(`recorded ${stream.session}`);
     return {
@@ -82,6 +84,21 @@ export async function recordRun(context: Context, options: LocalCommand): Promis
     };
   } finally {
     run.kill();
+  }
+}
+
+/**
+ * Waits for what comes before the command, but no longer than its world is there.
+ * @throws what ended the world
+ */
+async function whileThere<T>(run: LocalRun, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const gone = run.ended.then(() => Promise.reject(new Error('it ended before it began')));
+  try {
+    return await Promise.race([work(over.signal), gone]);
+  } catch (error) {
+    over.abort();
+    throw error;
   }
 }
 

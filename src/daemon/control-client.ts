@@ -98,9 +98,12 @@ export class ControlClient {
     return this.#json('POST', '/v1/content/check', {});
   }
 
-  /** Opens a session that is given row by row. */
-  give(opening: GivenOpening): Promise<GivenStream> {
-    return GivenStream.open(this.#socket, opening);
+  /**
+   * Opens a session that is given row by row.
+   * @param signal ends the wait for the daemon's answer
+   */
+  give(opening: GivenOpening, signal?: AbortSignal): Promise<GivenStream> {
+    return GivenStream.open(this.#socket, opening, signal);
   }
 
   /** Ends the daemon after a last commit. */

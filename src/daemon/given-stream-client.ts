@@ -27,13 +27,18 @@ export class GivenStream {
 
   /**
    * Resolves when the session is open: `trace sessions` has it.
+   * @param signal ends the wait for that
    * @throws TraceError `daemon-not-running`, `root-not-found`, ...
    */
-  static async open(socket: string, { root, giver, label }: GivenOpening): Promise<GivenStream> {
+  static async open(
+    socket: string,
+    { root, giver, label }: GivenOpening,
+    signal?: AbortSignal,
+  ): Promise<GivenStream> {
     const only = { agent: false, servername: '' };
     const headers = { 'Content-Type': 'application/x-ndjson' };
     const where = { socketPath: socket, method: 'POST', path: GIVEN_ROUTE };
-    const sent = request({ ...where, ...only, headers });
+    const sent = request({ ...where, ...only, headers, signal });
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       sent.once('response', resolve);
       sent.on('error', (error) => reject(unreachable(socket, error)));

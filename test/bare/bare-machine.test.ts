@@ -176,6 +176,15 @@ async function onBareMachine(command: string): Promise<string> {
     });
   }
   const [status] = (await once(child, 'close')) as [number | null];
-  assert.equal(status, 0, `${command}\n${output.split('\n').slice(-80).join('\n')}`);
+  assert.equal(status, 0, `${command}\n${failuresOf(output)}\n${lastLines(output)}`);
   return output;
+}
+
+/** What test/run.ts said of each failure, when it happened. */
+function failuresOf(output: string): string {
+  return output.match(/^not ok .*\n(?: {8}.*\n)*/gm)?.join('') ?? '';
+}
+
+function lastLines(output: string): string {
+  return output.split('\n').slice(-80).join('\n');
 }

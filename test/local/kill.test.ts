@@ -2,19 +2,33 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { lacks } from '../capabilities.ts';
 import type { Daemon } from '../support/trace-sandbox.ts';
 import { LocalRig, NEEDED, type Root } from './local-rig.ts';
-import { leftOf, mountersOf, processesOf, type Role } from './run-processes.ts';
+import { holdersOf, leftOf, mountersOf, processesOf, type Role } from './run-processes.ts';
 
 const VICTIMS = ['tool', 'command', 'daemon', 'world', 'init'] as const;
 const MOMENTS = 20;
 const PATIENCE_MS = 15_000;
 const POLL_MS = 10;
+
+/** A run that was started. */
+interface Started {
+  readonly pid: number;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  /** How it ended, once nothing has its standard error any more. Rejected if that takes too long. */
+  readonly ended: () => Promise<Ended>;
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly told: string;
+}
 
 const seed = Number(process.env['NFSROOT_TRACE_SEED'] ?? Date.now() % 100_000);
 
@@ -23,11 +37,19 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
   let root: Root;
   let daemon: Daemon;
   let judged = 0;
+  const started = new Set<ChildProcess>();
   const random = randomOf(seed);
   before(async () => {
     rig = new LocalRig();
     root = rig.makeBusybox('killed', ['sh', 'cat', 'sleep', 'ls', 'mount']);
     daemon = await rig.sandbox.daemon();
+  });
+  // A test that failed leaves its run, which would be in the way of all others.
+  afterEach(async () => {
+    for (const run of started) {
+      run.kill('SIGKILL');
+      await once(run, 'close');
+    }
   });
   after(() => rig.remove());
 
@@ -37,23 +59,18 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
     test(`${victim} after ${wait} ms (seed ${seed})`, async () => {
       const word = `run-${process.pid}-${at}`;
       const run = start(word);
-      const stderr = text(run.stderr ?? assert.fail());
-      const ended = once(run, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
       // The tool may be killed before there is a world; the others must be there first.
-      if (victim !== 'tool') await present(word, victim === 'daemon' ? 'command' : victim);
+      const role = victim === 'daemon' ? 'command' : victim;
+      const pid = role === 'tool' ? run.pid : await present(word, role);
       await delay(wait);
       if (victim === 'daemon') {
         await daemon.kill();
-        assert.ok(processesOf(word).has('command'), 'the command goes on');
+        await present(word, 'command');
         daemon = await rig.sandbox.daemon();
         run.kill('SIGTERM');
-      } else {
-        const pid = victim === 'tool' ? run.pid : processesOf(word).get(victim);
-        process.kill(pid ?? assert.fail(`no ${victim}`), 'SIGKILL');
-      }
-      const [code, signal] = await ended;
+      } else process.kill(pid, 'SIGKILL');
+      const { code, signal, told } = await run.ended();
       await nothingLeft(word);
-      const told = await stderr;
       if (victim === 'tool') assert.equal(signal, 'SIGKILL');
       if (victim === 'command') assert.equal(code, 128 + 9, told);
       if (victim === 'daemon') {
@@ -71,11 +88,10 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
   test('a command that ends well after the daemon was killed: 69', async () => {
     const word = `run-${process.pid}-last`;
     const run = start(word, 'sleep 1; : "$0"');
-    const stderr = text(run.stderr ?? assert.fail());
-    const ended = once(run, 'exit');
     await present(word, 'command');
     await daemon.kill();
-    assert.deepEqual(await ended, [69, null], await stderr);
+    const { code, told } = await run.ended();
+    assert.equal(code, 69, told);
     daemon = await rig.sandbox.daemon();
   });
 
@@ -83,14 +99,11 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
     for (let wait = 0; wait < 10; wait++) {
       const word = `run-${process.pid}-early-${wait}`;
       const run = start(word);
-      const stderr = text(run.stderr ?? assert.fail());
-      const ended = once(run, 'exit');
-      await present(word, 'world');
+      const world = await present(word, 'world');
       await delay(wait);
-      process.kill(processesOf(word).get('world') ?? assert.fail(), 'SIGKILL');
-      const late = delay(PATIENCE_MS, null, { ref: false }).then(() => run.kill('SIGKILL'));
-      await Promise.race([ended, late]);
-      assert.deepEqual(await ended, [1, null], `${wait} ms: ${await stderr}`);
+      process.kill(world, 'SIGKILL');
+      const { code, told } = await run.ended();
+      assert.equal(code, 1, `${wait} ms: ${told}`);
       await nothingLeft(word);
     }
   });
@@ -98,14 +111,13 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
   test('a run makes no cgroup', async () => {
     const word = `run-${process.pid}-cgroup`;
     const run = start(word);
-    await present(word, 'command');
-    const of = (pid: number | undefined): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1');
-    for (const [, pid] of processesOf(word)) assert.equal(of(pid), of(process.pid));
+    const of = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1');
     // What the others look for in vain is to be seen now.
-    assert.equal(processesOf(word).size, 4);
+    for (const role of ['tool', 'world', 'init', 'command'] as const)
+      assert.equal(of(await present(word, role)), of(process.pid));
     assert.ok(mountersOf(root.path, rig.disk.path).length > 0);
     run.kill('SIGTERM');
-    await once(run, 'exit');
+    await run.ended();
     await nothingLeft(word);
   });
 
@@ -113,15 +125,36 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
   function start(
     word: string,
     work = 'sleep 1000 & mount -t tmpfs none /tmp; while :; do cat /etc/motd; ls /proc; done',
-  ): ChildProcess {
+  ): Started {
     const line = ['run', '--root', root.path, '--', 'sh', '-c', work, word];
-    const [program, ...args] = rig.sandbox.command(line);
-    return spawn(program, args, { env: rig.sandbox.env(), stdio: ['ignore', 'ignore', 'pipe'] });
+    // It must end with this process, however that ends.
+    const [program, ...args] = rig.sandbox.command(line, ['setpriv', '--pdeathsig', 'KILL']);
+    const env = rig.sandbox.env();
+    const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    started.add(child);
+    child.once('close', () => started.delete(child));
+    const pid = child.pid ?? assert.fail();
+    const stderr = readlinkSync(`/proc/${pid}/fd/2`);
+    const told = text(child.stderr);
+    const closed = once(child, 'close');
+    const ended = async (): Promise<Ended> => {
+      const late = delay(PATIENCE_MS, 'late', { ref: false });
+      if ((await Promise.race([closed, late])) === 'late') {
+        const holders = holdersOf(stderr);
+        for (const left of leftOf(word)) process.kill(left, 'SIGKILL');
+        const { exitCode, signalCode } = child;
+        assert.fail(`${exitCode ?? signalCode ?? 'it runs'}; still there:\n${holders.join('\n')}`);
+      }
+      return { code: child.exitCode, signal: child.signalCode, told: await told };
+    };
+    return { pid, kill: (signal) => child.kill(signal), ended };
   }
 
-  /** Waits until the run has such a process. */
-  async function present(word: string, role: Role): Promise<void> {
-    for (const end = Date.now() + PATIENCE_MS; !processesOf(word).has(role);) {
+  /** Waits until the run has such a process. One that execs has no command line for a moment. */
+  async function present(word: string, role: Role): Promise<number> {
+    for (const end = Date.now() + PATIENCE_MS; ;) {
+      const pid = processesOf(word).get(role);
+      if (pid !== undefined) return pid;
       assert.ok(Date.now() < end, `no ${role}`);
       await delay(POLL_MS);
     }

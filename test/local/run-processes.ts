@@ -21,6 +21,33 @@ export function leftOf(word: string): number[] {
   return pids().filter((pid) => roleOf(pid, word) !== null);
 }
 
+/**
+ * Processes that have a file open, each with what it is doing: for a test that waits in vain.
+ * @param link what /proc/PID/fd/N says of it: `socket:[42]`
+ */
+export function holdersOf(link: string): string[] {
+  const holds = (pid: number): boolean => {
+    try {
+      const folder = `/proc/${pid}/fd`;
+      return readdirSync(folder).some((fd) => readlinkSync(`${folder}/${fd}`) === link);
+    } catch {
+      return false;
+    }
+  };
+  return pids().filter(holds).map(stateOf);
+}
+
+function stateOf(pid: number): string {
+  const of = (name: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/${name}`, 'latin1').replaceAll('\0', ' ').trim();
+    } catch (error) {
+      return String(error);
+    }
+  };
+  return `${pid}: ${of('cmdline')}\n${of('status').slice(0, 300)}\n${of('syscall')}\n${of('stack')}`;
+}
+
 function roleOf(pid: number, word: string): Role | null {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
