@@ -163,7 +163,8 @@ async function onBareMachine(command: string): Promise<string> {
   const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
   const child = spawn(
     'setpriv',
-    ['--pdeathsig', 'TERM', 'unshare', ...namespaces, 'sh', '-c', script, tree, command].concat(
+    // unshare(1) waits with SIGTERM blocked.
+    ['--pdeathsig', 'KILL', 'unshare', ...namespaces, 'sh', '-c', script, tree, command].concat(
       environment(),
     ),
     { stdio: ['ignore', 'pipe', 'pipe'] },
