@@ -2,7 +2,8 @@
  * An argument as the bytes that were given: Node decodes its arguments, and what is not UTF-8 is lost
  * in that. Owns where the bytes still are.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
 import { TraceError } from '../common/errors.ts';
 
 const LOST = '\ufffd';
@@ -22,4 +23,18 @@ export function bytesOfArgument(argument: string): Buffer {
       exit: 'usage',
     });
   return found;
+}
+
+/** Of one that is a path: absolute, as it is written. Links stay. */
+export function pathOfArgument(argument: string): Buffer {
+  const path = bytesOfArgument(argument).toString('latin1');
+  return Buffer.from(isAbsolute(path) ? resolve(path) : resolve(workingFolder(), path), 'latin1');
+}
+
+/** As latin1, which a path's parts are the same in. */
+function workingFolder(): string {
+  const folder = process.cwd();
+  return folder.includes(LOST)
+    ? readlinkSync('/proc/self/cwd', 'latin1')
+    : Buffer.from(folder).toString('latin1');
 }

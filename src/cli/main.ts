@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { EXIT, TraceError } from '../common/errors.ts';
 import { commandsFor } from './commands.ts';
 import { Context, type GlobalOptions } from './context.ts';
+import { checkArguments } from './lossy-arguments.ts';
 import { Output, writeAll } from './output.ts';
 import { HELP_HINT } from './required.ts';
 import { standAlone } from './stand-alone.ts';
@@ -93,6 +94,7 @@ export async function main(name: string, argv: readonly string[]): Promise<void>
   if (program === undefined) throw new RangeError(`there is no program ${name}`);
   program.version(version());
   prepare(program, name === 'trace');
+  program.hook('preAction', (_, command) => checkArguments(command, argv));
   try {
     if (argv.length === 0) {
       program.outputHelp();

@@ -1,12 +1,12 @@
 /** Turns the name of a root into its row: what has been recorded, whether or not it is still there. */
-import { resolve } from 'node:path';
 import { TraceError } from '../common/errors.ts';
 import type { RootRow, Store } from '../store/store.ts';
+import { pathOfArgument } from './bytes-of-argument.ts';
 import { rootArgument } from './root-argument.ts';
 
 /** @throws TraceError `unknown-root` (exit 66) */
 export function recordedRoot(store: Store, text: string): RootRow {
-  const wanted = [rootArgument(text), Buffer.from(resolve(text))];
+  const wanted = [rootArgument(text), pathOfArgument(text)];
   const root = store.roots().find(({ path }) => wanted.some((one) => one.equals(path)));
   if (root !== undefined) return root;
   throw new TraceError({

@@ -1,7 +1,7 @@
 /** Turns a `--root` argument into the absolute path that the daemon knows. */
-import { resolve } from 'node:path';
 import { realpathSync } from 'node:fs';
 import { TraceError } from '../common/errors.ts';
+import { pathOfArgument } from './bytes-of-argument.ts';
 
 /**
  * Absolute, symlinks resolved where the directory exists; else as written, so that what is wrong
@@ -17,10 +17,10 @@ export function rootArgument(text: string): Buffer {
       hint: 'name the exported directory, for example /nfsroots/sarge',
       exit: 'usage',
     });
-  const path = resolve(text);
+  const path = pathOfArgument(text);
   try {
     return realpathSync.native(path, { encoding: 'buffer' });
   } catch {
-    return Buffer.from(path);
+    return path;
   }
 }

@@ -1,5 +1,4 @@
 /** `trace import`: a session from a list of paths that something else has written. */
-import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { jsonPath } from '../../common/bytes.ts';
 import { TraceError } from '../../common/errors.ts';
@@ -8,6 +7,7 @@ import type { GivenCounts, GivenLoss, GivenSkip } from '../../daemon/given-strea
 import { guessFormat } from '../../lists/guess-format.ts';
 import { PATH_VIEWS, RootPaths, type PathView } from '../../lists/root-paths.ts';
 import { FORMATS, type Format, type Refusal } from '../../lists/use.ts';
+import { pathOfArgument } from '../bytes-of-argument.ts';
 import type { Register } from '../commands.ts';
 import { importList, viewOf } from '../import/import-list.ts';
 import { openList } from '../import/list-input.ts';
@@ -48,9 +48,9 @@ export const registerImport: Register = (program, context) => {
       const format = options.format ?? guessFormat(head);
       if (options.format === undefined) output.say(`taken for ${FORMAT_WORDS[format]}`);
       const written = {
-        names: [Buffer.from(resolve(named)), root],
+        names: [pathOfArgument(named), root],
         view: options.paths,
-        cwd: Buffer.from(process.cwd()),
+        cwd: pathOfArgument('.'),
       };
       const view = viewOf(written, { head, format });
       let started: number | null = null;

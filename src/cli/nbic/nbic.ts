@@ -2,9 +2,9 @@
  * `nbic -d DIR -o IMAGE`: the image of what is done in the root by hand; with `--list LIST` of a list
  * of files. Owns that command line; what is in an image, and how it is written, is the image room's.
  */
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
+import { pathOfArgument } from '../bytes-of-argument.ts';
 import type { Register } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { addImageOptions, filesOf, imageChoices, type ImageOptions } from '../image-options.ts';
@@ -96,7 +96,7 @@ async function ofList(
     });
   checkOutput(path, [list]);
   const choices = imageChoices(options, path);
-  const paths = await readList(list, { roots: [root, Buffer.from(resolve(directory))] });
+  const paths = await readList(list, { roots: [root, pathOfArgument(directory)] });
   const report = await withOuterParts(options, choices, (outer) =>
     buildListed({
       root,
