@@ -47,16 +47,25 @@ constexpr Usual kSys = {"sysfs", "/sys", kHarmless | MS_RDONLY, nullptr};
 constexpr Usual kPts = {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
                         "newinstance,ptmxmode=0666,mode=0620,gid=5"};
 
+// Kernels before 5.12 change one mount at a time.
+bool Restrict(const Usual& usual) {
+  static_assert(MS_RDONLY == MOUNT_ATTR_RDONLY && kHarmless == kMountHarmless);
+  mount_attr wanted{};
+  wanted.attr_set = usual.flags;  // The two kinds of flags are the same bits.
+  if (mount_setattr(AT_FDCWD, usual.path, AT_RECURSIVE, &wanted, sizeof wanted) == 0) return true;
+  return errno == ENOSYS &&
+         mount(nullptr, usual.path, nullptr, MS_REMOUNT | MS_BIND | usual.flags, nullptr) == 0;
+}
+
 Failed MountOne(const Usual& usual, std::vector<std::string>* missing) {
   if (!IsDirectory(usual.path)) {
     missing->push_back(usual.path);
     return {};
   }
   if (mount(usual.type, usual.path, usual.type, usual.flags, usual.options) == 0) return {};
-  // The root came with this sysfs there: this namespace's mount of it is changed, no other.
-  if (errno == EBUSY &&
-      mount(nullptr, usual.path, nullptr, MS_REMOUNT | MS_BIND | usual.flags, nullptr) == 0)
-    return {};
+  // The root came with this sysfs there: this namespace's mounts of it and of what is below it
+  // (tracefs, cgroups) are changed, no others.
+  if (errno == EBUSY && Restrict(usual)) return {};
   return std::string("mount ") + usual.path;
 }
 

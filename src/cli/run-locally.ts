@@ -117,11 +117,14 @@ async function give(giving: Giving): Promise<{ end: LocalEnd; counts: GivenCount
     const end = await giver.untilEnded();
     return { end, counts: await giver.end(end) };
   } catch (error) {
-    // Else the connection would keep this process.
-    giving.stream.abandon();
+    if (error instanceof TraceError && error.code === 'command-failed') await giver.end(NOTHING);
+    giver.leave();
     throw error;
   }
 }
+
+/** Of a command that never began: all that it did is in the session. */
+const NOTHING = { lost: 0, gone: 0, dropped: 0 };
 
 /** All that the command finds in its environment. */
 function environment(): Record<string, string> {
@@ -195,7 +198,7 @@ class Giver {
   }
 
   /** What the daemon made of the rows; null if it has not all of them. */
-  async end({ lost, gone, dropped }: LocalEnd): Promise<GivenCounts | null> {
+  async end({ lost, gone, dropped }: Omit<LocalEnd, 'code'>): Promise<GivenCounts | null> {
     const say = (count: number, what: string): void => {
       if (count > 0) this.#output.say(`not in the session: ${count} ${what}`);
     };
@@ -225,6 +228,12 @@ class Giver {
       this.#broke(error);
       return null;
     }
+  }
+
+  /** Gives no more, and says nothing of that. Else the connection would keep this process. */
+  leave(): void {
+    this.#whole = false;
+    this.#stream.abandon();
   }
 
   #tellSkipped(skipped: GivenCounts['skipped']): void {

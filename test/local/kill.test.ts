@@ -80,6 +80,7 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
       if (victim === 'world' || victim === 'init') {
         assert.equal(code, 1, told);
         assert.match(told, /error: .* was killed, and the command with it/);
+        assert.doesNotMatch(told, /goes on/);
       }
       await judge(victim === 'command');
     });

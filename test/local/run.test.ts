@@ -319,6 +319,21 @@ describe('the root’s own way in', { skip: lacks(...NEEDED, 'busybox') }, () =>
     for (const path of ['chroot', 'etc/motd', 'usr/bin/busybox']) assert.ok(list.has(path), path);
   });
 
+  test('a command that cannot be started ends its session, whole, with one error', async () => {
+    const root = rig.makeBusybox('nowhere', ['sh']);
+    writeFileSync(join(root.path, 'usr/bin/none'), '#!/nowhere\n', { mode: 0o755 });
+    const expected = { code: 66, message: /cannot run \/usr\/bin\/none: / };
+    const { stderr } = await rig.sandbox.fails(
+      ['run', '--root', root.path, '--', '/usr/bin/none'],
+      expected,
+    );
+    assert.doesNotMatch(stderr, /warning|goes on/);
+    type Told = { sessions: { id: number; open: boolean; loss: number }[] };
+    const { sessions } = await rig.sandbox.json<Told>(['sessions']);
+    const last = sessions.toSorted((a, b) => a.id - b.id).at(-1);
+    assert.deepEqual([last?.open, last?.loss], [false, 0]);
+  });
+
   test('else a shell; else it is told that there is none', async () => {
     const root = rig.makeBusybox('plain', ['sh', 'cat']);
     const [program, ...args] = rig.sandbox.command(['shell', root.path]);
@@ -340,7 +355,12 @@ describe('the root’s own way in', { skip: lacks(...NEEDED, 'busybox') }, () =>
       ['proc', join(root.path, 'proc')],
     ] as const;
     for (const [type, at] of mounted) execFileSync('mount', ['-t', type, 'none', at]);
+    // As what is mounted below /sys on a server: cgroups, tracefs.
+    const below = join(root.path, 'sys/fs');
+    execFileSync('mount', ['-t', 'tmpfs', 'none', below]);
     try {
+      await rig.record(root, ['sh', '-c', ': > /sys/fs/made'], 1);
+      assert.deepEqual(readdirSync(below), []);
       const work = 'cat /proc/self/stat; ls -d /sys/class; cat /proc/self/mountinfo';
       const { ran } = await rig.record(root, ['sh', '-c', work]);
       assert.match(ran.text, /^\d \(cat\) .*\n\/sys\/class\n/);
@@ -350,6 +370,7 @@ describe('the root’s own way in', { skip: lacks(...NEEDED, 'busybox') }, () =>
       const options = execFileSync('findmnt', ['-no', 'VFS-OPTIONS', at], { encoding: 'utf8' });
       assert.match(options, /^rw,/);
     } finally {
+      execFileSync('umount', [below]);
       for (const [, at] of mounted) execFileSync('umount', [at]);
     }
   });
