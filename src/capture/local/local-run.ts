@@ -79,7 +79,9 @@ export class LocalRun {
     } finally {
       closeSync(root);
     }
-    child.once('error', (cause) => this.#fail(failed(`start ${PROGRAM}`, cause.message)));
+    child.once('error', ({ errno = 0 }: NodeJS.ErrnoException) =>
+      this.#fail(failed(`start ${PROGRAM}`, -errno)),
+    );
     if (child.pid !== undefined) void this.#listen(child, child.stdio[CHANNEL] as Duplex);
     return this.#ready.promise;
   }
@@ -175,7 +177,7 @@ export class LocalRun {
         });
         return;
       case 'failed':
-        this.#fail(failed(record.what, reason(record.errno)));
+        this.#fail(failed(record.what, record.errno));
     }
   }
 
@@ -206,11 +208,19 @@ function exitCodeOf(status: number): number {
   return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
 }
 
+/** What fanotify(7) says of file systems that give no handles, or none that it can tell apart. */
+const WATCHLESS: ReadonlySet<number> = new Set([
+  os.errno.EOPNOTSUPP,
+  os.errno.ENODEV,
+  os.errno.EXDEV,
+]);
+
 function reason(errno: number): string {
   return getSystemErrorMessage(-errno);
 }
 
-function failed(what: string, why: string): TraceError {
+function failed(what: string, errno: number): TraceError {
+  const why = reason(errno);
   if (what.startsWith('find '))
     return new TraceError({
       code: 'command-not-found',
@@ -224,6 +234,13 @@ function failed(what: string, why: string): TraceError {
       message: `cannot ${what}: ${why}`,
       hint: 'the root must have its interpreter or loader too, and be of this kind of processor',
       exit: 'notFound',
+    });
+  if (what.startsWith('watch ') && WATCHLESS.has(errno))
+    return new TraceError({
+      code: 'local-unwatched',
+      message: `cannot ${what}: its file system has no file handles`,
+      hint: 'put the root on a disk file system, or mount the overlay with index=on,nfs_export=on',
+      exit: 'unavailable',
     });
   return new TraceError({
     code: 'local-failed',
