@@ -7,6 +7,7 @@
  * other names without a message (usr/gen_init_cpio.c, Linux 6.12).
  */
 import { TraceError } from '../../common/errors.ts';
+import { recordName } from '../archive.ts';
 import type { PlanEntry } from '../plan-types.ts';
 import type { StoredFiles } from '../stored-files.ts';
 
@@ -64,7 +65,7 @@ function lineOf(
   sourceOf: (path: Buffer) => string,
 ): string | null {
   const { type, mode, uid, gid } = entry;
-  const name = word(entry, `/${entry.path.toString('latin1')}`);
+  const name = nameOn(entry);
   const owner = `0${mode.toString(8)} ${uid} ${gid}`;
   switch (type) {
     case 'directory':
@@ -84,10 +85,15 @@ function lineOf(
       const source = word(entry, sourceOf(entry.path));
       if (source.includes('${')) throw refuse(entry, 'its source holds ${');
       const others = entry.nlink < 2 ? [] : (names.get(entry.inode) ?? []);
-      const links = others.map((other) => ` ${word(other, `/${other.path.toString('latin1')}`)}`);
+      const links = others.map((other) => ` ${nameOn(other)}`);
       return `file ${name} ${source} ${owner}${links.join('')}`;
     }
   }
+}
+
+/** gen_init_cpio takes the first slash away, and nothing else. */
+function nameOn(entry: PlanEntry): string {
+  return word(entry, `/${recordName(entry).toString('latin1')}`);
 }
 
 /** Throws for what is not exactly one word. */

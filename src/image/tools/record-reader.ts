@@ -3,7 +3,15 @@
  * does (init/initramfs.c, Linux 6.18): what it takes, what it passes over, where it stops. Owns the
  * place in the stream. Must not know files, compression or what becomes of a record.
  */
-import { HEADER_BYTES, MAX_LINK_BYTES, MAX_NAME_BYTES, NEWC, NEWC_CRC } from '../cpio.ts';
+import {
+  HEADER_BYTES,
+  MAX_LINK_BYTES,
+  MAX_NAME_BYTES,
+  NEWC,
+  NEWC_CRC,
+  TRAILER,
+  TRAILER_FILE,
+} from '../cpio.ts';
 import {
   beginRecord,
   FIELDS,
@@ -58,7 +66,6 @@ export interface RecordTaker {
 
 type State = 'start' | 'name' | 'data' | 'skip' | 'reset';
 
-const TRAILER = 'TRAILER!!!';
 const ZEROS = Buffer.alloc(4096);
 
 export class RecordReader {
@@ -231,7 +238,7 @@ export class RecordReader {
       this.#taker.trailer?.({ member, offset, end: this.#next });
       return true;
     }
-    record.name = name;
+    record.name = name === TRAILER_FILE ? TRAILER : name;
     if (isLink) record.target = upToNul(bytes, length, length + record.size);
     const data = this.#taker.record(record);
     if (data === null || record.passedOver !== null || (record.mode & FORMAT) !== FILE) return true;
