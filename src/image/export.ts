@@ -281,7 +281,7 @@ async function* text(
     case 'list0':
       yield formatList(
         entries.map(({ path }) => path),
-        { nul: format === 'list0' },
+        { nul: format === 'list0', nulBy: '--format list0' },
       );
       return;
     case 'gen-init-cpio': {

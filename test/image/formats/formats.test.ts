@@ -78,7 +78,13 @@ describe('list and list0', () => {
     const made = await scene(t);
     const paths = made.plan.entries.map(({ path }) => path);
     assert.ok((await write(made, 'list0')).equals(formatList(paths, { nul: true })));
-    await assert.rejects(write(made, 'list'), { code: 'newline-in-name' });
+    await assert.rejects(
+      write(made, 'list'),
+      (error) =>
+        error instanceof TraceError &&
+        error.code === 'newline-in-name' &&
+        error.hint === 'use --format list0 to end the names with NUL instead',
+    );
   });
 
   it('are not compressed', async (t) => {
