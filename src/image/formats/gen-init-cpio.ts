@@ -9,10 +9,12 @@
 import { TraceError } from '../../common/errors.ts';
 import { recordName } from '../archive.ts';
 import type { PlanEntry } from '../plan-types.ts';
+import { ATTRIBUTES } from '../records.ts';
 import type { StoredFiles } from '../stored-files.ts';
 
 /** LINE_SIZE of gen_init_cpio less its NUL and newline. */
 const MAX_LINE = 2 * 4096 + 50 - 2;
+const NEWC = '--format newc: CONFIG_INITRAMFS_SOURCE takes a .cpio file too';
 /** isspace(3) in the C locale. */
 const BLANK = /[ \t\n\v\f\r]/;
 
@@ -81,7 +83,7 @@ function lineOf(
       return `sock ${name} ${owner}`;
     case 'file': {
       if (!entry.carriesData) return null;
-      if (entry.stat === null) throw refuse(entry, 'the root has no such file to take it from');
+      if (entry.stat === null) throw refuseMade(entry);
       const source = word(entry, sourceOf(entry.path));
       if (source.includes('${')) throw refuse(entry, 'its source holds ${');
       const others = entry.nlink < 2 ? [] : (names.get(entry.inode) ?? []);
@@ -103,11 +105,26 @@ function word(entry: PlanEntry, text: string): string {
   return text;
 }
 
-function refuse({ path }: PlanEntry, why: string): TraceError {
+/** What is in no file: a generated init, and the attributes. */
+function refuseMade(entry: PlanEntry): TraceError {
+  if (entry.path.toString('latin1') === ATTRIBUTES)
+    return refuse(
+      entry,
+      'it has the attributes of other entries (capabilities, ACLs), and is in no file of the root',
+      `--exclude what has attributes, or take them away in the root; or use ${NEWC}`,
+    );
+  return refuse(
+    entry,
+    'it is generated, and in no file of the root',
+    `use --init own (and rdinit= on the kernel's command line if the root has no /init); or ${NEWC}`,
+  );
+}
+
+function refuse({ path }: PlanEntry, why: string, hint = `use ${NEWC}`): TraceError {
   return new TraceError({
     code: 'does-not-fit',
     message: `/${path.toString()} cannot be on a list for gen_init_cpio: ${why}`,
-    hint: 'use --format newc: CONFIG_INITRAMFS_SOURCE takes a .cpio file too',
+    hint,
     exit: 'data',
   });
 }

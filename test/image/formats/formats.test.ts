@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from 'node:test';
 
 import { TraceError } from '../../../src/common/errors.ts';
 import type { NativeTree } from '../../../src/fanotify-ts/tree.ts';
-import type { ImageFormat } from '../../../src/image/choices.ts';
+import type { ImageFormat, InitKind } from '../../../src/image/choices.ts';
 import { exportImage } from '../export-image.ts';
 import { formatGenInitCpio } from '../../../src/image/formats/gen-init-cpio.ts';
 import { formatList } from '../../../src/image/list.ts';
@@ -99,11 +99,11 @@ describe('list and list0', () => {
 });
 
 describe('gen-init-cpio', () => {
-  async function lines(nodes: Readonly<Record<string, Node>>, root = '/srv/root') {
+  async function lines(nodes: Readonly<Record<string, Node>>, root = '/srv/root', init?: InitKind) {
     const paths = Object.keys(nodes).map((path) => Buffer.from(path, 'latin1'));
     const files = paths.map((path) => ({ path, operations: 16 }));
     const tree = new MemoryTree(nodes);
-    const { entries } = await planImage({ tree, files, mountPoints: [], devices: [] });
+    const { entries } = await planImage({ tree, files, mountPoints: [], devices: [], init });
     const found = [...formatGenInitCpio({ entries, root: Buffer.from(root) })];
     return Buffer.concat(found).toString('latin1').split('\n').slice(0, -1);
   }
@@ -164,6 +164,30 @@ describe('gen-init-cpio', () => {
     const hard = { ino: 7n, nlink: 40, size: 4 };
     const many = Array.from({ length: 40 }, (_, i) => [`${'d'.repeat(220)}${i}`, hard] as const);
     await refused(Object.fromEntries(many), /8,241 bytes/);
+  });
+
+  it('says how to go without what is in no file', async () => {
+    const refused = (nodes: Readonly<Record<string, Node>>, init: 'own' | 'exec') =>
+      lines(nodes, '/srv/root', init).then(
+        () => assert.fail('not refused'),
+        (error: unknown) => {
+          assert.ok(error instanceof TraceError);
+          assert.equal(error.code, 'does-not-fit');
+          return `${error.message}; ${error.hint ?? ''}`;
+        },
+      );
+    assert.match(
+      await refused({ a: 'x' }, 'exec'),
+      /^\/init cannot .* generated.*; use --init own /,
+    );
+    assert.deepEqual(await lines({ a: { size: 1 } }, '/srv/root', 'own'), [
+      'file /a /srv/root/a 0644 0 0',
+    ]);
+    const ping = { size: 1, names: ['security.capability'] };
+    assert.match(
+      await refused({ ping }, 'own'),
+      /^\/\.nfsroot-trace\/attributes cannot .*\(capabilities.*; --exclude what .*--format newc/,
+    );
   });
 
   it('keeps no trace of a refused list', async (t) => {
