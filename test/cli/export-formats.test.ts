@@ -48,6 +48,20 @@ describe('trace export', { skip: lacks('root') }, () => {
     assert.ok(readFileSync(sandbox.at('c.gz')).equals(plain));
   });
 
+  test('refuses names of compressions that it does not make, unless the option says one', async () => {
+    for (const suffix of ['bz2', 'lzma', 'lzo']) {
+      const output = sandbox.at(`never.cpio.${suffix}`);
+      await sandbox.fails(['export', SESSIONS.whole, '-o', output], {
+        code: 64,
+        message:
+          /^error: .* as \.\w+ says\nhint: take \.gz, \.zst, \.xz, \.lz4, or .* --compress$/m,
+      });
+      assert.ok(!existsSync(output));
+    }
+    await report('-o', sandbox.at('e.lzo'), '--compress', 'none');
+    assert.ok(readFileSync(sandbox.at('e.lzo')).equals(plain));
+  });
+
   test('begins large files at blocks', async () => {
     const { bytes } = await report('-o', sandbox.at('aligned'), '--align');
     const image = readFileSync(sandbox.at('aligned'));
