@@ -8,7 +8,7 @@
  */
 import { TraceError } from '../../common/errors.ts';
 import { recordName } from '../archive.ts';
-import type { PlanEntry } from '../plan-types.ts';
+import type { PlanEntry, Problem } from '../plan-types.ts';
 import { ATTRIBUTES } from '../records.ts';
 import type { StoredFiles } from '../stored-files.ts';
 
@@ -46,6 +46,23 @@ export function* formatGenInitCpio({
     if (line.length > MAX_LINE) throw refuse(entry, 'its line would be over 8,241 bytes');
     yield Buffer.from(`${line}\n`, 'latin1');
   }
+}
+
+/** A warning if some of the files are not for everyone to read: a kernel is seldom built by root. */
+export function sourceProblems(entries: readonly PlanEntry[]): Problem[] {
+  const closed = entries.filter(
+    ({ type, stat, carriesData }) =>
+      type === 'file' && carriesData && stat !== null && (stat.mode & 0o004) === 0,
+  );
+  const [first] = closed;
+  if (first === undefined) return [];
+  return [
+    {
+      code: 'sources-not-public',
+      message: `${closed.length} files on the list are not for everyone to read, the first is /${first.path.toString()}`,
+      hint: 'build the kernel as a user who may read them, or --exclude them',
+    },
+  ];
 }
 
 /** The names of each hard-linked file that come before the one with the data. */

@@ -1,6 +1,6 @@
 /** What else than newc is written of a plan: checksums, lists, gen_init_cpio's list, manifests. */
 import assert from 'node:assert/strict';
-import { linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
@@ -196,6 +196,39 @@ describe('gen-init-cpio', () => {
     writeFileSync(output, 'old');
     await assert.rejects(write(made, 'gen-init-cpio'), { code: 'does-not-fit' });
     assert.equal(readFileSync(output, 'latin1'), 'old');
+  });
+
+  it('warns of sources that are not for everyone to read', async (t) => {
+    const folder = temporaryFolder(t);
+    const root = join(folder, 'root');
+    for (const [path, mode] of [
+      ['etc/gshadow', 0o640],
+      ['etc/shadow', 0o600],
+      ['etc/passwd', 0o644],
+    ] as const) {
+      put(join(root, path), path);
+      chmodSync(join(root, path), mode);
+    }
+    const tree = openTree(t, root);
+    const made = {
+      tree,
+      plan: await planAll(root, tree, { init: 'own' }),
+      output: join(folder, 'l'),
+    };
+    const { problems = [] } = await exportImage({ ...made, format: 'gen-init-cpio' });
+    assert.deepEqual(
+      problems.map(({ code, message }) => [code, message]),
+      [
+        [
+          'sources-not-public',
+          '2 files on the list are not for everyone to read, the first is /etc/gshadow',
+        ],
+      ],
+    );
+    chmodSync(join(root, 'etc/gshadow'), 0o644);
+    chmodSync(join(root, 'etc/shadow'), 0o644);
+    const open = { ...made, plan: await planAll(root, tree, { init: 'own' }) };
+    assert.deepEqual((await exportImage({ ...open, format: 'gen-init-cpio' })).problems, []);
   });
 
   it('names sources that are there', async (t) => {
