@@ -18,6 +18,7 @@ constexpr uint64_t kMostLink = 4096;
 // Bytes of names; with more it is left to Node, which holds a few of them at a time.
 constexpr size_t kMostLines = 16u << 20;
 constexpr std::string_view kTrailer = "TRAILER!!!";
+constexpr std::string_view kTrailerFile = "./TRAILER!!!";
 
 constexpr uint32_t kFormat = 0170000;
 constexpr uint32_t kFile = 0100000;
@@ -86,9 +87,11 @@ bool TakeRecord(Window* window, uint64_t size, uint64_t* at, std::string* lines)
   if (end > size) return false;
   const std::string_view field = window->At(*at + kHeader, fields[kNameSize]);
   if (field.size() < fields[kNameSize] || field[fields[kNameSize] - 1] != '\0') return false;
-  const std::string_view name(field.data());
+  std::string_view name(field.data());
   const bool is_link = (fields[kMode] & kFormat) == kLink;
   if (!name.empty() && (is_link || name != kTrailer)) {
+    // A file of that name is named so, not to be the end.
+    if (name == kTrailerFile) name = kTrailer;
     if (!IsPlainText(name) || lines->size() + name.size() >= kMostLines) return false;
     lines->append(name).push_back('\n');
   }

@@ -144,6 +144,7 @@ export function planReport({
     problems: [
       ...plan.problems,
       ...(result.frames?.problems ?? []),
+      ...(result.problems ?? []),
       ...(packages === undefined ? [] : unreadProblems(packages)),
     ].map(({ code, message, hint }) => ({ code, message, hint })),
   };

@@ -6,7 +6,7 @@
  * The format pads data to 4 bytes and no more, so the name before it gets more NULs, up to the 4096
  * bytes that the kernel takes for a name. `gen_init_cpio -a` (Linux 6.18) and dracut-cpio do the same.
  */
-import { hasData, nameLength, recordLength } from './archive.ts';
+import { hasData, recordLength, recordName } from './archive.ts';
 import { headerLength, MAX_NAME_BYTES } from './cpio.ts';
 import type { PlanEntry } from './plan-types.ts';
 
@@ -30,7 +30,7 @@ export function alignEntries(entries: readonly PlanEntry[], start: number): Plan
 
 function paddingFor(entry: PlanEntry, at: number): number {
   if (!hasData(entry) || entry.size < ALIGNED_LEAST) return 0;
-  const name = nameLength(entry);
+  const name = recordName(entry).length;
   const padding = -(at + headerLength(name)) & (ALIGNMENT - 1);
   return name + padding < MAX_NAME_BYTES ? padding : 0;
 }

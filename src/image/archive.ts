@@ -12,6 +12,8 @@ import {
   NEWC,
   NEWC_CRC,
   paddingOf,
+  TRAILER,
+  TRAILER_FILE,
   trailer,
   trailerLength,
   writeDigits,
@@ -23,6 +25,8 @@ import type { FileType } from './tree.ts';
 export interface EncodedArchive extends ArchiveContent {
   /** Length of the whole archive. */
   readonly bytes: number;
+  /** For each of `files`, where in `head` the digits of its checksum are. */
+  readonly checksums: Float64Array;
 }
 
 const TYPE_BITS: Readonly<Record<FileType, number>> = {
@@ -36,6 +40,8 @@ const TYPE_BITS: Readonly<Record<FileType, number>> = {
 };
 
 const ROOT_NAME = Buffer.from('.');
+const TRAILER_PATH = Buffer.from(TRAILER);
+const TRAILER_FILE_NAME = Buffer.from(TRAILER_FILE);
 
 /**
  * The archive of entries that are sorted and have their parents. Throws `does-not-fit` for what
@@ -50,10 +56,11 @@ export function encodeArchive(
   const dataBytes = withData.reduce((sum, { size }) => sum + size + paddingOf(size), 0);
   const head = Buffer.alloc(total - dataBytes);
   const files = new Float64Array(withData.length * ARCHIVE_FILE_FIELDS);
+  const checksums = new Float64Array(withData.length);
   let at = 0;
   let field = 0;
   for (const entry of entries) {
-    const name = nameOf(entry);
+    const name = recordName(entry);
     const start = at;
     at = header(head, at, entry, { name, magic });
     const inline = inlineBody(entry);
@@ -64,10 +71,12 @@ export function encodeArchive(
       at += inline.length + paddingOf(inline.length);
     }
     if (!hasData(entry)) continue;
-    const { stat } = entry;
+    const { path, stat } = entry;
+    checksums[field / ARCHIVE_FILE_FIELDS] = start + CHECKSUM_START;
     files[field] = at;
-    files[field + 1] = start + HEADER_BYTES;
-    files[field + 2] = name.length;
+    // The path, with which the name ends.
+    files[field + 1] = start + HEADER_BYTES + name.length - path.length;
+    files[field + 2] = path.length;
     files[field + 3] = entry.size;
     files[field + 4] = stat.dev;
     files[field + 5] = Number(stat.ino);
@@ -78,7 +87,7 @@ export function encodeArchive(
     field += ARCHIVE_FILE_FIELDS;
   }
   trailer(at + dataBytes, magic).copy(head, at);
-  return { head, files, bytes: total };
+  return { head, files, bytes: total, checksums };
 }
 
 /** Bytes of the archive of these entries. */
@@ -91,16 +100,14 @@ export function archiveLength(entries: readonly PlanEntry[]): number {
 /** Bytes of an entry's record, whatever comes before it. */
 export function recordLength(entry: PlanEntry): number {
   const size = bodyLength(entry);
-  return headerLength(nameLength(entry) + (entry.namePadding ?? 0)) + size + paddingOf(size);
+  const name = recordName(entry).length + (entry.namePadding ?? 0);
+  return headerLength(name) + size + paddingOf(size);
 }
 
-/** Bytes of its name in the archive, without the NULs. */
-export function nameLength(entry: PlanEntry): number {
-  return nameOf(entry).length;
-}
-
-function nameOf(entry: PlanEntry): Buffer {
-  return entry.path.length === 0 ? ROOT_NAME : entry.path;
+/** Its name in an archive, without the NULs. */
+export function recordName({ path }: PlanEntry): Buffer {
+  if (path.length === 0) return ROOT_NAME;
+  return path.equals(TRAILER_PATH) ? TRAILER_FILE_NAME : path;
 }
 
 /** What is ready to be written: a link's target, or the content of a file that is in no tree. */

@@ -12,7 +12,11 @@ export const HEADER_BYTES = 110;
 export const MAX_NAME_BYTES = 4096;
 /** The kernel skips longer symbolic links without a message. */
 export const MAX_LINK_BYTES = 4096;
-const TRAILER_NAME = Buffer.from('TRAILER!!!');
+/** What a record is named that ends an archive, whatever else it says. */
+export const TRAILER = 'TRAILER!!!';
+/** A file of that name, as its record has to be named: the same path, and no reader's end. */
+export const TRAILER_FILE = `./${TRAILER}`;
+const TRAILER_NAME = Buffer.from(TRAILER);
 /** GNU cpio's block: readers of tapes and `cpio` itself want whole ones. */
 const BLOCK_BYTES = 512;
 

@@ -67,6 +67,8 @@ export interface ExportResult {
   readonly parts: readonly ImagePart[];
   /** Only of compressed archives. */
   readonly frames?: FramesResult;
+  /** What only whoever writes it sees, of other formats. */
+  readonly problems?: readonly Problem[];
   /** The image was there already, and nothing was written. */
   readonly unchanged?: true;
 }
@@ -266,7 +268,9 @@ async function streamText(
     if (waiting >= TEXT_BYTES) await flush();
   }
   await flush();
-  return { bytes };
+  if (format !== 'gen-init-cpio') return { bytes };
+  const { sourceProblems } = await import('./formats/gen-init-cpio.ts');
+  return { bytes, problems: sourceProblems(options.plan.entries) };
 }
 
 /** What few ask for is loaded when they do. */
@@ -281,7 +285,7 @@ async function* text(
     case 'list0':
       yield formatList(
         entries.map(({ path }) => path),
-        { nul: format === 'list0' },
+        { nul: format === 'list0', nulBy: '--format list0' },
       );
       return;
     case 'gen-init-cpio': {

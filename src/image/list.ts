@@ -14,8 +14,14 @@ const NEWLINE = 0x0a;
 const SLASH = 0x2f;
 const DOT = Buffer.from('.');
 
-/** Throws `newline-in-name` when a name cannot be told from two. */
-export function formatList(paths: readonly Buffer[], { nul }: ListOptions): Buffer {
+/**
+ * Throws `newline-in-name` when a name cannot be told from two.
+ * @param options.nulBy what a person gives instead to have NULs
+ */
+export function formatList(
+  paths: readonly Buffer[],
+  { nul, nulBy = '-0' }: ListOptions & { readonly nulBy?: string },
+): Buffer {
   const end = Buffer.from([nul ? 0 : NEWLINE]);
   const parts: Buffer[] = [];
   for (const path of unique(paths)) {
@@ -23,7 +29,7 @@ export function formatList(paths: readonly Buffer[], { nul }: ListOptions): Buff
       throw new TraceError({
         code: 'newline-in-name',
         message: `a name holds a newline: ${JSON.stringify(path.toString())}`,
-        hint: 'use -0 to end the names with NUL instead',
+        hint: `use ${nulBy} to end the names with NUL instead`,
         exit: 'data',
       });
     parts.push(path.length === 0 ? DOT : path, end);

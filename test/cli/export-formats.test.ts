@@ -1,6 +1,6 @@
 /** `trace export` in other formats and compressed, as a person has it. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { before, describe, test } from 'node:test';
@@ -22,7 +22,7 @@ interface Report {
 }
 
 describe('trace export', { skip: lacks('root') }, () => {
-  const { sandbox } = placeForTests();
+  const { sandbox, root } = placeForTests();
   let plain: Buffer;
   before(async () => {
     plain = (await sandbox.ok(['export', SESSIONS.whole, '-o', '-'])).stdout;
@@ -46,6 +46,31 @@ describe('trace export', { skip: lacks('root') }, () => {
     const none = await report('-o', sandbox.at('c.gz'), '--compress', 'none');
     assert.equal(none.compression, null);
     assert.ok(readFileSync(sandbox.at('c.gz')).equals(plain));
+  });
+
+  test('refuses names of compressions that it does not make, unless the option says one', async () => {
+    for (const suffix of ['bz2', 'lzma', 'lzo']) {
+      const output = sandbox.at(`never.cpio.${suffix}`);
+      await sandbox.fails(['export', SESSIONS.whole, '-o', output], {
+        code: 64,
+        message: / as \.\w+ says$/,
+        hint: /^hint: take \.gz, \.zst, \.xz, \.lz4, or .* --compress$/,
+      });
+      assert.ok(!existsSync(output));
+    }
+    await report('-o', sandbox.at('e.lzo'), '--compress', 'none');
+    assert.ok(readFileSync(sandbox.at('e.lzo')).equals(plain));
+  });
+
+  test('tells what whoever builds a kernel of the list may not read', async () => {
+    chmodSync(join(root, 'bin/tool'), 0o750);
+    const { problems } = await sandbox
+      .json<{ problems: { code: string }[] }>([
+        ...['export', SESSIONS.whole, '--format', 'gen-init-cpio', '--init', 'own'],
+        ...['--exclude', '/etc/* odd', '-o', sandbox.at('gen.list')],
+      ])
+      .finally(() => chmodSync(join(root, 'bin/tool'), 0o755));
+    assert.ok(problems.some(({ code }) => code === 'sources-not-public'));
   });
 
   test('begins large files at blocks', async () => {

@@ -21,7 +21,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { paddingOf, trailer } from '../../src/image/cpio.ts';
+import { paddingOf, TRAILER, TRAILER_FILE, trailer } from '../../src/image/cpio.ts';
 import type { Compression } from '../../src/image/tools/compression.ts';
 import { Input } from '../../src/image/tools/input.ts';
 import { partsOf } from '../../src/image/tools/parts-of.ts';
@@ -160,7 +160,9 @@ function check(reader: Reader, archives: readonly Archive[], expected: Tree): vo
       return read(reader, LIST, input, folder);
     });
     const records = archives.flatMap((archive) => archive.records);
-    const names = records.filter(reader.lists ?? (() => true)).map(({ name }) => `${name}\n`);
+    const names = records
+      .filter(reader.lists ?? (() => true))
+      .map(({ name }) => `${name === TRAILER ? TRAILER_FILE : name}\n`);
     assert.equal(Buffer.concat(listed).toString('latin1'), names.join(''), reader.program);
     assert.deepEqual(
       differences(treeOf(tree), expected, reader, archives.length),

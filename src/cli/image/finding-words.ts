@@ -20,6 +20,9 @@ const WORDS: Readonly<Record<Finding['code'], string>> = {
   overwritten: 'it was there before, and is overwritten',
   replaced: 'a link was there, and is replaced',
   'needs-built-in': "its directory is only there if the kernel's own archive has it",
+  'end-with-data': 'a file of this name ends the archive, and is not unpacked',
+  'links-cut-off':
+    'the data of this file is on the other side of an end record, which makes two files of its names',
 };
 
 export const findingWords = ({ code }: Finding): string => WORDS[code];

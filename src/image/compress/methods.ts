@@ -24,8 +24,24 @@ export const METHODS: Readonly<Record<CompressionMethod, Method>> = {
   lz4: { suffix: '.lz4', levels: [1, 12], usual: 9, config: 'CONFIG_RD_LZ4' },
 };
 
-/** What a file's name asks for; undefined for no compression. */
+/** Of what the kernel unpacks, too, and nothing here makes. */
+const OTHER_SUFFIXES = ['.bz2', '.lzma', '.lzo'];
+
+/**
+ * What a file's name asks for; undefined for no compression. Throws `usage-bad-value` for one that
+ * is not made: a plain archive of such a name would be taken for compressed.
+ */
 export function compressionOfName(name: string): Compression | undefined {
+  const other = OTHER_SUFFIXES.find((suffix) => name.endsWith(suffix));
+  if (other !== undefined) {
+    const suffixes = COMPRESSION_METHODS.map((one) => METHODS[one].suffix);
+    throw new TraceError({
+      code: 'usage-bad-value',
+      message: `no image is compressed as ${other} says`,
+      hint: `take ${suffixes.join(', ')}, or say what it is to be with --compress`,
+      exit: 'usage',
+    });
+  }
   const method = COMPRESSION_METHODS.find((one) => name.endsWith(METHODS[one].suffix));
   return method === undefined ? undefined : { method, level: METHODS[method].usual };
 }

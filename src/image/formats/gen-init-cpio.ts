@@ -7,11 +7,14 @@
  * other names without a message (usr/gen_init_cpio.c, Linux 6.12).
  */
 import { TraceError } from '../../common/errors.ts';
-import type { PlanEntry } from '../plan-types.ts';
+import { recordName } from '../archive.ts';
+import type { PlanEntry, Problem } from '../plan-types.ts';
+import { ATTRIBUTES } from '../records.ts';
 import type { StoredFiles } from '../stored-files.ts';
 
 /** LINE_SIZE of gen_init_cpio less its NUL and newline. */
 const MAX_LINE = 2 * 4096 + 50 - 2;
+const NEWC = '--format newc: CONFIG_INITRAMFS_SOURCE takes a .cpio file too';
 /** isspace(3) in the C locale. */
 const BLANK = /[ \t\n\v\f\r]/;
 
@@ -45,6 +48,23 @@ export function* formatGenInitCpio({
   }
 }
 
+/** A warning if some of the files are not for everyone to read: a kernel is seldom built by root. */
+export function sourceProblems(entries: readonly PlanEntry[]): Problem[] {
+  const closed = entries.filter(
+    ({ type, stat, carriesData }) =>
+      type === 'file' && carriesData && stat !== null && (stat.mode & 0o004) === 0,
+  );
+  const [first] = closed;
+  if (first === undefined) return [];
+  return [
+    {
+      code: 'sources-not-public',
+      message: `${closed.length} files on the list are not for everyone to read, the first is /${first.path.toString()}`,
+      hint: 'build the kernel as a user who may read them, or --exclude them',
+    },
+  ];
+}
+
 /** The names of each hard-linked file that come before the one with the data. */
 function namesOfFiles(entries: readonly PlanEntry[]): Map<number, PlanEntry[]> {
   const names = new Map<number, PlanEntry[]>();
@@ -64,7 +84,7 @@ function lineOf(
   sourceOf: (path: Buffer) => string,
 ): string | null {
   const { type, mode, uid, gid } = entry;
-  const name = word(entry, `/${entry.path.toString('latin1')}`);
+  const name = nameOn(entry);
   const owner = `0${mode.toString(8)} ${uid} ${gid}`;
   switch (type) {
     case 'directory':
@@ -80,14 +100,19 @@ function lineOf(
       return `sock ${name} ${owner}`;
     case 'file': {
       if (!entry.carriesData) return null;
-      if (entry.stat === null) throw refuse(entry, 'the root has no such file to take it from');
+      if (entry.stat === null) throw refuseMade(entry);
       const source = word(entry, sourceOf(entry.path));
       if (source.includes('${')) throw refuse(entry, 'its source holds ${');
       const others = entry.nlink < 2 ? [] : (names.get(entry.inode) ?? []);
-      const links = others.map((other) => ` ${word(other, `/${other.path.toString('latin1')}`)}`);
+      const links = others.map((other) => ` ${nameOn(other)}`);
       return `file ${name} ${source} ${owner}${links.join('')}`;
     }
   }
+}
+
+/** gen_init_cpio takes the first slash away, and nothing else. */
+function nameOn(entry: PlanEntry): string {
+  return word(entry, `/${recordName(entry).toString('latin1')}`);
 }
 
 /** Throws for what is not exactly one word. */
@@ -97,11 +122,26 @@ function word(entry: PlanEntry, text: string): string {
   return text;
 }
 
-function refuse({ path }: PlanEntry, why: string): TraceError {
+/** What is in no file: a generated init, and the attributes. */
+function refuseMade(entry: PlanEntry): TraceError {
+  if (entry.path.toString('latin1') === ATTRIBUTES)
+    return refuse(
+      entry,
+      'it has the attributes of other entries (capabilities, ACLs), and is in no file of the root',
+      `--exclude what has attributes, or take them away in the root; or use ${NEWC}`,
+    );
+  return refuse(
+    entry,
+    'it is generated, and in no file of the root',
+    `use --init own (and rdinit= on the kernel's command line if the root has no /init); or ${NEWC}`,
+  );
+}
+
+function refuse({ path }: PlanEntry, why: string, hint = `use ${NEWC}`): TraceError {
   return new TraceError({
     code: 'does-not-fit',
     message: `/${path.toString()} cannot be on a list for gen_init_cpio: ${why}`,
-    hint: 'use --format newc: CONFIG_INITRAMFS_SOURCE takes a .cpio file too',
+    hint,
     exit: 'data',
   });
 }

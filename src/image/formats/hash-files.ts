@@ -4,7 +4,7 @@
  */
 import { createHash } from '../../common/hashing.ts';
 import type { ArchiveWindow } from '../../fanotify-ts/archive-window.ts';
-import { hasData, recordLength } from '../archive.ts';
+import { hasData, recordLength, recordName } from '../archive.ts';
 import { headerLength } from '../cpio.ts';
 import type { PlanEntry } from '../plan-types.ts';
 
@@ -42,8 +42,7 @@ export async function hashFiles({
       const hash = createHash('sha256');
       if (entry.content !== null) hash.update(entry.content);
       else if (hasData(entry)) {
-        const name = entry.path.length === 0 ? 1 : entry.path.length;
-        const from = start + headerLength(name);
+        const from = start + headerLength(recordName(entry).length);
         for (let at = 0; at < entry.size; at += PIECE)
           hash.update(await window.read(from + at, Math.min(PIECE, entry.size - at)));
       }

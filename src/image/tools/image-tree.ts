@@ -60,7 +60,7 @@ export async function withImageTree<T>(
     const walked = await walkImage(input, {
       member: ({ compression }) => void (isPlain = compression === null),
       record: (record) => unpacker.record(record),
-      trailer: () => unpacker.trailer(),
+      trailer: (at) => unpacker.trailer(at),
     });
     unpacker.finish();
     const read = (node: TreeNode, offset: number, length: number): Buffer => {

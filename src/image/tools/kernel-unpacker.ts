@@ -42,13 +42,21 @@ export type DroppedCode =
 /** What happens to something else, or is not as the record says. */
 export type ChangedCode = 'other-type-replaced' | 'all-names-overwritten' | 'device-kept';
 
-/** What is usual where archives are appended to override. */
-export type NotedCode = 'overwritten' | 'replaced' | 'needs-built-in';
+/** What is usual where archives are appended to override, and ends that may not be meant as such. */
+export type NotedCode =
+  'overwritten' | 'replaced' | 'needs-built-in' | 'end-with-data' | 'links-cut-off';
 
 export interface Finding {
   readonly kind: 'dropped' | 'changed' | 'noted';
   readonly code: DroppedCode | ChangedCode | NotedCode;
   readonly record: ImageRecord;
+}
+
+/** Names of one file, within one archive. */
+interface Group {
+  readonly first: ImageRecord;
+  names: number;
+  hasData: boolean;
 }
 
 /** Does on a disk what the kernel does in memory. Paths have no links in them. */
@@ -87,8 +95,10 @@ export class KernelUnpacker implements RecordTaker {
   /** Groups of hard links that were open at once. */
   mostGroups = 0;
   readonly #options: KernelUnpackerOptions;
-  /** Inode, device and type → the name that the group was first seen by. */
-  readonly #groups = new Map<string, string>();
+  /** By inode, device and type. */
+  readonly #groups = new Map<string, Group>();
+  /** Of archives before, groups that lack names: whether their data was there. */
+  readonly #cut = new Map<string, boolean>();
   readonly #directoryTimes: (readonly [path: string, mtime: number])[] = [];
 
   constructor(options: KernelUnpackerOptions = {}) {
@@ -106,12 +116,14 @@ export class KernelUnpacker implements RecordTaker {
     return this.#drop(record, 'unknown-type');
   }
 
-  trailer(): void {
-    this.#groups.clear();
+  trailer({ record }: { readonly record: ImageRecord }): void {
+    if (record.size > 0) this.#tell('noted', 'end-with-data', record);
+    this.#endGroups();
   }
 
   /** After the last record: times of directories, which what came into them has changed. */
   finish(): void {
+    this.#endGroups();
     for (const [path, mtime] of this.#directoryTimes.reverse()) {
       const place = this.tree.find(path, { follow: false });
       if (!isErrno(place) && place.node !== null) place.node.mtime = mtime;
@@ -139,19 +151,34 @@ export class KernelUnpacker implements RecordTaker {
     else this.#tell('changed', 'other-type-replaced', record);
   }
 
+  /**
+   * The kernel joins no names over an end. Archives that were made one by one of the same disk have
+   * such names too, and each its data.
+   */
+  #endGroups(): void {
+    for (const [key, { first, names, hasData }] of this.#groups) {
+      const before = this.#cut.get(key) ?? hasData;
+      if (before !== hasData) this.#tell('noted', 'links-cut-off', first);
+      if (names < first.nlink) this.#cut.set(key, hasData);
+    }
+    this.#groups.clear();
+  }
+
   /** Whether it is one more name of something; null if it was to be, and that is gone. */
   #isLinked(record: ImageRecord): boolean | null {
     if (record.nlink < 2) return false;
-    const { inode, devMajor, devMinor, mode, name } = record;
+    const { inode, devMajor, devMinor, mode, name, size } = record;
     const key = `${inode} ${devMajor} ${devMinor} ${mode & FORMAT}`;
-    const first = this.#groups.get(key);
-    if (first === undefined) {
-      this.#groups.set(key, name);
+    const group = this.#groups.get(key);
+    if (group === undefined) {
+      this.#groups.set(key, { first: record, names: 1, hasData: size > 0 });
       this.mostGroups = Math.max(this.mostGroups, this.#groups.size);
       return false;
     }
+    group.names++;
+    group.hasData ||= size > 0;
     this.#clean(record, NOTHING);
-    const from = this.tree.find(first, { follow: false });
+    const from = this.tree.find(group.first.name, { follow: false });
     const to = this.#free(name);
     if (isErrno(from) || from.node === null || from.node.type === DIRECTORY || isErrno(to))
       return null;

@@ -3,7 +3,15 @@
  * does (init/initramfs.c, Linux 6.18): what it takes, what it passes over, where it stops. Owns the
  * place in the stream. Must not know files, compression or what becomes of a record.
  */
-import { HEADER_BYTES, MAX_LINK_BYTES, MAX_NAME_BYTES, NEWC, NEWC_CRC } from '../cpio.ts';
+import {
+  HEADER_BYTES,
+  MAX_LINK_BYTES,
+  MAX_NAME_BYTES,
+  NEWC,
+  NEWC_CRC,
+  TRAILER,
+  TRAILER_FILE,
+} from '../cpio.ts';
 import {
   beginRecord,
   FIELDS,
@@ -53,12 +61,11 @@ export interface RecordTaker {
   /** Null if the data is not wanted: then the kernel does not look at its checksum, either. */
   record(record: ImageRecord): DataTaker | null;
   /** An end record; behind it, at `end`, another archive may follow. */
-  trailer?(at: { readonly member: number; readonly offset: number; readonly end: number }): void;
+  trailer?(at: { readonly record: ImageRecord; readonly end: number }): void;
 }
 
 type State = 'start' | 'name' | 'data' | 'skip' | 'reset';
 
-const TRAILER = 'TRAILER!!!';
 const ZEROS = Buffer.alloc(4096);
 
 export class RecordReader {
@@ -226,12 +233,11 @@ export class RecordReader {
     }
     const name = upToNul(bytes, 0, this.#nameSize);
     this.#state = 'skip';
+    record.name = name === TRAILER_FILE ? TRAILER : name;
     if (name === TRAILER && !isLink && record.passedOver === null) {
-      const { member, offset } = record;
-      this.#taker.trailer?.({ member, offset, end: this.#next });
+      this.#taker.trailer?.({ record, end: this.#next });
       return true;
     }
-    record.name = name;
     if (isLink) record.target = upToNul(bytes, length, length + record.size);
     const data = this.#taker.record(record);
     if (data === null || record.passedOver !== null || (record.mode & FORMAT) !== FILE) return true;

@@ -41,7 +41,10 @@ export interface ImageRecord {
   readonly rdevMinor: number;
   readonly checksum: number;
   readonly hasChecksum: boolean;
-  /** Up to its first NUL; a byte string, one character for each byte. */
+  /**
+   * Up to its first NUL; a byte string, one character for each byte. `TRAILER!!!` is one that has
+   * `./` before that, so as not to be the end.
+   */
   readonly name: string;
   /** Of a symbolic link, up to its first NUL; a byte string. */
   readonly target: string | null;

@@ -47,7 +47,7 @@ export async function verifyImage(input: Input): Promise<VerifiedImage> {
       records++;
       return unpacker.record(record);
     },
-    trailer: () => unpacker.trailer(),
+    trailer: (at) => unpacker.trailer(at),
   });
   const cutOff = hashes.finish();
   unpacker.finish();

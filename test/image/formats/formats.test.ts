@@ -1,12 +1,12 @@
 /** What else than newc is written of a plan: checksums, lists, gen_init_cpio's list, manifests. */
 import assert from 'node:assert/strict';
-import { linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 
 import { TraceError } from '../../../src/common/errors.ts';
 import type { NativeTree } from '../../../src/fanotify-ts/tree.ts';
-import type { ImageFormat } from '../../../src/image/choices.ts';
+import type { ImageFormat, InitKind } from '../../../src/image/choices.ts';
 import { exportImage } from '../export-image.ts';
 import { formatGenInitCpio } from '../../../src/image/formats/gen-init-cpio.ts';
 import { formatList } from '../../../src/image/list.ts';
@@ -78,7 +78,13 @@ describe('list and list0', () => {
     const made = await scene(t);
     const paths = made.plan.entries.map(({ path }) => path);
     assert.ok((await write(made, 'list0')).equals(formatList(paths, { nul: true })));
-    await assert.rejects(write(made, 'list'), { code: 'newline-in-name' });
+    await assert.rejects(
+      write(made, 'list'),
+      (error) =>
+        error instanceof TraceError &&
+        error.code === 'newline-in-name' &&
+        error.hint === 'use --format list0 to end the names with NUL instead',
+    );
   });
 
   it('are not compressed', async (t) => {
@@ -93,11 +99,11 @@ describe('list and list0', () => {
 });
 
 describe('gen-init-cpio', () => {
-  async function lines(nodes: Readonly<Record<string, Node>>, root = '/srv/root') {
+  async function lines(nodes: Readonly<Record<string, Node>>, root = '/srv/root', init?: InitKind) {
     const paths = Object.keys(nodes).map((path) => Buffer.from(path, 'latin1'));
     const files = paths.map((path) => ({ path, operations: 16 }));
     const tree = new MemoryTree(nodes);
-    const { entries } = await planImage({ tree, files, mountPoints: [], devices: [] });
+    const { entries } = await planImage({ tree, files, mountPoints: [], devices: [], init });
     const found = [...formatGenInitCpio({ entries, root: Buffer.from(root) })];
     return Buffer.concat(found).toString('latin1').split('\n').slice(0, -1);
   }
@@ -160,12 +166,69 @@ describe('gen-init-cpio', () => {
     await refused(Object.fromEntries(many), /8,241 bytes/);
   });
 
+  it('says how to go without what is in no file', async () => {
+    const refused = (nodes: Readonly<Record<string, Node>>, init: 'own' | 'exec') =>
+      lines(nodes, '/srv/root', init).then(
+        () => assert.fail('not refused'),
+        (error: unknown) => {
+          assert.ok(error instanceof TraceError);
+          assert.equal(error.code, 'does-not-fit');
+          return `${error.message}; ${error.hint ?? ''}`;
+        },
+      );
+    assert.match(
+      await refused({ a: 'x' }, 'exec'),
+      /^\/init cannot .* generated.*; use --init own /,
+    );
+    assert.deepEqual(await lines({ a: { size: 1 } }, '/srv/root', 'own'), [
+      'file /a /srv/root/a 0644 0 0',
+    ]);
+    const ping = { size: 1, names: ['security.capability'] };
+    assert.match(
+      await refused({ ping }, 'own'),
+      /^\/\.nfsroot-trace\/attributes cannot .*\(capabilities.*; --exclude what .*--format newc/,
+    );
+  });
+
   it('keeps no trace of a refused list', async (t) => {
     const made = await scene(t);
     const output = join(made.folder, 'out');
     writeFileSync(output, 'old');
     await assert.rejects(write(made, 'gen-init-cpio'), { code: 'does-not-fit' });
     assert.equal(readFileSync(output, 'latin1'), 'old');
+  });
+
+  it('warns of sources that are not for everyone to read', async (t) => {
+    const folder = temporaryFolder(t);
+    const root = join(folder, 'root');
+    for (const [path, mode] of [
+      ['etc/gshadow', 0o640],
+      ['etc/shadow', 0o600],
+      ['etc/passwd', 0o644],
+    ] as const) {
+      put(join(root, path), path);
+      chmodSync(join(root, path), mode);
+    }
+    const tree = openTree(t, root);
+    const made = {
+      tree,
+      plan: await planAll(root, tree, { init: 'own' }),
+      output: join(folder, 'l'),
+    };
+    const { problems = [] } = await exportImage({ ...made, format: 'gen-init-cpio' });
+    assert.deepEqual(
+      problems.map(({ code, message }) => [code, message]),
+      [
+        [
+          'sources-not-public',
+          '2 files on the list are not for everyone to read, the first is /etc/gshadow',
+        ],
+      ],
+    );
+    chmodSync(join(root, 'etc/gshadow'), 0o644);
+    chmodSync(join(root, 'etc/shadow'), 0o644);
+    const open = { ...made, plan: await planAll(root, tree, { init: 'own' }) };
+    assert.deepEqual((await exportImage({ ...open, format: 'gen-init-cpio' })).problems, []);
   });
 
   it('names sources that are there', async (t) => {

@@ -104,6 +104,12 @@ describe('an image', () => {
     assert.equal(lines, await whole(image));
   });
 
+  test('a file of the name that ends an archive', async () => {
+    const image = put(archive(file('a'), file('./TRAILER!!!'), file('./b')));
+    assert.equal(quick(image), 'a\nTRAILER!!!\n./b\n');
+    assert.equal(quick(image), await whole(image));
+  });
+
   test('names in UTF-8 are shown, others are left to Node', () => {
     const shown = ['é', '€', '𐍈', '\u00a0', '\u07ff', '\u0800', '\ud7ff', '\ue000', '\u{10ffff}'];
     assert.equal(

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { TraceSandbox } from '../../support/trace-sandbox.ts';
 import { Input } from '../../../src/image/tools/input.ts';
 import { verifyImage } from '../../../src/image/tools/verify-image.ts';
-import { archive, directory, file, link, record } from './craft.ts';
+import { archive, type Crafted, directory, file, link, record, trailer } from './craft.ts';
 import { CRAFTED } from './crafted-images.ts';
 
 let sandbox: TraceSandbox;
@@ -48,6 +48,32 @@ describe('the rules', () => {
       assert.deepEqual([told, stopped?.code ?? null], [found, stop]);
       assert.equal(ok, found.length === 0 && stop === null);
     });
+});
+
+test('an end that may be none is noted', async () => {
+  const noted = async (...bytes: readonly Buffer[]) => {
+    const { ok, findings } = await walked(Buffer.concat(bytes));
+    assert.ok(ok);
+    return findings.map(({ kind, code, record: { name } }) => [kind, code, name]);
+  };
+  const name = (path: string, data = '', more: Partial<Crafted> = {}) =>
+    file(path, data, { ino: 7, nlink: 3, ...more });
+  const cut = (path: string) => ['noted', 'links-cut-off', path];
+  const ended = ['noted', 'end-with-data', 'TRAILER!!!'];
+  const end = file('TRAILER!!!', 'data');
+  assert.deepEqual(await noted(name('a'), end, name('b'), archive(name('c', 'data'))), [
+    ended,
+    cut('b'),
+  ]);
+  // The data may also be with the first name; the last end record may be missing.
+  assert.deepEqual(await noted(name('a', 'data'), trailer(), name('b'), name('c')), [cut('b')]);
+  // Each has its own; all names are there; it is another file, or empty.
+  const own = [archive(name('a', 'data')), archive(name('b'), name('c', 'data'))];
+  const two = { nlink: 2 };
+  const whole = [archive(name('a', '', two), name('b', 'data', two)), archive(name('c', '', two))];
+  const others = [archive(name('a', 'data')), archive(name('b', '', { ino: 8 }))];
+  for (const images of [own, whole, others, [archive(name('a')), archive(name('b'))]])
+    assert.deepEqual(await noted(...images), []);
 });
 
 test('what will be there: types, modes, owners, links, content', async () => {
