@@ -78,7 +78,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   problems.push(...needs.problems());
   const microcode =
     options.earlyMicrocode === true ? microcodeArchive({ tree, resolver, problems }) : null;
-  const effects = barrier.settle({ closure, resolver, leftOut, problems });
+  const effects = barrier.settle({ closure, resolver, leftOut, problems, init });
   const sweptOut = tellSwept(swept, { closure, resolver, leftOut });
 
   const drafts = inArchiveOrder(closure.drafts.values());
