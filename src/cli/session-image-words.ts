@@ -1,5 +1,6 @@
 /** What a person is told of an image that was made from sessions. */
-import type { ImageReport, SweepReport } from '../daemon/image-report.ts';
+import { GIVERS } from '../common/words.ts';
+import type { ImageReport, SweepReport, UnsearchedReport } from '../daemon/image-report.ts';
 import type { LeftOut } from '../image/plan-types.ts';
 import type { Doubt } from '../image/sweeps/sweep.ts';
 import { tellImage, theFirst, warnOfImage } from './image-words.ts';
@@ -9,6 +10,7 @@ export function tellSessionImage(output: Output, report: ImageReport, path: stri
   const between = report.sweeps
     .filter(({ left_out }) => left_out > 0)
     .map((sweep) => `${sweepText(sweep)}: ${sweep.left_out} paths, ${size(sweep.bytes)}, left out`);
+  between.push(...report.sweeps_not_looked_for.flatMap(unsearchedText));
   const out = Map.groupBy(report.left_out, ({ why }) => why);
   for (const [why, words] of LEFT_OUT) {
     const { length } = out.get(why) ?? [];
@@ -29,6 +31,16 @@ const LEFT_OUT: readonly (readonly [LeftOut['why'], string])[] = [
 /** `sweep of /usr/share in session-42`; the root's own path is `.` in JSON. */
 function sweepText({ path, session }: SweepReport): string {
   return `sweep of /${path === '.' ? '' : path} in ${session}`;
+}
+
+/**
+ * Only where a person expects sweeps to be found: nothing went through the root of a given session
+ * but what was given, and of loss and partial ones there are warnings.
+ */
+function unsearchedText({ session, tier, why }: UnsearchedReport): string[] {
+  const isGiven = GIVERS.some((giver) => giver === tier);
+  if (why !== 'tier' || isGiven) return [];
+  return [`sweeps in ${session}: not looked for, its tier '${tier}' does not show enough`];
 }
 
 const DOUBTS: Readonly<Record<Doubt, string>> = {

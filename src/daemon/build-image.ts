@@ -20,7 +20,7 @@ import type { FileAccessRow } from '../store/types.ts';
 import { imageReport } from './image-report.ts';
 import { type ImageSource, type SourceChoice, withSource } from './image-source.ts';
 import type { RememberedImage } from './remembered-image.ts';
-import { type SessionSweep, sweptFiles } from './swept-files.ts';
+import { type SessionSweep, sweptFiles, type Unsearched } from './swept-files.ts';
 
 export interface ImageRequest extends SourceChoice {
   readonly store: Store;
@@ -37,6 +37,7 @@ export interface PlannedImage {
   readonly files: readonly SessionFile[];
   readonly plan: ImagePlan;
   readonly sweeps: readonly SessionSweep[];
+  readonly unsearched: readonly Unsearched[];
   readonly source: ImageSource;
 }
 
@@ -58,10 +59,10 @@ export async function withPlan<T>(
   const { tree, recorded, witnessed } = request;
   const mounts = store.mounts(set.root);
   return withSource(set, { tree, recorded, witnessed, mounts }, async (source) => {
-    const { sweeps, sweepOf } = sweptFiles(set, rowsOf, source.planned);
+    const { sweeps, unsearched, sweepOf } = sweptFiles(set, rowsOf, source.planned);
     const files = namedFiles(set.objects, sweepOf);
     const plan = await planImage({ ...choices, files, tree: source.planned });
-    return use({ set, files, plan, sweeps, source });
+    return use({ set, files, plan, sweeps, unsearched, source });
   });
 }
 
@@ -113,7 +114,8 @@ export function buildImage(
   } = request;
   const { format, compress } = choices;
   const witnessed = remembered === null ? undefined : { settledSeconds };
-  return withPlan({ ...request, witnessed }, async ({ set, files, plan, sweeps, source }) => {
+  return withPlan({ ...request, witnessed }, async ({ source, files, ...found }) => {
+    const { set, plan } = found;
     refusePlan(plan, choices);
     const { planned, tree, stored } = source;
     const sessions = set.sessions.map(({ id }) => `session-${id}`);
@@ -141,7 +143,7 @@ export function buildImage(
       onKept: remembered?.onKept,
     });
     const recordedUs = stored?.atUs ?? null;
-    const built = { set, plan, sweeps, choices, result, recordedUs, ...told };
+    const built = { ...found, choices, result, recordedUs, ...told };
     const { witness } = source;
     if (witness) await remembered?.keep(imageReport(built), { root: set.root, witness });
     return built;

@@ -3,10 +3,12 @@
  * (docs/json.md) and the first line of the daemon's answer.
  */
 import { jsonPath, type JsonPath } from '../common/bytes.ts';
+import type { SessionTier } from '../common/words.ts';
 import { unreadProblems } from '../image/packages/unread-problems.ts';
 import type { ImagePart } from '../image/parts/part.ts';
 import type { Doubt } from '../image/sweeps/sweep.ts';
 import type { BuiltImage } from './build-image.ts';
+import type { Unsearched } from './swept-files.ts';
 
 export interface ImageReport extends PlanReport {
   readonly expression: string;
@@ -22,6 +24,8 @@ export interface ImageReport extends PlanReport {
   readonly open: readonly string[];
   /** Sweeps that left their traces in the sessions. */
   readonly sweeps: readonly SweepReport[];
+  /** Sessions in which none were looked for. */
+  readonly sweeps_not_looked_for: readonly UnsearchedReport[];
 }
 
 /** What is told of the image itself, whatever it was made from. */
@@ -82,6 +86,13 @@ export interface SweepReport extends JsonPath {
   readonly doubt: Doubt | null;
 }
 
+export interface UnsearchedReport {
+  readonly session: string;
+  readonly tier: SessionTier;
+  /** What of it cannot tell a sweep from a boot. */
+  readonly why: Unsearched['why'];
+}
+
 export interface CompressionReport {
   readonly method: string;
   readonly level: number;
@@ -109,6 +120,7 @@ export function imageReport(built: BuiltImage): ImageReport {
     partial: set.partial.map(nameOf),
     open: set.open.map(nameOf),
     sweeps: sweepReports(built),
+    sweeps_not_looked_for: unsearchedReports(built),
     ...planReport(built),
   };
 }
@@ -171,6 +183,12 @@ export function sweepReports({
       };
     })
     .filter(({ objects, kept }) => objects > 0 || kept > 0);
+}
+
+export function unsearchedReports({
+  unsearched,
+}: Pick<BuiltImage, 'unsearched'>): readonly UnsearchedReport[] {
+  return unsearched.map(({ session, tier, why }) => ({ session: nameOf(session), tier, why }));
 }
 
 function compressionReport(

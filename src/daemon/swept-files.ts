@@ -4,6 +4,7 @@
  * tell. Must not know what a sweep is, or what is left out because of one.
  */
 import { fromBytes, toBytes } from '../image/resolve.ts';
+import type { SessionTier } from '../common/words.ts';
 import type { Walked } from '../image/sweeps/below.ts';
 import { findSweeps } from '../image/sweeps/find-sweeps.ts';
 import type { Sweep } from '../image/sweeps/sweep.ts';
@@ -20,8 +21,16 @@ export interface SessionSweep extends Pick<Sweep, 'fromUs' | 'toUs' | 'doubt'> {
   readonly kept: number;
 }
 
+/** A session that was not looked through, and what of it cannot tell. */
+export interface Unsearched {
+  readonly session: number;
+  readonly tier: SessionTier;
+  readonly why: 'tier' | 'loss' | 'partial';
+}
+
 export interface SweptFiles {
   readonly sweeps: readonly SessionSweep[];
+  readonly unsearched: readonly Unsearched[];
   /** File → which of them, by its place. */
   readonly sweepOf: ReadonlyMap<number, number>;
 }
@@ -32,10 +41,14 @@ export function sweptFiles(
   files: (session: number) => readonly FileAccessRow[],
   tree: Walked,
 ): SweptFiles {
+  const unsearched = sessions.flatMap((session) => {
+    const why = whatCannotTell(session);
+    return why === null ? [] : { session: session.id, tier: session.tier, why };
+  });
   const found = sessions
-    .filter(isTelling)
+    .filter((session) => whatCannotTell(session) === null)
     .flatMap(({ id }) => sweepsOf(files(id), tree).map((sweep) => ({ session: id, ...sweep })));
-  if (found.length === 0) return { sweeps: [], sweepOf: new Map() };
+  if (found.length === 0) return { sweeps: [], unsearched, sweepOf: new Map() };
   const swept = new Map<string, number>();
   for (const [place, { session, files: ids }] of found.entries())
     for (const id of ids) if (!swept.has(keyOf(session, id))) swept.set(keyOf(session, id), place);
@@ -50,15 +63,17 @@ export function sweptFiles(
   const sweeps = found.map(({ session, top, fromUs, toUs, doubt, kept }, place) => {
     return { session, top: toBytes(top), fromUs, toUs, doubt, kept, objects: counts[place] ?? 0 };
   });
-  return { sweeps, sweepOf };
+  return { sweeps, unsearched, sweepOf };
 }
 
 /**
  * Every operation must be there with its time: a use that was lost, or that came before the session
  * began, would make a file look like a sweep's own.
  */
-function isTelling({ tier, loss, partial }: SessionRow): boolean {
-  return (tier === 'exact' || tier === 'exact+names') && loss === 0 && !partial;
+function whatCannotTell({ tier, loss, partial }: SessionRow): Unsearched['why'] | null {
+  if (tier !== 'exact' && tier !== 'exact+names') return 'tier';
+  if (loss > 0) return 'loss';
+  return partial ? 'partial' : null;
 }
 
 function sweepsOf(

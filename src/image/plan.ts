@@ -11,6 +11,7 @@ import { addRestorer, carryAttributes } from './carried-attributes.ts';
 import { Closure, type ReasonKind } from './closure.ts';
 import { toEntries } from './entries.ts';
 import { addInit } from './init.ts';
+import { checkMountPoints } from './mount-points.ts';
 import { makeNeeds } from './needs/needs.ts';
 import { RootFiles } from './needs/root-files.ts';
 import { ownerChange, ownerProblems } from './owners.ts';
@@ -72,11 +73,12 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   const skeleton = options.skeleton === true;
   const restored = addRestorer({ init, reader, resolver, closure, expected: skeleton });
   if (skeleton) addWholeSkeleton({ rules, tree, resolver, closure });
+  checkMountPoints({ nodes: mountPoints, resolver, closure, problems });
   const attributes = carryAttributes({ restored, reader, resolver, closure, problems });
   problems.push(...needs.problems());
   const microcode =
     options.earlyMicrocode === true ? microcodeArchive({ tree, resolver, problems }) : null;
-  const effects = barrier.settle({ closure, resolver, leftOut, problems });
+  const effects = barrier.settle({ closure, resolver, leftOut, problems, init });
   const sweptOut = tellSwept(swept, { closure, resolver, leftOut });
 
   const drafts = inArchiveOrder(closure.drafts.values());

@@ -11,6 +11,8 @@ const CONFIG = 'config';
 const MODULES = 'lib/modules';
 /** The script reads it line by line; nobody writes more. */
 const MAX_CONFIG_BYTES = 64 * 1024;
+/** Bytes of a line in a message. */
+const MOST_SHOWN = 80;
 const ARRAY_CONFIGS = ['etc/mdadm.conf', 'etc/mdadm/mdadm.conf'];
 
 export interface PrebootOptions {
@@ -40,6 +42,7 @@ export function prebootPrograms(options: PrebootOptions): string[] {
     });
   else {
     const text = files.read(config, 0, MAX_CONFIG_BYTES).toString('latin1');
+    problems.push(...refusedLines(text));
     const modules = wordsOf('MODULES', text);
     if (modules.length > 0) programs.push('modprobe');
     addModules(modules, adding);
@@ -48,11 +51,39 @@ export function prebootPrograms(options: PrebootOptions): string[] {
   return arrays.length > 0 ? [...programs, 'mdadm'] : programs;
 }
 
+/** What the script would say on the console of each boot, in one problem for however many lines. */
+function refusedLines(text: string): Problem[] {
+  const refused = text
+    .split('\n')
+    .map((line, index) => ({ line, number: index + 1 }))
+    .filter(({ line }) => !isUnderstood(line));
+  const [first] = refused;
+  if (first === undefined) return [];
+  const shown = Buffer.from(first.line.slice(0, MOST_SHOWN), 'latin1').toString();
+  return [
+    {
+      code: 'config-not-understood',
+      message: `the generated /init passes over ${refused.length} lines of /config, the first is line ${first.number}: ${shown}`,
+      hint: 'it knows MODULES= and AOE_IFACES= with words, LINK_SETTLE= and DISCOVER_SETTLE= with whole seconds, and comments with # at the beginning',
+    },
+  ];
+}
+
+function isUnderstood(line: string): boolean {
+  if (line === '' || /^(?:#|MODULES=|AOE_IFACES=)/.test(line)) return true;
+  return /^(?:LINK|DISCOVER)_SETTLE=/.test(line) && /^[0-9]+$/.test(valueOf(line));
+}
+
+/** Behind the first `=`, without quotes around it. */
+function valueOf(line: string): string {
+  return line.slice(line.indexOf('=') + 1).replace(/^(["'])(.*)\1$/s, '$2');
+}
+
 function wordsOf(name: string, text: string): string[] {
   const values = text
     .split('\n')
     .filter((line) => line.startsWith(`${name}=`))
-    .map((line) => line.slice(name.length + 1).replace(/^(["'])(.*)\1$/, '$2'));
+    .map(valueOf);
   return (values.at(-1) ?? '').split(/[ \t]+/).filter((word) => word !== '');
 }
 

@@ -8,7 +8,7 @@
 import { TraceError } from '../common/errors.ts';
 import type { FileAccessRow, MarkRow, SessionRow } from '../store/types.ts';
 
-/** Texts of marks. */
+/** Texts of marks; `TEXT#2` is the second of several with one text. */
 export interface Moments {
   /** Only what was last used at this mark or after it. */
   readonly since?: string | undefined;
@@ -37,7 +37,7 @@ export function within(
 }
 
 function markOf({ id, marks }: SessionRow, text: string): MarkRow {
-  const found = marks.filter((mark) => mark.text === text);
+  const found = marksNamed(text, marks);
   const [mark] = found;
   if (mark === undefined)
     throw new TraceError({
@@ -53,19 +53,31 @@ function markOf({ id, marks }: SessionRow, text: string): MarkRow {
     throw new TraceError({
       code: 'ambiguous-mark',
       message: `session-${id} has ${found.length} marks '${text}'`,
-      hint: `a mark that is there once tells one moment; its marks: ${listed(marks)}`,
+      hint: `say which, '${text}#1' for the first of them; its marks: ${listed(marks)}`,
       exit: 'usage',
     });
   return mark;
 }
 
+/** By their very text; only if there are none by text and number. */
+function marksNamed(name: string, marks: readonly MarkRow[]): readonly MarkRow[] {
+  const found = marks.filter(({ text }) => text === name);
+  const [, text, number] = /^(.*)#([1-9]\d*)$/s.exec(name) ?? [];
+  if (found.length > 0 || text === undefined) return found;
+  const mark = marks.filter((one) => one.text === text).at(Number(number) - 1);
+  return mark === undefined ? [] : [mark];
+}
+
 /** As many as a person reads. */
 const MOST_LISTED = 20;
 
+/** Each by the name that selects it. */
 function listed(marks: readonly MarkRow[]): string {
-  const shown = marks
-    .slice(0, MOST_LISTED)
-    .map(({ atUs, text }) => `'${text}' (${new Date(atUs / 1000).toISOString()})`);
+  const shown = marks.slice(0, MOST_LISTED).map((mark) => {
+    const same = marks.filter(({ text }) => text === mark.text);
+    const name = same.length === 1 ? mark.text : `${mark.text}#${same.indexOf(mark) + 1}`;
+    return `'${name}' (${new Date(mark.atUs / 1000).toISOString()})`;
+  });
   const more = marks.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -51,6 +52,24 @@ describe('outputs', () => {
     const { stdout } = await sandbox.ok(['list', SESSIONS.newline, '-0']);
     assert.equal(stdout.toString(), 'etc/with\nnewline\0init\0');
   });
+});
+
+test('a root that is not where it was recorded: the options that say where it is', async () => {
+  const args = ['export', SESSIONS.whole, '-o', 'x.cpio'];
+  const moved = `${place.root}.moved`;
+  renameSync(place.root, moved);
+  try {
+    const missing = {
+      code: 66,
+      message: /cannot open the root/,
+      hint: /--tree DIR; --as-recorded /,
+    };
+    await sandbox.fails(args, missing);
+    await sandbox.ok([...args, '--tree', moved]);
+    await sandbox.fails([...args, '--tree', 'no/such'], { ...missing, hint: /: give --tree the / });
+  } finally {
+    renameSync(moved, place.root);
+  }
 });
 
 describe('configuration', () => {

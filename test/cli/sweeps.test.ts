@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { chownSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { SweepReport } from '../../src/daemon/image-report.ts';
+import type { SessionTier } from '../../src/common/words.ts';
+import type { SweepReport, UnsearchedReport } from '../../src/daemon/image-report.ts';
 import { Store, type AccessUpdate } from '../../src/store/store.ts';
 import { lacks } from '../capabilities.ts';
 import { debianLike, MadeUpClient } from '../image/sweeps/made-up-client.ts';
@@ -17,6 +18,7 @@ const made = debianLike();
 
 interface Report {
   readonly sweeps: readonly SweepReport[];
+  readonly sweeps_not_looked_for: readonly UnsearchedReport[];
   readonly left_out: readonly { readonly path: string; readonly why: string }[];
   readonly output: string;
 }
@@ -29,7 +31,13 @@ const SESSIONS: readonly (readonly [3 | 4, (client: MadeUpClient) => void, numbe
   [4, (client) => client.tar('')],
   [3, (client) => client.tar(''), 1],
   [3, (client) => client.read('usr/share/doc/package7/copyright')],
+  [3, (client) => client.tar('')],
+  [3, (client) => client.tar('')],
 ];
+const TIERS: ReadonlyMap<number, SessionTier> = new Map([
+  [7, 'reads'],
+  [8, 'import'],
+]);
 
 describe('sweeps', { skip: lacks('root', 'fanotify', 'mount') }, () => {
   const sandbox = new TraceSandbox();
@@ -111,7 +119,26 @@ describe('sweeps', { skip: lacks('root', 'fanotify', 'mount') }, () => {
 
   test('a session with loss cannot tell', async () => {
     const args = ['export', 'session-5', '--accept-loss', '-o', sandbox.at('image')];
-    assert.deepEqual((await sandbox.json<Report>(args)).sweeps, []);
+    const { sweeps, sweeps_not_looked_for: unsearched } = await sandbox.json<Report>(args);
+    assert.deepEqual(sweeps, []);
+    assert.deepEqual(unsearched, [{ session: 'session-5', tier: 'exact', why: 'loss' }]);
+    assert.doesNotMatch((await sandbox.ok(args)).text, /not looked for/);
+  });
+
+  test('a session of a lower tier says that none were looked for', async () => {
+    const args = ['export', '3+7', '-o', sandbox.at('image')];
+    const { sweeps_not_looked_for: unsearched } = await sandbox.json<Report>(args);
+    assert.deepEqual(unsearched, [{ session: 'session-7', tier: 'reads', why: 'tier' }]);
+    assert.match((await sandbox.ok(args)).text, /^sweeps in session-7: not looked for, .*'reads'/m);
+    const { image } = await sandbox.json<{ image: Report }>(['show', 'session-7']);
+    assert.deepEqual(image.sweeps_not_looked_for, unsearched);
+  });
+
+  test('nor in a session that was given, where nobody expects any', async () => {
+    const args = ['export', 'session-8', '-o', sandbox.at('image')];
+    const { sweeps_not_looked_for: unsearched } = await sandbox.json<Report>(args);
+    assert.deepEqual(unsearched, [{ session: 'session-8', tier: 'import', why: 'tier' }]);
+    assert.doesNotMatch((await sandbox.ok(args)).text, /not looked for/);
   });
 
   test('in an expression it must be so in every session that has the file', async () => {
@@ -170,6 +197,7 @@ function record(database: string, root: string): void {
     opened: sessions.map(({ id, at }) => ({
       ...{ id, rootId, recordingId, client: `10.0.0.${id}`, partial: false },
       ...{ evidence: { kind: 'nfs3-mount' }, openedUs: at, lastUs: at },
+      tier: TIERS.get(id) ?? 'exact',
     })),
     files: [...ids].map(([path, id]) => {
       const handle = Buffer.alloc(8);

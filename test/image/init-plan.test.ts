@@ -170,6 +170,21 @@ describe('preboot', () => {
     assert.match(told(await plan(root(), 'preboot'))[0] ?? '', /^no-config/);
   });
 
+  it('says which lines of /config the script passes over, as it reads them', async () => {
+    const problems = async (text: string): Promise<string[]> =>
+      told(await plan(root({ config: config(text) }), 'preboot'));
+    const sound = '# for aoe\n\nMODULES=""\nAOE_IFACES=\nLINK_SETTLE="10"\nDISCOVER_SETTLE=0';
+    assert.deepEqual(await problems(sound), []);
+    for (const line of [
+      ...['FOO=1', 'modules=x', ' # no comment', 'MODULES', 'MODULES =x'],
+      ...['LINK_SETTLE=x', 'LINK_SETTLE=', 'DISCOVER_SETTLE=-1', 'LINK_SETTLE="4'],
+    ])
+      assert.deepEqual(await problems(`${sound}\n${line}\nBAR=\n`), [
+        `config-not-understood: the generated /init passes over 2 lines of /config, the first is line 7: ${line}`,
+      ]);
+    assert.match((await problems(`${'x'.repeat(500)}\n`)).join(), /: x{80}$/);
+  });
+
   it('brings the modules of /config for every kernel, and says which there are not', async () => {
     const nodes = root({
       config: config('MODULES=ignored\nMODULES="e1000 aoe\tloop crypto-sum nvme"\n'),

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { type ImagePlan, type PlanOptions } from '../../src/image/plan.ts';
+import { refusePlan } from '../../src/image/refusal.ts';
 import { type Node } from './memory-tree.ts';
 import { codes, paths, plan } from './plan-support.ts';
 
@@ -47,6 +48,45 @@ describe('what every boot needs', () => {
     assert.equal(entry('dev/zero')?.type, 'file');
     assert.equal(entry('dev/shm')?.type, 'symlink');
     assert.deepEqual(codes(made), ['odd-device']);
+  });
+
+  it('names a mount point that is no directory, nor a link to one of the image', async () => {
+    const made = await plan(
+      {
+        proc: 'a file',
+        sys: { to: '/nosys' },
+        run: { to: 'var/run' },
+        tmp: { to: 'var/tmp' },
+        'var/tmp': { type: 'directory' },
+        init: INIT,
+      },
+      [],
+      { mountPoints: undefined } as object,
+    );
+    assert.deepEqual(
+      made.problems.map(({ code, message }) => `${code}: ${message}`),
+      [
+        'odd-mount-point: /proc of the root is not a directory',
+        'odd-mount-point: /sys of the root is a link that leads to no directory of the image',
+        'odd-mount-point: /run of the root is a link that leads to no directory of the image',
+      ],
+    );
+    assert.throws(
+      () => refusePlan(made, { strict: true }),
+      /\/proc of the root is not a directory/,
+    );
+  });
+
+  it('takes where a mount point leads from the image, not from the root', async () => {
+    const root = {
+      run: { to: 'var/run' },
+      'var/run': { type: 'directory' },
+      init: INIT,
+    } as const;
+    const tables = { mountPoints: undefined } as object;
+    assert.deepEqual(codes(await plan(root, [], tables)), []);
+    const rules = [{ include: false, glob: '/var/run' }];
+    assert.deepEqual(codes(await plan(root, [], { ...tables, rules })), ['odd-mount-point']);
   });
 
   it('says when a table has no place for its nodes', async () => {

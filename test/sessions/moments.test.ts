@@ -25,10 +25,15 @@ const SOURCE = source(
     marked(2, { up: 130, 'boot done': 150 }),
     marked(3, { 'up#1': 1, 'up#2': 2, other: 3 }),
     marked(4, {}),
+    session(5, {
+      marks: ['up', 'up', 'up#1'].map((text, at) => ({ id: at, sessionId: 5, atUs: at + 1, text })),
+    }),
   ],
   {
     // Before, across, after; and exactly at the mark.
     1: [read(1, 10, 20), read(2, 10, 60), read(3, 50, 60), read(4, 30, 30)],
+    3: [read(1, 0, 0), read(2, 1, 1), read(3, 2, 2)],
+    5: [read(1, 0, 0), read(2, 1, 1), read(3, 2, 2)],
     2: [read(1, 110, 120), read(3, 100, 102), read(5, 160, 170)],
   },
 );
@@ -47,6 +52,14 @@ describe('marks as bounds', () => {
     ['1+2', { until: 'up' }, [1, 2, 3]],
     ['2-1', { until: 'up' }, [3]],
     ['1&2', { since: 'up' }, []],
+    // One of several with a text, by its number.
+    ['3', { until: 'up#1' }, [1]],
+    ['3', { until: 'up#2' }, [1, 2]],
+    ['3', { since: 'up#2' }, [3]],
+    ['1', { since: 'up#1' }, [2, 3, 4]],
+    // A mark of that very text comes first.
+    ['5', { until: 'up#1' }, [1, 2, 3]],
+    ['5', { until: 'up#2' }, [1, 2]],
   ] as const)
     test(`${text} ${JSON.stringify(moments)}`, () => {
       assert.deepEqual(objects(text, moments), expected);
@@ -82,7 +95,16 @@ describe('marks as bounds', () => {
       /session-1 has no mark 'Up'/,
       /its marks: 'up' \(1970-01-01T00:00:00.000Z\), 'boot done'/,
     ],
-    ['3', { until: 'up' }, 'ambiguous-mark', 'usage', /session-3 has 2 marks 'up'/, /'other'/],
+    [
+      '3',
+      { until: 'up' },
+      'ambiguous-mark',
+      'usage',
+      /session-3 has 2 marks 'up'/,
+      /say which, 'up#1' .*: 'up#1' \(.*\), 'up#2' \(.*\), 'other' \(/,
+    ],
+    ['3', { until: 'up#3' }, 'unknown-mark', 'notFound', /no mark 'up#3'/, /'up#2'/],
+    ['3', { until: 'up#0' }, 'unknown-mark', 'notFound', /no mark 'up#0'/, /'up#2'/],
     [
       '1',
       { since: 'boot done', until: 'up' },

@@ -94,13 +94,28 @@ export const registerExport: Register = (program, context) => {
           hint: 'run it as root, or leave --if-changed out',
           exit: 'usage',
         });
-      const report = await (asked ? throughDaemon : directly)(here, expression, options);
+      const report = await (asked ? throughDaemon : directly)(here, expression, options).catch(
+        (error: unknown) => {
+          throw tellOptions(error, options);
+        },
+      );
       warnOfSessionImage(output, report);
       if (options.output === '-') return;
       output.value({ ...report, output: options.output });
       tellSessionImage(output, report, options.output);
     });
 };
+
+/** Who reads a root knows none of the options that say where it is. */
+function tellOptions(error: unknown, { tree }: Pick<ExportOptions, 'tree'>): unknown {
+  if (!(error instanceof TraceError) || error.code !== 'root-not-found') return error;
+  const { code, message, exit, cause } = error;
+  const hint =
+    tree === undefined
+      ? 'say where it is now with --tree DIR; --as-recorded takes it as `trace snapshot` kept it, if it did'
+      : 'give --tree the directory that the client has as its root';
+  return new TraceError({ code, message, hint, exit, cause });
+}
 
 function directly(
   here: Context,

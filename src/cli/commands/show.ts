@@ -3,7 +3,12 @@ import type { Command } from 'commander';
 import { TraceError } from '../../common/errors.ts';
 import type { SessionTier } from '../../common/words.ts';
 import { withPlan } from '../../daemon/build-image.ts';
-import { type SweepReport, sweepReports } from '../../daemon/image-report.ts';
+import {
+  type SweepReport,
+  sweepReports,
+  type UnsearchedReport,
+  unsearchedReports,
+} from '../../daemon/image-report.ts';
 import { countOperations } from '../../sessions/evaluate.ts';
 import type { MissingTotal, SessionRow, Store } from '../../store/store.ts';
 import type { Register } from '../commands.ts';
@@ -22,6 +27,7 @@ type Outlook =
       readonly reasons: Readonly<Record<string, number>>;
       readonly drift: number;
       readonly sweeps: readonly SweepReport[];
+      readonly sweeps_not_looked_for: readonly UnsearchedReport[];
       readonly problems: readonly string[];
     }
   | { readonly unknown: string };
@@ -124,12 +130,13 @@ async function outlook(
         choices: {},
         tree: tree === undefined ? undefined : Buffer.from(tree),
       },
-      ({ plan, sweeps }) => ({
+      ({ plan, sweeps, unsearched }) => ({
         entries: plan.entries.length,
         bytes: plan.bytes,
         reasons: plan.countsByReason,
         drift: plan.drift.length,
         sweeps: sweepReports({ plan, sweeps }),
+        sweeps_not_looked_for: unsearchedReports({ unsearched }),
         problems: plan.problems.map(({ message }) => message),
       }),
     );

@@ -4,7 +4,8 @@
  * kept out, and settles it when the image is closed. Must not know why something was asked for,
  * beyond its reason.
  */
-import type { Closure, ReasonKind } from '../closure.ts';
+import type { InitKind } from '../choices.ts';
+import type { Closure, Draft, ReasonKind } from '../closure.ts';
 import type { LeftOut, Problem, RuleEffect } from '../plan-types.ts';
 import { type Resolver, toBytes } from '../resolve.ts';
 import type { Rule, Rules } from './rules.ts';
@@ -50,7 +51,7 @@ export class Barrier {
   }
 
   /** What rules did, once nothing more comes in. */
-  settle({ closure, resolver, leftOut, problems }: Settling): RuleEffect[] {
+  settle({ closure, resolver, leftOut, problems, init }: Settling): RuleEffect[] {
     for (const path of this.#drifted)
       if (!closure.drafts.has(path)) leftOut.push({ path: toBytes(path), why: 'drift' });
     for (const [path, rule] of new Map([...this.rules.withheld, ...this.#barred])) {
@@ -64,18 +65,31 @@ export class Barrier {
         this.rules.count(rule, path);
       }
     }
-    for (const { include, glob, matched } of this.rules.all)
-      if (!matched) {
-        const text = toBytes(glob).toString();
-        problems.push({
-          code: 'rule-without-effect',
-          message: `the rule '${include ? '+' : '-'} ${text}' decides nothing`,
-          hint: include
-            ? 'the root has nothing there, or an earlier rule decides it'
-            : 'nothing there would be in this image, or an earlier rule decides it',
-        });
-      }
+    for (const rule of this.rules.all) {
+      const needed = this.#neededAllTheSame(rule, closure);
+      if (rule.matched && needed === undefined) continue;
+      problems.push({
+        code: 'rule-without-effect',
+        message: `the rule '${rule.include ? '+' : '-'} ${toBytes(rule.glob).toString()}' decides nothing`,
+        hint:
+          needed !== undefined
+            ? whyNeeded(needed, init)
+            : rule.include
+              ? 'the root has nothing there, or an earlier rule decides it'
+              : 'nothing there would be in this image, or an earlier rule decides it',
+      });
+    }
     return this.rules.effects();
+  }
+
+  /** The first of what a rule should take out, if it took out nothing because that is needed. */
+  #neededAllTheSame(rule: Rule, { drafts }: Closure): Draft | undefined {
+    if (rule.include || rule.files > 0 || rule.kept.length > 0) return undefined;
+    return [...drafts.values()]
+      .filter(({ path }) => this.rules.excluding(path) === rule)
+      .filter(({ reasons }) => reasons.some(({ kind }) => NEEDED.has(kind)))
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+      .at(0);
   }
 }
 
@@ -84,4 +98,15 @@ export interface Settling {
   readonly resolver: Resolver;
   readonly leftOut: LeftOut[];
   readonly problems: Problem[];
+  /** Which one the image has. */
+  readonly init: InitKind;
+}
+
+function whyNeeded({ path, reasons }: Draft, init: InitKind): string {
+  const name = `/${toBytes(path).toString()}`;
+  const isProgram =
+    path !== 'init' && reasons.every(({ kind }) => kind === 'init' || !NEEDED.has(kind));
+  return init !== 'own' && isProgram
+    ? `${name} is in the image all the same, as the generated /init needs it; --init own frees it`
+    : `${name} is in the image all the same, as every boot needs it`;
 }

@@ -226,7 +226,7 @@ function expandBraces(glob: string): string[] {
   const done: string[] = [];
   const waiting = [glob];
   for (let text = waiting.pop(); text !== undefined; text = waiting.pop()) {
-    const found = firstBraces(text);
+    const found = firstBraces(text, glob);
     if (found === null) done.push(text);
     else {
       const { from, to, options } = found;
@@ -247,7 +247,7 @@ interface Braces {
 }
 
 /** The first outermost pair of braces with a comma. */
-function firstBraces(text: string): Braces | null {
+function firstBraces(text: string, glob: string): Braces | null {
   for (let from = 0; from < text.length; from++) {
     const character = text.charAt(from);
     if (character === '\\') from += 1;
@@ -265,9 +265,19 @@ function firstBraces(text: string): Braces | null {
         start = at + 1;
       }
     }
-    if (depth === 0 && options.length > 1) return { from, to: start, options };
+    if (depth > 0) {
+      if (isBetweenBrackets(text, from)) continue;
+      throw badGlob(glob, "'}' is missing after '{'");
+    }
+    if (options.length > 1) return { from, to: start, options };
   }
   return null;
+}
+
+/** There a brace is itself: `[{]`. */
+function isBetweenBrackets(text: string, at: number): boolean {
+  const before = text.slice(0, at).replace(/\\./gs, '');
+  return before.lastIndexOf('[') > before.lastIndexOf(']') && text.includes(']', at);
 }
 
 function badGlob(glob: string, why: string, cause?: unknown): TraceError {

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 
 import { operationBit, type Operation } from '../../../src/common/words.ts';
 import { type ImagePlan, planImage, type PlanOptions } from '../../../src/image/plan.ts';
+import { MOUNT_POINTS } from '../../../src/image/tables.ts';
 import { MemoryTree, type Node } from '../memory-tree.ts';
 import { openTree, put, temporaryFolder } from '../support.ts';
 
@@ -280,6 +281,38 @@ describe('rules', () => {
     assert.deepEqual(codes(other), ['rule-without-effect', 'rule-without-effect']);
     assert.match(other.problems[0]?.message ?? '', /'- \/d\/a\.\*' decides nothing/);
     assert.match(other.problems[1]?.message ?? '', /'\+ \*\.x' decides nothing/);
+  });
+
+  it('say so where what they take out is needed by the generated /init, or by every boot', async () => {
+    const program = { type: 'file', mode: 0o755, size: 3 } as const;
+    const links = Object.fromEntries(
+      ['sh', 'mount', 'mkdir'].map((name) => [`bin/${name}`, { to: 'busybox' }]),
+    );
+    const nodes = { ...links, 'bin/busybox': program, 'sbin/init': program };
+    // Whatever the session did with it.
+    for (const used of [[], ['bin/busybox']]) {
+      const hints = async (ruled: string, init: 'exec' | 'own'): Promise<string[]> =>
+        (await plan({ nodes, used, init, ruled: [ruled], mountPoints: MOUNT_POINTS })).problems.map(
+          ({ code, hint }) => `${code}: ${hint}`,
+        );
+      for (const name of ['/bin/busybox', '/bin/sh'])
+        assert.deepEqual(await hints(`- ${name}`, 'exec'), [
+          `rule-without-effect: ${name} is in the image all the same, as the generated /init needs it; --init own frees it`,
+        ]);
+      for (const name of ['/init', '/proc'])
+        assert.deepEqual(await hints(`- ${name}`, 'exec'), [
+          `rule-without-effect: ${name} is in the image all the same, as every boot needs it`,
+        ]);
+      assert.match((await hints('- /init', 'own')).join(), /\/init is in .* every boot needs it$/);
+      assert.equal((await hints('- /bin/busybox', 'own')).length, used.length === 0 ? 1 : 0);
+    }
+    // What else it takes out is an effect.
+    const some = {
+      nodes: { ...nodes, 'bin/no': program },
+      used: ['bin/no'],
+      init: 'exec',
+    } as const;
+    assert.deepEqual(codes(await plan({ ...some, ruled: ['- /bin/*'] })), []);
   });
 
   it('work on names that are not UTF-8', async () => {

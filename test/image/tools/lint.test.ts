@@ -157,6 +157,23 @@ test('secrets, set-id, links to nothing', async () => {
     await found([link('etc/a', 'b'), link('etc/b', 'no'), link('etc/c', '/run/x')]),
     ['note dangling-link etc/a', 'note dangling-link etc/b'],
   );
+  // What is below a mount point is made at run time; a mount point is not.
+  assert.deepEqual(
+    await found([
+      ...[
+        link('run', 'var/run'),
+        link('tmp', '/nowhere'),
+        link('sys', '/run/sys'),
+        directory('var'),
+      ],
+      ...[
+        link('etc/mtab', '/proc/mounts'),
+        link('etc/run', '/var/run'),
+        link('var/lock', '/run/x'),
+      ],
+    ]),
+    ['note dangling-link run', 'note dangling-link tmp'],
+  );
 });
 
 test('for people: one line each, and status 1 for faults alone', async () => {
