@@ -320,6 +320,33 @@ describe('kernel modules', () => {
     assert.deepEqual(await kinds(['modules', 'firmware']), []);
   });
 
+  it('that others depend on are missing by name, but not what they can do without', async () => {
+    const lacking = {
+      ...nodes,
+      [`${at}/modules.dep`]:
+        'kernel/net.ko: kernel/mii.ko.gz kernel/gone.ko\nkernel/mii.ko.gz:\nkernel/soft.ko:\n',
+      [`${at}/modules.softdep`]: 'softdep net pre: soft\n',
+    };
+    const used = [`${at}/kernel/net.ko`];
+    assert.deepEqual(messages(await plan(lacking, used)), [
+      'missing-module: 1 kernel modules that modules in the image depend on are not in the root: ' +
+        `/${at}/kernel/gone.ko (for /${at}/kernel/net.ko)`,
+    ]);
+    assert.deepEqual(messages(await plan(lacking, used, { without: ['modules'] })), []);
+  });
+
+  it('are told of if the list of what they depend on is damaged; its sound lines count', async () => {
+    for (const line of ['\0\xfe\0', 'kernel/mii.ko.gz', 'kernel/mi', 'a.ko: b.ko: c.ko']) {
+      const damaged = { ...nodes, [`${at}/modules.dep`]: `kernel/net.ko: kernel/old.ko\n${line}` };
+      const made = await plan(damaged, [`${at}/kernel/net.ko`]);
+      assert.ok(`${at}/kernel/old.ko` in added(made));
+      assert.deepEqual(messages(made), [
+        'not-looked-into: 1 reasons why files could not be looked into for what they need: ' +
+          `lines that depmod does not write (for /${at}/modules.dep)`,
+      ]);
+    }
+  });
+
   it('that cannot be unpacked are told of', async () => {
     const made = await plan({ [`${at}/x.ko.gz`]: 'no', [`${at}/y.ko`]: 'no' }, [
       `${at}/x.ko.gz`,

@@ -107,7 +107,7 @@ export function runProgramNow(options: ProgramOptions, input: Buffer, most: numb
   if (code === 'ENOBUFS') throw failed(program, `over ${most} bytes`, stderr);
   // One that does not read to its end fails the writing, too: what it ended with says more.
   if (error !== undefined && code !== 'EPIPE') throw doesNotRun(options, error);
-  if (status !== 0) throw failed(program, String(signal ?? `status ${String(status)}`), stderr);
+  if (status !== 0) throw failed(program, signal ?? `status ${String(status)}`, stderr);
   return stdout;
 }
 

@@ -3,7 +3,7 @@
  * modprobe reads; and for every module what it depends on and the firmware that it names. Owns what
  * follows from one.
  */
-import type { Draft } from '../closure.ts';
+import type { Draft, DraftReason } from '../closure.ts';
 import { readModinfo } from '../elf/read-modinfo.ts';
 import type { Problem } from '../plan-types.ts';
 import { findProgram } from '../programs.ts';
@@ -34,9 +34,11 @@ export class KernelModules implements Rule {
   readonly #trees = new Map<string, ModuleTree>();
   readonly #unpacker = new ModuleUnpacker();
   readonly #noUnpacker = new Missing();
+  readonly #missing: Missing;
 
   constructor(options: KernelModulesOptions) {
     this.#options = options;
+    this.#missing = new Missing(options.files);
   }
 
   offer({ path, stat }: Draft): void {
@@ -51,19 +53,32 @@ export class KernelModules implements Rule {
         this.#trees.set(directory, tree);
         this.#takeIndexes(directory, path);
       }
-      if (isModule)
-        for (const needed of tree.needs(inside))
-          this.#options.taker.take(needed, { kind: 'needed-by', about: path });
+      if (isModule) this.#takeModules(tree, inside, path);
     }
     if (isModule && this.#options.firmware) this.#takeFirmware(path, version);
   }
 
+  #takeModules(tree: ModuleTree, module: string, path: string): void {
+    const { taker } = this.#options;
+    const reason: DraftReason = { kind: 'needed-by', about: path };
+    for (const needed of tree.needs(module))
+      if (taker.take(needed, reason) === null)
+        this.#missing.add(`/${needed.replace(/^\/+/, '')}`, path);
+    for (const wished of tree.wishes(module)) taker.take(wished, reason);
+  }
+
   problems(): Problem[] {
-    return this.#noUnpacker.problem({
+    const unmet = this.#missing.problem({
+      code: 'missing-module',
+      what: 'kernel modules that modules in the image depend on are not in the root',
+      hint: 'those that depend on them do not load; install what is missing into the root, or run depmod for it',
+    });
+    const unread = this.#noUnpacker.problem({
       code: 'missing-unpacker',
       what: 'programs that unpack kernel modules are not on this server',
       hint: 'install xz-utils (or xz) here: what firmware those modules name is not known, and in the image only if the client used it',
     });
+    return [...unmet, ...unread];
   }
 
   #takeIndexes(directory: string, about: string): void {
