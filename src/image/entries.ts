@@ -2,7 +2,7 @@
  * Turns a closed set of paths into the entries of an image. Owns their times and modes. Must not
  * choose what is in.
  */
-import type { Draft } from './closure.ts';
+import type { Draft, DraftReason } from './closure.ts';
 import { numberEntries } from './numbering.ts';
 import type { OwnerChange } from './owners.ts';
 import type { PlanEntry } from './plan-types.ts';
@@ -67,11 +67,25 @@ export function toEntries({
         type === 'character' || type === 'block' ? (stat?.rdevMinor ?? node?.minor ?? 0) : 0,
       target,
       content,
-      reasons: draft.reasons.map(({ kind, about }) => ({
+      reasons: onceEach(draft.reasons).map(({ kind, about }) => ({
         kind,
         about: about === null ? null : toBytes(about),
       })),
       stat,
     };
   });
+}
+
+/**
+ * In the order of their first time. Links in a circle lead to each other twenty times, a program is
+ * asked for by many names; to look for that here, once for all, keeps the closure quick.
+ */
+function onceEach(reasons: readonly DraftReason[]): readonly DraftReason[] {
+  if (reasons.length < 2) return reasons;
+  const byWords = new Map<string, DraftReason>();
+  for (const reason of reasons) {
+    const words = `${reason.kind} ${reason.about ?? '\0'}`;
+    if (!byWords.has(words)) byWords.set(words, reason);
+  }
+  return [...byWords.values()];
 }

@@ -31,9 +31,26 @@ export function addInit(options: InitOptions): InitKind {
       ...unusable,
       hint: 'the image has a generated one (--init exec); mend the root, or say --init exec to mean it',
     });
-  if (kind === 'own') addOwn(options, unusable);
+  if (kind === 'own')
+    addOwn(options, asked === undefined ? withoutShell(unusable, resolver) : unusable);
   else addGenerated(kind, options);
   return kind;
+}
+
+/** Says of an /init that cannot be used why there is no generated one instead. */
+function withoutShell(unusable: Problem | null, resolver: Resolver): Problem | null {
+  if (unusable === null) return null;
+  const isAt = (followLast: boolean): boolean => {
+    const { path } = resolver.resolve('', 'bin/sh', followLast);
+    return path !== null && resolver.lstat(path) !== null;
+  };
+  const nowhere = isAt(false) ? 'is a link that leads nowhere' : 'is not there';
+  const is = isAt(true) ? 'is no executable file' : nowhere;
+  return {
+    ...unusable,
+    message: `${unusable.message}, and none is generated, as /bin/sh of the root ${is}`,
+    hint: `${unusable.hint}; or mend /bin/sh, and one is generated`,
+  };
 }
 
 /** The kernel runs /init of an initramfs, and nothing else without rdinit= on its command line. */

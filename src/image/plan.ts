@@ -11,6 +11,7 @@ import { addRestorer, carryAttributes } from './carried-attributes.ts';
 import { Closure, type ReasonKind } from './closure.ts';
 import { toEntries } from './entries.ts';
 import { addInit } from './init.ts';
+import { moduleIndexProblems } from './module-indexes.ts';
 import { checkMountPoints } from './mount-points.ts';
 import { makeNeeds } from './needs/needs.ts';
 import { RootFiles } from './needs/root-files.ts';
@@ -76,6 +77,7 @@ export async function planImage(options: PlanOptions): Promise<ImagePlan> {
   checkMountPoints({ nodes: mountPoints, resolver, closure, problems });
   const attributes = carryAttributes({ restored, reader, resolver, closure, problems });
   problems.push(...needs.problems());
+  if (init === 'preboot') problems.push(...moduleIndexProblems(closure, files));
   const microcode =
     options.earlyMicrocode === true ? microcodeArchive({ tree, resolver, problems }) : null;
   const effects = barrier.settle({ closure, resolver, leftOut, problems, init });

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { operationBit } from '../../src/common/words.ts';
 import type { InitKind } from '../../src/image/choices.ts';
 import { initScript } from '../../src/image/init-scripts.ts';
-import { type ImagePlan, planImage } from '../../src/image/plan.ts';
+import { type ImagePlan, planImage, type PlanOptions } from '../../src/image/plan.ts';
 import { MemoryTree, type Node } from './memory-tree.ts';
 
 const PROGRAM: Node = { type: 'file', mode: 0o755, size: 3 };
@@ -22,6 +22,7 @@ function plan(
   nodes: Readonly<Record<string, Node>>,
   init?: InitKind,
   files: readonly string[] = [],
+  more: Partial<PlanOptions> = {},
 ): Promise<ImagePlan> {
   const rows = files.map((path) => ({
     path: Buffer.from(path, 'latin1'),
@@ -33,6 +34,7 @@ function plan(
     mountPoints: [],
     devices: [],
     init,
+    ...more,
   });
 }
 
@@ -67,6 +69,27 @@ describe('which init', () => {
       ...['sbin', 'sbin/init', 'sbin/switch_root', '.nfsroot-trace/complete'],
     ]);
     assert.equal(made.countsByReason.record, 2);
+    const why = entry(made, 'bin/busybox')?.reasons.map(({ kind }) => kind);
+    assert.equal(why?.filter((kind) => kind === 'init').length, 1);
+  });
+
+  it('is none if there is no shell either, and it is said why', async () => {
+    for (const [sh, is] of [
+      [{ to: 'busybox' }, 'is a link that leads nowhere'],
+      ['text', 'is no executable file'],
+      [null, 'is not there'],
+    ] as const) {
+      const nodes = root({
+        'bin/busybox': { to: 'busybox' },
+        ...(sh !== null && { 'bin/sh': sh }),
+      });
+      const made = await plan(sh === null ? without(nodes, 'bin/sh') : nodes);
+      assert.deepEqual(told(made), [
+        'no-init: the root has no /init, so the kernel will not use the image as its root, ' +
+          `and none is generated, as /bin/sh of the root ${is}`,
+      ]);
+      assert.match(made.problems[0]?.hint ?? '', /; or mend \/bin\/sh/);
+    }
   });
 
   it('is exec, and says why, if the root’s own cannot be used', async () => {
@@ -210,6 +233,24 @@ describe('preboot', () => {
         (path) => `usr/lib/modules/${path}`,
       ),
     );
+  });
+
+  it('says so if modprobe does not find the modules that came for it', async () => {
+    const at = 'lib/modules/6.1';
+    const nodes = root({
+      config: config('MODULES=aoe\n'),
+      [`${at}/modules.dep`]: config('aoe.ko:\n'),
+      [`${at}/aoe.ko`]: 'x',
+    });
+    const problems = async (more: Partial<PlanOptions>, files: string[] = []) =>
+      told(await plan(nodes, 'preboot', files, { without: ['firmware'], ...more }));
+    const lacking = [
+      `init-modules-unlisted: the generated /init loads modules of /${at}, whose modules.dep is not in the image: modprobe does not find them`,
+    ];
+    assert.deepEqual(await problems({}), []);
+    const without = { without: ['modules', 'firmware'] } as const;
+    assert.deepEqual(await problems(without), lacking);
+    assert.deepEqual(await problems(without, [`${at}/modules.dep`]), []);
   });
 
   it('brings what /config and mdadm.conf ask for', async () => {

@@ -84,6 +84,13 @@ describe('what a plan takes in', () => {
     ]);
   });
 
+  it('has each reason once, of links in a circle and of those into it, too', async () => {
+    const circle = { a: { to: 'b' }, b: { to: 'a' }, into: { to: 'a' }, init: INIT };
+    const made = await plan(circle, ['into']);
+    assert.deepEqual(reasons(made, 'a').sort(), ['target-of a', 'target-of b', 'target-of into']);
+    assert.deepEqual(reasons(made, 'b').sort(), ['target-of a', 'target-of b', 'target-of into']);
+  });
+
   it('survives loops, dangling links and .. above the root', async () => {
     const made = await plan(
       {

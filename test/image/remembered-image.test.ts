@@ -347,6 +347,22 @@ describe('an image that was made before', { skip: lacks('mounts') }, () => {
     }
   });
 
+  it('is not remembered if there was no xz to look into a kernel module', async (t) => {
+    const { root, told, build } = scene(t);
+    put(join(root, 'lib/modules/6.1/a.ko.xz'), 'packed');
+    const choices: ImageChoices = { rules: [{ include: true, glob: '/lib/modules/**' }] };
+    const { PATH } = process.env;
+    process.env['PATH'] = '/nonexistent';
+    try {
+      await build(choices);
+      assert.equal(await told(choices), null);
+    } finally {
+      process.env['PATH'] = PATH;
+    }
+    await build(choices);
+    assert.notEqual(await told(choices), null);
+  });
+
   it('is not remembered while what it is made from may change without showing it', async (t) => {
     const { database, record, output } = scene(t);
     const store = Store.open({ path: database, readOnly: true });

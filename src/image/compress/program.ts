@@ -1,8 +1,8 @@
 /**
- * Compresses with a program of this machine, one process for each frame. Owns the process, its
- * environment and what its failures mean. Must not know archives, or run anything of a root.
+ * Compresses and unpacks with a program of this machine, one process for each piece. Owns the
+ * process, its environment and what its failures mean. Must not know archives, or run anything of a root.
  */
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import type { Compressor } from './compressor.ts';
 
 export interface ProgramOptions {
   readonly program: string;
-  /** Compress stdin to stdout. */
+  /** Compress or unpack stdin to stdout. */
   readonly args: readonly string[];
   /** The Debian package that has it. */
   readonly package: string;
@@ -82,18 +82,41 @@ export async function* runProgram(
   );
   try {
     for await (const part of child.stdout) yield part as Buffer;
-    const { good, how, ...failed } = await ended;
-    if ('error' in failed) throw doesNotRun(options, failed.error);
-    if (!good)
-      throw new TraceError({
-        code: 'program-failed',
-        message: `${program} ended with ${how}: ${Buffer.concat(said).toString().trim()}`,
-        hint: 'choose gzip or zstd, which need no program',
-        exit: 'failed',
-      });
+    const { good, how, ...start } = await ended;
+    if ('error' in start) throw doesNotRun(options, start.error);
+    if (!good) throw failed(program, how, Buffer.concat(said));
     const failure = await source;
     if (failure !== null) throw failure.error;
   } finally {
     child.kill();
   }
+}
+
+/**
+ * The same of bytes that are there, for who cannot wait; the program is ended when it gives more than
+ * `most` bytes. Throws `program-missing`, `program-failed`.
+ */
+export function runProgramNow(options: ProgramOptions, input: Buffer, most: number): Buffer {
+  const { program, args } = options;
+  const { error, status, signal, stdout, stderr } = spawnSync(program, args, {
+    env: environment(),
+    input,
+    maxBuffer: most,
+  });
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'ENOBUFS') throw failed(program, `over ${most} bytes`, stderr);
+  // One that does not read to its end fails the writing, too: what it ended with says more.
+  if (error !== undefined && code !== 'EPIPE') throw doesNotRun(options, error);
+  if (status !== 0) throw failed(program, signal ?? `status ${String(status)}`, stderr);
+  return stdout;
+}
+
+function failed(program: string, how: string, said: Buffer): TraceError {
+  const told = said.toString().trim();
+  return new TraceError({
+    code: 'program-failed',
+    message: `${program} ended with ${how}${told === '' ? '' : `: ${told}`}`,
+    hint: 'choose gzip or zstd, which need no program',
+    exit: 'failed',
+  });
 }

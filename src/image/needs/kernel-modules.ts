@@ -3,14 +3,16 @@
  * modprobe reads; and for every module what it depends on and the firmware that it names. Owns what
  * follows from one.
  */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import type { Draft } from '../closure.ts';
+import type { Draft, DraftReason } from '../closure.ts';
 import { readModinfo } from '../elf/read-modinfo.ts';
+import type { Problem } from '../plan-types.ts';
 import { findProgram } from '../programs.ts';
+import { Missing } from './missing.ts';
 import { ModuleTree } from './module-tree.ts';
 import type { RootFiles } from './root-files.ts';
 import type { Rule } from './rule.ts';
 import type { Taker } from './taker.ts';
+import { ModuleUnpacker, MOST_MODULE, type Packing } from './unpack-module.ts';
 
 export interface KernelModulesOptions {
   readonly files: RootFiles;
@@ -26,18 +28,17 @@ const INDEXES = [
   ['dep', 'alias', 'symbols', 'builtin', 'builtin.alias'],
   ['softdep', 'weakdep', 'devname', 'order', 'builtin.modinfo'],
 ] as const;
-/** The largest modules of all have some 30 MB; an archive that unpacks to more is none. */
-const MOST_MODULE = 128 * 1024 * 1024;
-/** All that is unpacked for one image; a boot's modules come to 100 MB. */
-const MOST_UNPACKED = 1024 * 1024 * 1024;
 
 export class KernelModules implements Rule {
   readonly #options: KernelModulesOptions;
   readonly #trees = new Map<string, ModuleTree>();
-  #unpackedBytes = 0;
+  readonly #unpacker = new ModuleUnpacker();
+  readonly #noUnpacker = new Missing();
+  readonly #missing: Missing;
 
   constructor(options: KernelModulesOptions) {
     this.#options = options;
+    this.#missing = new Missing(options.files);
   }
 
   offer({ path, stat }: Draft): void {
@@ -52,11 +53,32 @@ export class KernelModules implements Rule {
         this.#trees.set(directory, tree);
         this.#takeIndexes(directory, path);
       }
-      if (isModule)
-        for (const needed of tree.needs(inside))
-          this.#options.taker.take(needed, { kind: 'needed-by', about: path });
+      if (isModule) this.#takeModules(tree, inside, path);
     }
     if (isModule && this.#options.firmware) this.#takeFirmware(path, version);
+  }
+
+  #takeModules(tree: ModuleTree, module: string, path: string): void {
+    const { taker } = this.#options;
+    const reason: DraftReason = { kind: 'needed-by', about: path };
+    for (const needed of tree.needs(module))
+      if (taker.take(needed, reason) === null)
+        this.#missing.add(`/${needed.replace(/^\/+/, '')}`, path);
+    for (const wished of tree.wishes(module)) taker.take(wished, reason);
+  }
+
+  problems(): Problem[] {
+    const unmet = this.#missing.problem({
+      code: 'missing-module',
+      what: 'kernel modules that modules in the image depend on are not in the root',
+      hint: 'those that depend on them do not load; install what is missing into the root, or run depmod for it',
+    });
+    const unread = this.#noUnpacker.problem({
+      code: 'missing-unpacker',
+      what: 'programs that unpack kernel modules are not on this server',
+      hint: 'install xz-utils (or xz) here: what firmware those modules name is not known, and in the image only if the client used it',
+    });
+    return [...unmet, ...unread];
   }
 
   #takeIndexes(directory: string, about: string): void {
@@ -102,25 +124,17 @@ export class KernelModules implements Rule {
     const { files } = this.#options;
     const packing = MODULE.exec(path)?.[1];
     if (packing === undefined) return (offset, length) => files.read(path, offset, length);
-    if (packing === 'xz') {
-      files.skip(path, 'packed with xz: which firmware it names is not known');
-      return null;
-    }
-    if (this.#unpackedBytes >= MOST_UNPACKED) {
+    if (this.#unpacker.isSpent) {
       files.skip(path, 'one of too many packed modules');
       return null;
     }
     const packed = files.whole(path, MOST_MODULE);
     if (packed === null) return null;
-    try {
-      const unpack = packing === 'gz' ? gunzipSync : zstdDecompressSync;
-      const plain = unpack(packed, { maxOutputLength: MOST_MODULE });
-      this.#unpackedBytes += plain.length;
-      return (offset, length) => plain.subarray(offset, offset + length);
-    } catch (error) {
-      this.#unpackedBytes += MOST_MODULE / 8;
-      files.skip(path, `cannot be unpacked: ${error instanceof Error ? error.message : ''}`);
-      return null;
-    }
+    const result = this.#unpacker.unpack(packed, packing as Packing);
+    if (result.kind === 'plain')
+      return (offset, length) => result.bytes.subarray(offset, offset + length);
+    if (result.kind === 'bad') files.skip(path, `cannot be unpacked: ${result.why}`);
+    else this.#noUnpacker.add(result.program, path);
+    return null;
   }
 }

@@ -25,8 +25,12 @@ export class ModuleTree {
     this.#directory = directory;
     this.#files = files;
     for (const line of this.#lines('dep')) {
-      const [module = '', others = ''] = line.split(':', 2);
-      if (module === '') continue;
+      if (line === '') continue;
+      const [module = '', others, more] = line.split(':', 3);
+      if (!MODULE.test(module) || others === undefined || more !== undefined) {
+        this.#damaged('dep');
+        continue;
+      }
       const needed = others.split(' ').filter((one) => one !== '');
       this.#needs.set(module, this.#upTo([], needed));
       this.#byName.set(nameOf(module), module);
@@ -40,10 +44,14 @@ export class ModuleTree {
     }
   }
 
-  /** What a module depends on, and what modprobe loads with it if it can. */
+  /** What a module depends on. */
   needs(module: string): string[] {
-    const softly = (this.#soft.get(nameOf(module)) ?? []).flatMap((name) => this.find(name));
-    return [...(this.#needs.get(module) ?? []).map((one) => this.#path(one)), ...softly];
+    return (this.#needs.get(module) ?? []).map((one) => this.#path(one));
+  }
+
+  /** What modprobe loads with it if it can. */
+  wishes(module: string): string[] {
+    return (this.#soft.get(nameOf(module)) ?? []).flatMap((name) => this.find(name));
   }
 
   /** The modules that `modprobe NAME` would load for that name or alias, without what they need. */
@@ -56,7 +64,7 @@ export class ModuleTree {
       .map((module) => this.#path(module));
   }
 
-  /** False if an index that was asked for is too large to be read. */
+  /** False if an index that was asked for is too large to be read, or damaged. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
@@ -90,6 +98,12 @@ export class ModuleTree {
     if (more.length > room)
       this.#files.skip(this.#directory, `over ${MOST_NAMES} names for one module`);
     return room <= 0 ? known : [...known, ...more.slice(0, room)];
+  }
+
+  #damaged(index: string): void {
+    const file = this.#files.file(`${this.#directory}/modules.${index}`);
+    if (file !== null) this.#files.skip(file, 'lines that depmod does not write');
+    this.#isWhole = false;
   }
 
   #lines(index: string): readonly string[] {

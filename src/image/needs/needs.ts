@@ -48,6 +48,7 @@ export function makeNeeds({ files, closure, without }: NeedsOptions): Needs {
   const pam = new Pam({ files, search, taker, libraries });
   const modules = on('modules');
   const firmware = on('firmware');
+  const kernelModules = new KernelModules({ files, taker, modules, firmware });
   return {
     rules: [
       ...(on('scripts') ? [scripts] : []),
@@ -58,7 +59,7 @@ export function makeNeeds({ files, closure, without }: NeedsOptions): Needs {
       ...(on('fstab') ? [new Fstab(files, taker)] : []),
       ...(on('gconv') ? [new Gconv(files, taker)] : []),
       ...(on('python') ? [new Python(taker)] : []),
-      ...(modules || firmware ? [new KernelModules({ files, taker, modules, firmware })] : []),
+      ...(modules || firmware ? [kernelModules] : []),
     ],
     problems: () => {
       const skipped = new Missing();
@@ -67,6 +68,7 @@ export function makeNeeds({ files, closure, without }: NeedsOptions): Needs {
         ...libraries.problems(),
         ...scripts.problems(),
         ...pam.problems(),
+        ...kernelModules.problems(),
         ...skipped.problem({
           code: 'not-looked-into',
           what: 'reasons why files could not be looked into for what they need',

@@ -4,6 +4,8 @@ import { makeNeeds } from '../../needs/needs.ts';
 import { RootFiles } from '../../needs/root-files.ts';
 import { fault, type Fault, type Linted, note } from './fault.ts';
 
+/** The look at kernel modules tells it for each. */
+const TOLD_ELSEWHERE = 'missing-module';
 /** They tell of what is not in doubt; the rest is for a person to judge. */
 const CERTAIN = ['missing-interpreter', 'missing-library', 'missing-script-interpreter'];
 
@@ -14,7 +16,7 @@ export function* needsFaults({ image, resolver }: Linted): Generator<Fault> {
     if (!builtIn) closure.add(path, { kind: 'read', about: null });
   closure.close(needs.rules);
   for (const { code, message } of needs.problems())
-    yield (CERTAIN.includes(code) ? fault : note)(code, null, message);
+    if (code !== TOLD_ELSEWHERE) yield (CERTAIN.includes(code) ? fault : note)(code, null, message);
 }
 
 const NOTHING_EXCLUDED: Excluded = { has: () => false };
