@@ -8,6 +8,7 @@ import type { ImageRule } from '../image/choices.ts';
 import { FileIdentity, SETTLED_SECONDS } from '../image/identity.ts';
 import type { SessionFile } from '../image/plan.ts';
 import type { ContentFolder } from './content-folder.ts';
+import { Held } from './held.ts';
 import { type AddedBlobs, changing, Keeper } from './keeper.ts';
 import { KnownContent } from './known-content.ts';
 import type { ReadContent } from './recorded-tree.ts';
@@ -25,6 +26,8 @@ export interface KeepRequest {
   /** What images of it are made of, and what may be in them beside that. */
   readonly files: readonly SessionFile[];
   readonly rules: readonly ImageRule[];
+  /** Give up what an earlier snapshot has and the root has not any more. */
+  readonly replace?: boolean | undefined;
   readonly tree: NativeTree;
   /** Of this program. */
   readonly version: string;
@@ -46,7 +49,7 @@ const ROUNDS = 5;
 const AT_ONCE = 8;
 
 /**
- * Throws `content-full`, `content-no-space`, `root-changing`, `root-too-large`, what trees and plans
+ * Throws `already-kept`, `content-full`, `content-no-space`, `root-changing`, `root-too-large`, what trees and plans
  * throw, or the signal's reason; then nothing of it is kept, unless only its last sync failed.
  */
 export async function keepContent(request: KeepRequest): Promise<Kept> {
@@ -62,17 +65,22 @@ export async function keepContent(request: KeepRequest): Promise<Kept> {
 }
 
 async function keepOnce(request: KeepRequest): Promise<Kept> {
-  const { folder, expression, tree, version, signal } = request;
+  const { folder, expression, files, tree, version, signal } = request;
   const { settledSeconds = SETTLED_SECONDS } = request;
   const atUs = Date.now() * 1000;
   const record = await recordRoot(tree, { signal });
   const snapshots = new Snapshots(folder);
   const place = FileIdentity.now(tree)?.place ?? null;
   const known = await KnownContent.of(snapshots, { root: tree.path, place, settledSeconds });
+  const held =
+    request.replace === true
+      ? Held.nothing(expression)
+      : await Held.by(snapshots, { expression, files });
   const keeper = await Keeper.open({ ...request, record, known });
   let head: SnapshotHead;
   try {
-    await keepWanted(request, record, keeper);
+    await keepWanted(request, { record, held, keeper });
+    held.refuseLoss(record);
     await keeper.sync();
     head = headOf(record, { expression, root: tree.path, atUs, place, version });
     await snapshots.write({ head, record });
@@ -85,11 +93,16 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   return { head, added: keeper.added() };
 }
 
-/** Until a plan of what is kept wants nothing else. */
+interface Keeping {
+  readonly record: RootRecord;
+  readonly held: Held;
+  readonly keeper: Keeper;
+}
+
+/** Until a plan of what is kept wants nothing else; and what was kept, whoever wanted that. */
 async function keepWanted(
   { tree, folder, files, rules }: KeepRequest,
-  record: RootRecord,
-  keeper: Keeper,
+  { record, held, keeper }: Keeping,
 ): Promise<void> {
   const content = NativeTree.open(folder.path);
   const read: ReadContent = (path, offset, length) => {
@@ -100,7 +113,10 @@ async function keepWanted(
   };
   try {
     for (let round = 1; ; round++) {
-      const wanted = await wantedFiles({ record, read, files, rules });
+      const wanted = new Set(await wantedFiles({ record, read, files, rules }));
+      // What something is mounted over by now is not the root's.
+      for (const path of held.files())
+        if (record.get(path)?.stat.foreign === false) wanted.add(path);
       const objects = namesOfObjects(record, wanted);
       if (objects.length === 0) return;
       await inParallel(objects, AT_ONCE, (names) => keeper.keep(names));

@@ -8,7 +8,14 @@ import { imageRules } from './api.ts';
 
 const expression = z.string().min(1).max(10_000);
 
-export const keepRequest = z.strictObject({ expression, rules: imageRules });
+export const keepRequest = z.strictObject({
+  expression,
+  rules: imageRules,
+  /** Give up what an earlier snapshot has and the root has not any more. */
+  replace: z.boolean().optional(),
+});
+
+export type KeepRequestBody = Readonly<z.input<typeof keepRequest>>;
 
 export const removeRequest = z.strictObject({ expression });
 

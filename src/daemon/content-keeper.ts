@@ -12,7 +12,6 @@ import type { SnapshotHead } from '../content/snapshot-file.ts';
 import { checkExpression, Snapshots } from '../content/snapshots.ts';
 import { checkContent, pruneBlobs } from '../content/tidy.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
-import type { ImageRule } from '../image/choices.ts';
 import { Turns } from '../recording/turns.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { formatExpression, parseExpression, sessionsIn } from '../sessions/expression.ts';
@@ -21,6 +20,7 @@ import type {
   CheckedBody,
   ContentBody,
   KeepingBody,
+  KeepRequestBody,
   KeptBody,
   PrunedBody,
   SnapshotBody,
@@ -60,11 +60,11 @@ export class ContentKeeper {
     return { ...this.#counts, last_failure: this.#lastFailure };
   }
 
-  keep(text: string, rules: readonly ImageRule[]): Promise<KeptBody> {
+  keep({ expression, ...choices }: KeepRequestBody): Promise<KeptBody> {
     const { store } = this.#options;
     return this.#turns.take(async () => {
-      const set = evaluate(parseExpression(text), store);
-      const { head, added } = await this.#snapshot(set, rules);
+      const set = evaluate(parseExpression(expression), store);
+      const { head, added } = await this.#snapshot(set, choices);
       const open = set.open.map((id) => `session-${id}`);
       return { ...bodyOf(head), added, open };
     });
@@ -147,7 +147,7 @@ export class ContentKeeper {
     const { log, signal } = this.#options;
     const expression = `session-${id}`;
     try {
-      const { files, bytes } = await this.keep(expression, []);
+      const { files, bytes } = await this.keep({ expression, rules: [] });
       this.#counts.kept++;
       log.info(`content kept for ${expression}: ${files} files, ${bytes} bytes`);
     } catch (error) {
@@ -162,7 +162,7 @@ export class ContentKeeper {
     this.#done.add(id);
   }
 
-  async #snapshot(set: SessionSet, rules: readonly ImageRule[]): Promise<Kept> {
+  async #snapshot(set: SessionSet, choices: Omit<KeepRequestBody, 'expression'>): Promise<Kept> {
     const { store, maxBytes, version, signal } = this.#options;
     const { expression, root, objects } = set;
     checkExpression(expression);
@@ -172,7 +172,7 @@ export class ContentKeeper {
       // As an export does: what only a sweep touched may be the whole root.
       const { sweepOf } = sweptFiles(set, (id) => store.files(id), tree);
       const files = namedFiles(objects, sweepOf);
-      const request = { folder, maxBytes, expression, files, rules, tree, version, signal };
+      const request = { folder, maxBytes, expression, files, ...choices, tree, version, signal };
       const kept = await keepContent(request);
       const detail = `${kept.head.files} files, ${kept.head.bytes} bytes`;
       this.#note(expression, 'content-kept', { files: kept.head.files, detail });

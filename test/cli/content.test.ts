@@ -169,6 +169,27 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       assert.equal((await list()).snapshots.length, 2);
     });
 
+    test('a further snapshot loses nothing, unless that is asked for', async () => {
+      const old = await image(SESSIONS.whole, '--as-recorded');
+      const before = files();
+      await sandbox.fails(['snapshot', SESSIONS.whole], {
+        code: 73,
+        message:
+          /kept for session-1 is not what the root has now: 2 names would change and 2 would go, the first is \/bin\/tool/,
+        hint: /trace snapshot session-1 --replace/,
+      });
+      assert.deepEqual(files(), before);
+      assert.ok((await image(SESSIONS.whole, '--as-recorded')).equals(old));
+      await sandbox.ok(['snapshot', SESSIONS.lossy]);
+      const tool = readFileSync(`${place.root}/bin/tool`);
+      writeFileSync(`${place.root}/bin/tool`, 'another version', { mode: 0o755 });
+      await sandbox.ok(['snapshot', SESSIONS.lossy, '--replace']);
+      const choices = ['--as-recorded', '--accept-loss'];
+      assert.ok((await image(SESSIONS.lossy, ...choices)).includes('another version'));
+      writeFileSync(`${place.root}/bin/tool`, tool);
+      await sandbox.ok(['content', 'remove', SESSIONS.lossy]);
+    });
+
     test('damage is told, and mended from the root while that has the file', async () => {
       await sandbox.ok(['snapshot', SESSIONS.partial]);
       const old = await image(SESSIONS.partial, '--as-recorded', '--accept-loss');
