@@ -6,7 +6,7 @@ import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageRule } from '../image/choices.ts';
 import { FileIdentity, SETTLED_SECONDS } from '../image/identity.ts';
-import type { SessionFile } from '../image/plan.ts';
+import type { Drift, SessionFile } from '../image/plan.ts';
 import type { ContentFolder } from './content-folder.ts';
 import { Held } from './held.ts';
 import { type AddedBlobs, changing, Keeper } from './keeper.ts';
@@ -40,6 +40,8 @@ export interface Kept {
   readonly head: SnapshotHead;
   /** Of blobs that were not there before. */
   readonly added: AddedBlobs;
+  /** What was not as the session saw it. */
+  readonly drift: readonly Drift[];
 }
 
 const ATTEMPTS = 3;
@@ -78,8 +80,9 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
       : await Held.by(snapshots, { expression, files });
   const keeper = await Keeper.open({ ...request, record, known });
   let head: SnapshotHead;
+  let drift: readonly Drift[];
   try {
-    await keepWanted(request, { record, held, keeper });
+    drift = await keepWanted(request, { record, held, keeper });
     held.refuseLoss(record);
     await keeper.sync();
     head = headOf(record, { expression, root: tree.path, atUs, place, version });
@@ -90,7 +93,7 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   }
   // It is in place and refers to the blobs, whether or not this succeeds.
   await snapshots.sync();
-  return { head, added: keeper.added() };
+  return { head, added: keeper.added(), drift };
 }
 
 interface Keeping {
@@ -99,11 +102,14 @@ interface Keeping {
   readonly keeper: Keeper;
 }
 
-/** Until a plan of what is kept wants nothing else; and what was kept, whoever wanted that. */
+/**
+ * Until a plan of what is kept wants nothing else; and what was kept, whoever wanted that.
+ * @returns what that plan says of drift
+ */
 async function keepWanted(
   { tree, folder, files, rules }: KeepRequest,
   { record, held, keeper }: Keeping,
-): Promise<void> {
+): Promise<readonly Drift[]> {
   const content = NativeTree.open(folder.path);
   const read: ReadContent = (path, offset, length) => {
     const blob = record.get(path.toString('latin1'))?.blob ?? null;
@@ -113,14 +119,15 @@ async function keepWanted(
   };
   try {
     for (let round = 1; ; round++) {
-      const wanted = new Set(await wantedFiles({ record, read, files, rules }));
+      const { paths, drift } = await wantedFiles({ record, read, files, rules });
+      const wanted = new Set(paths);
       // What something is mounted over by now is not the root's.
       for (const path of held.files())
         if (record.get(path)?.stat.foreign === false) wanted.add(path);
       const objects = namesOfObjects(record, wanted);
-      if (objects.length === 0) return;
+      if (objects.length === 0) return drift;
       await inParallel(objects, AT_ONCE, (names) => keeper.keep(names));
-      if (!keeper.takeChanged()) return;
+      if (!keeper.takeChanged()) return drift;
       if (round === ROUNDS) throw changing(tree);
     }
   } finally {

@@ -33,6 +33,8 @@ export interface SnapshotBody {
 export interface KeptBody extends SnapshotBody {
   /** Blobs that were not kept before; `shared`: those that take no space of their own. */
   readonly added: { readonly blobs: number; readonly bytes: number; readonly shared: number };
+  /** What was not as the sessions saw it, and is kept as it was then. */
+  readonly drift: readonly (JsonPath & { readonly what: string })[];
   /** Sessions that go on: what they touch from now on is not kept. */
   readonly open: readonly string[];
 }

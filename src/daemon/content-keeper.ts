@@ -25,6 +25,7 @@ import type {
   PrunedBody,
   SnapshotBody,
 } from './content-api.ts';
+import { driftReport } from './image-report.ts';
 import { sweptFiles } from './swept-files.ts';
 
 export interface ContentKeeperOptions {
@@ -64,9 +65,9 @@ export class ContentKeeper {
     const { store } = this.#options;
     return this.#turns.take(async () => {
       const set = evaluate(parseExpression(expression), store);
-      const { head, added } = await this.#snapshot(set, choices);
+      const { head, added, drift } = await this.#snapshot(set, choices);
       const open = set.open.map((id) => `session-${id}`);
-      return { ...bodyOf(head), added, open };
+      return { ...bodyOf(head), added, drift: driftReport(drift), open };
     });
   }
 
@@ -174,7 +175,9 @@ export class ContentKeeper {
       const files = namedFiles(objects, sweepOf);
       const request = { folder, maxBytes, expression, files, ...choices, tree, version, signal };
       const kept = await keepContent(request);
-      const detail = `${kept.head.files} files, ${kept.head.bytes} bytes`;
+      const { length } = kept.drift;
+      const drifted = length === 0 ? '' : `, ${length} objects not as recorded`;
+      const detail = `${kept.head.files} files, ${kept.head.bytes} bytes${drifted}`;
       this.#note(expression, 'content-kept', { files: kept.head.files, detail });
       return kept;
     } finally {

@@ -79,7 +79,7 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       chownSync(folder, NOBODY, NOBODY);
       const old = await image(SESSIONS.whole);
       const kept = await sandbox.json<KeptBody>(['snapshot', SESSIONS.whole]);
-      assert.deepEqual(kept.open, []);
+      assert.deepEqual([kept.open, kept.drift], [[], []]);
       assert.equal(kept.snapshot, SESSIONS.whole);
       assert.ok(kept.bytes > BIG_BYTES && kept.added.bytes === kept.bytes);
       // A package upgrade, a file that is gone, one that was written to.
@@ -180,10 +180,14 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       });
       assert.deepEqual(files(), before);
       assert.ok((await image(SESSIONS.whole, '--as-recorded')).equals(old));
-      await sandbox.ok(['snapshot', SESSIONS.lossy]);
+      const { stderr } = await sandbox.ok(['snapshot', SESSIONS.lossy]);
+      for (const words of ['replaced .* bin/tool', 'vanished .* odd', 'changed .* init'])
+        assert.match(stderr, new RegExp(`^warning: 1 recorded objects ${words}$`, 'm'));
       const tool = readFileSync(`${place.root}/bin/tool`);
       writeFileSync(`${place.root}/bin/tool`, 'another version', { mode: 0o755 });
-      await sandbox.ok(['snapshot', SESSIONS.lossy, '--replace']);
+      const again = ['snapshot', SESSIONS.lossy, '--replace'];
+      const { drift } = await sandbox.json<KeptBody>(again);
+      assert.deepEqual([drift.length, drift[0]?.path], [3, 'bin/tool']);
       const choices = ['--as-recorded', '--accept-loss'];
       assert.ok((await image(SESSIONS.lossy, ...choices)).includes('another version'));
       writeFileSync(`${place.root}/bin/tool`, tool);

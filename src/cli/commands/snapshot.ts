@@ -5,6 +5,7 @@ import type { ImageRule } from '../../image/choices.ts';
 import type { Register } from '../commands.ts';
 import { imageRulesOf, ruleArgument } from '../image-rules.ts';
 import { size } from '../output.ts';
+import { warnOfDrift } from '../session-image-words.ts';
 
 interface SnapshotOptions {
   readonly rules?: string;
@@ -27,6 +28,7 @@ export const registerSnapshot: Register = (program, context) => {
       const rules = imageRulesOf(given, options.rules);
       const body = await client.keepContent({ expression, rules, replace });
       output.value(body);
+      warnOfDrift(output, body.drift);
       if (body.open.length > 0)
         output.warn(
           `${body.open.join(', ')} still open: what comes later is not kept`,
