@@ -10,7 +10,7 @@ import { ContentFolder } from '../content/content-folder.ts';
 import { type Kept, keepContent } from '../content/keep-content.ts';
 import type { SnapshotHead } from '../content/snapshot-file.ts';
 import { checkExpression, Snapshots } from '../content/snapshots.ts';
-import { checkContent, pruneBlobs } from '../content/tidy.ts';
+import { blobsOf, checkContent, pruneBlobs } from '../content/tidy.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import { Turns } from '../recording/turns.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
@@ -92,9 +92,10 @@ export class ContentKeeper {
       const folder = ContentFolder.claim(this.path);
       const expression = formatExpression(parseExpression(text));
       checkExpression(expression);
+      const own = await blobsOf(folder, expression);
       await new Snapshots(folder).remove(expression);
       this.#note(expression, 'content-kept', { files: 0, detail: 'removed since' });
-      return { snapshots: [expression], ...(await pruneBlobs(folder)) };
+      return { snapshots: [expression], ...(await pruneBlobs(folder, own)) };
     });
   }
 

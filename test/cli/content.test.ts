@@ -190,8 +190,15 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       assert.deepEqual([drift.length, drift[0]?.path], [3, 'bin/tool']);
       const choices = ['--as-recorded', '--accept-loss'];
       assert.ok((await image(SESSIONS.lossy, ...choices)).includes('another version'));
+      // Of the two versions that only it had, one is not its own any more.
+      writeFileSync(`${place.root}/bin/third`, 'third', { mode: 0o755 });
+      renameSync(`${place.root}/bin/third`, `${place.root}/bin/tool`);
+      await sandbox.ok(again);
       writeFileSync(`${place.root}/bin/tool`, tool);
-      await sandbox.ok(['content', 'remove', SESSIONS.lossy]);
+      const gone = await sandbox.json<PrunedBody>(['content', 'remove', SESSIONS.lossy]);
+      assert.deepEqual([gone.blobs, gone.bytes], [1, 'third'.length]);
+      const pruned = await sandbox.json<PrunedBody>(['content', 'prune']);
+      assert.deepEqual([pruned.blobs, pruned.bytes], [1, 'another version'.length]);
     });
 
     test('damage is told, and mended from the root while that has the file', async () => {
