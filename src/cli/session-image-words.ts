@@ -48,12 +48,16 @@ const DOUBTS: Readonly<Record<Doubt, string>> = {
   busy: 'something else used new files meanwhile',
 };
 
-export function warnOfSessionImage(output: Output, report: ImageReport): void {
-  warnOfImage(output, report);
-  for (const [what, drifted] of Map.groupBy(report.drift, (one) => one.what))
+export function warnOfDrift(output: Output, drift: ImageReport['drift']): void {
+  for (const [what, drifted] of Map.groupBy(drift, (one) => one.what))
     output.warn(
       `${drifted.length} recorded objects ${what} since they were used, ${theFirst(drifted)}`,
     );
+}
+
+export function warnOfSessionImage(output: Output, report: ImageReport): void {
+  warnOfImage(output, report);
+  warnOfDrift(output, report.drift);
   for (const sweep of report.sweeps)
     if (sweep.doubt !== null && sweep.kept > 0)
       output.warn(

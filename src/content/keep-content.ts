@@ -6,8 +6,9 @@ import { TraceError } from '../common/errors.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
 import type { ImageRule } from '../image/choices.ts';
 import { FileIdentity, SETTLED_SECONDS } from '../image/identity.ts';
-import type { SessionFile } from '../image/plan.ts';
+import type { Drift, SessionFile } from '../image/plan.ts';
 import type { ContentFolder } from './content-folder.ts';
+import { Held } from './held.ts';
 import { type AddedBlobs, changing, Keeper } from './keeper.ts';
 import { KnownContent } from './known-content.ts';
 import type { ReadContent } from './recorded-tree.ts';
@@ -25,6 +26,8 @@ export interface KeepRequest {
   /** What images of it are made of, and what may be in them beside that. */
   readonly files: readonly SessionFile[];
   readonly rules: readonly ImageRule[];
+  /** Give up what an earlier snapshot has and the root has not any more. */
+  readonly replace?: boolean | undefined;
   readonly tree: NativeTree;
   /** Of this program. */
   readonly version: string;
@@ -37,6 +40,8 @@ export interface Kept {
   readonly head: SnapshotHead;
   /** Of blobs that were not there before. */
   readonly added: AddedBlobs;
+  /** What was not as the session saw it. */
+  readonly drift: readonly Drift[];
 }
 
 const ATTEMPTS = 3;
@@ -46,7 +51,7 @@ const ROUNDS = 5;
 const AT_ONCE = 8;
 
 /**
- * Throws `content-full`, `content-no-space`, `root-changing`, `root-too-large`, what trees and plans
+ * Throws `already-kept`, `content-full`, `content-no-space`, `root-changing`, `root-too-large`, what trees and plans
  * throw, or the signal's reason; then nothing of it is kept, unless only its last sync failed.
  */
 export async function keepContent(request: KeepRequest): Promise<Kept> {
@@ -62,17 +67,23 @@ export async function keepContent(request: KeepRequest): Promise<Kept> {
 }
 
 async function keepOnce(request: KeepRequest): Promise<Kept> {
-  const { folder, expression, tree, version, signal } = request;
+  const { folder, expression, files, tree, version, signal } = request;
   const { settledSeconds = SETTLED_SECONDS } = request;
   const atUs = Date.now() * 1000;
   const record = await recordRoot(tree, { signal });
   const snapshots = new Snapshots(folder);
   const place = FileIdentity.now(tree)?.place ?? null;
   const known = await KnownContent.of(snapshots, { root: tree.path, place, settledSeconds });
+  const held =
+    request.replace === true
+      ? Held.nothing(expression)
+      : await Held.by(snapshots, { expression, files });
   const keeper = await Keeper.open({ ...request, record, known });
   let head: SnapshotHead;
+  let drift: readonly Drift[];
   try {
-    await keepWanted(request, record, keeper);
+    drift = await keepWanted(request, { record, held, keeper });
+    held.refuseLoss(record);
     await keeper.sync();
     head = headOf(record, { expression, root: tree.path, atUs, place, version });
     await snapshots.write({ head, record });
@@ -82,15 +93,23 @@ async function keepOnce(request: KeepRequest): Promise<Kept> {
   }
   // It is in place and refers to the blobs, whether or not this succeeds.
   await snapshots.sync();
-  return { head, added: keeper.added() };
+  return { head, added: keeper.added(), drift };
 }
 
-/** Until a plan of what is kept wants nothing else. */
+interface Keeping {
+  readonly record: RootRecord;
+  readonly held: Held;
+  readonly keeper: Keeper;
+}
+
+/**
+ * Until a plan of what is kept wants nothing else; and what was kept, whoever wanted that.
+ * @returns what that plan says of drift
+ */
 async function keepWanted(
   { tree, folder, files, rules }: KeepRequest,
-  record: RootRecord,
-  keeper: Keeper,
-): Promise<void> {
+  { record, held, keeper }: Keeping,
+): Promise<readonly Drift[]> {
   const content = NativeTree.open(folder.path);
   const read: ReadContent = (path, offset, length) => {
     const blob = record.get(path.toString('latin1'))?.blob ?? null;
@@ -100,11 +119,15 @@ async function keepWanted(
   };
   try {
     for (let round = 1; ; round++) {
-      const wanted = await wantedFiles({ record, read, files, rules });
+      const { paths, drift } = await wantedFiles({ record, read, files, rules });
+      const wanted = new Set(paths);
+      // What something is mounted over by now is not the root's.
+      for (const path of held.files())
+        if (record.get(path)?.stat.foreign === false) wanted.add(path);
       const objects = namesOfObjects(record, wanted);
-      if (objects.length === 0) return;
+      if (objects.length === 0) return drift;
       await inParallel(objects, AT_ONCE, (names) => keeper.keep(names));
-      if (!keeper.takeChanged()) return;
+      if (!keeper.takeChanged()) return drift;
       if (round === ROUNDS) throw changing(tree);
     }
   } finally {

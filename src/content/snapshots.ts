@@ -42,9 +42,14 @@ export class Snapshots {
     return { head: decodeHead(file, expression), record };
   }
 
+  /** All objects by their paths, one after the other. Throws as {@link read}. */
+  async *objects(expression: string): AsyncGenerator<readonly [string, RecordedObject]> {
+    yield* decodeObjects(await this.#file(expression), expression);
+  }
+
   /** The objects alone whose content is kept, without room for the others. Throws as {@link read}. */
   async *kept(expression: string): AsyncGenerator<RecordedObject & { readonly blob: string }> {
-    for await (const [, object] of decodeObjects(await this.#file(expression), expression)) {
+    for await (const [, object] of this.objects(expression)) {
       const { blob } = object;
       if (blob !== null) yield { ...object, blob };
     }

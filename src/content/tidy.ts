@@ -8,10 +8,32 @@ import type { ContentFolder } from './content-folder.ts';
 import { Snapshots } from './snapshots.ts';
 
 /**
+ * The blobs that a snapshot refers to; null if it is damaged, as nobody knows then. Throws
+ * `no-snapshot`, `content-unusable`.
+ */
+export async function blobsOf(
+  folder: ContentFolder,
+  expression: string,
+): Promise<ReadonlySet<string> | null> {
+  const own = new Set<string>();
+  try {
+    for await (const { blob } of new Snapshots(folder).kept(expression)) own.add(blob);
+    return own;
+  } catch (error) {
+    if (error instanceof TraceError && error.code === 'snapshot-damaged') return null;
+    throw error;
+  }
+}
+
+/**
  * Removes blobs that no snapshot refers to. Throws `snapshot-damaged`, since nobody knows what a
  * damaged one refers to: it must be removed first.
+ * @param among no others; null = all that there are
  */
-export async function pruneBlobs(folder: ContentFolder): Promise<BlobCount> {
+export async function pruneBlobs(
+  folder: ContentFolder,
+  among: ReadonlySet<string> | null = null,
+): Promise<BlobCount> {
   const snapshots = new Snapshots(folder);
   const wanted = new Set<string>();
   for (const expression of await snapshots.names())
@@ -19,7 +41,7 @@ export async function pruneBlobs(folder: ContentFolder): Promise<BlobCount> {
   const blobs = new Blobs(folder);
   const removed = { blobs: 0, bytes: 0 };
   for await (const { hash, size } of blobs.all()) {
-    if (wanted.has(hash)) continue;
+    if (wanted.has(hash) || among?.has(hash) === false) continue;
     await blobs.remove([hash]);
     removed.blobs++;
     removed.bytes += size;

@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type ImageRule, INIT_KINDS } from '../image/choices.ts';
 import { unpackerProblems } from '../image/kernel-config.ts';
 import { packagesOf } from '../image/packages/packages-of.ts';
-import { type PlanEntry, planImage, type SessionFile } from '../image/plan.ts';
+import { type Drift, type PlanEntry, planImage, type SessionFile } from '../image/plan.ts';
 import { type ReadContent, RecordedTree } from './recorded-tree.ts';
 import type { RootRecord } from './root-record.ts';
 
@@ -18,8 +18,15 @@ export interface WantedOptions {
   readonly rules: readonly ImageRule[];
 }
 
-/** Paths, as byte strings. Throws what plans throw. */
-export async function wantedFiles(options: WantedOptions): Promise<ReadonlySet<string>> {
+export interface Wanted {
+  /** As byte strings. */
+  readonly paths: ReadonlySet<string>;
+  /** What is not as the session saw it; the same with every init. */
+  readonly drift: readonly Drift[];
+}
+
+/** Throws what plans throw. */
+export async function wantedFiles(options: WantedOptions): Promise<Wanted> {
   const { record, read, files, rules } = options;
   const wanted = new Set<string>();
   const tree = new RecordedTree(record, (path, offset, length) => {
@@ -27,10 +34,12 @@ export async function wantedFiles(options: WantedOptions): Promise<ReadonlySet<s
     return read(path, offset, length);
   });
   const all: PlanEntry[] = [];
+  let drift: readonly Drift[] = [];
   for (const init of INIT_KINDS) {
     const earlyMicrocode = init === INIT_KINDS[0];
-    const { entries } = await planImage({ tree, files, rules, init, earlyMicrocode });
-    all.push(...entries);
+    const plan = await planImage({ tree, files, rules, init, earlyMicrocode });
+    all.push(...plan.entries);
+    drift = plan.drift;
     // Each plan is one piece of work, and a recorder may wait behind it.
     await turn();
   }
@@ -39,5 +48,5 @@ export async function wantedFiles(options: WantedOptions): Promise<ReadonlySet<s
   await packagesOf(all, tree);
   await turn();
   unpackerProblems(tree, 'zstd');
-  return wanted;
+  return { paths: wanted, drift };
 }

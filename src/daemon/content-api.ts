@@ -8,7 +8,14 @@ import { imageRules } from './api.ts';
 
 const expression = z.string().min(1).max(10_000);
 
-export const keepRequest = z.strictObject({ expression, rules: imageRules });
+export const keepRequest = z.strictObject({
+  expression,
+  rules: imageRules,
+  /** Give up what an earlier snapshot has and the root has not any more. */
+  replace: z.boolean().optional(),
+});
+
+export type KeepRequestBody = Readonly<z.input<typeof keepRequest>>;
 
 export const removeRequest = z.strictObject({ expression });
 
@@ -26,6 +33,8 @@ export interface SnapshotBody {
 export interface KeptBody extends SnapshotBody {
   /** Blobs that were not kept before; `shared`: those that take no space of their own. */
   readonly added: { readonly blobs: number; readonly bytes: number; readonly shared: number };
+  /** What was not as the sessions saw it, and is kept as it was then. */
+  readonly drift: readonly (JsonPath & { readonly what: string })[];
   /** Sessions that go on: what they touch from now on is not kept. */
   readonly open: readonly string[];
 }

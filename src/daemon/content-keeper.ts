@@ -10,9 +10,8 @@ import { ContentFolder } from '../content/content-folder.ts';
 import { type Kept, keepContent } from '../content/keep-content.ts';
 import type { SnapshotHead } from '../content/snapshot-file.ts';
 import { checkExpression, Snapshots } from '../content/snapshots.ts';
-import { checkContent, pruneBlobs } from '../content/tidy.ts';
+import { blobsOf, checkContent, pruneBlobs } from '../content/tidy.ts';
 import { NativeTree } from '../fanotify-ts/tree.ts';
-import type { ImageRule } from '../image/choices.ts';
 import { Turns } from '../recording/turns.ts';
 import { evaluate, namedFiles, type SessionSet } from '../sessions/evaluate.ts';
 import { formatExpression, parseExpression, sessionsIn } from '../sessions/expression.ts';
@@ -21,10 +20,12 @@ import type {
   CheckedBody,
   ContentBody,
   KeepingBody,
+  KeepRequestBody,
   KeptBody,
   PrunedBody,
   SnapshotBody,
 } from './content-api.ts';
+import { driftReport } from './image-report.ts';
 import { sweptFiles } from './swept-files.ts';
 
 export interface ContentKeeperOptions {
@@ -60,13 +61,13 @@ export class ContentKeeper {
     return { ...this.#counts, last_failure: this.#lastFailure };
   }
 
-  keep(text: string, rules: readonly ImageRule[]): Promise<KeptBody> {
+  keep({ expression, ...choices }: KeepRequestBody): Promise<KeptBody> {
     const { store } = this.#options;
     return this.#turns.take(async () => {
-      const set = evaluate(parseExpression(text), store);
-      const { head, added } = await this.#snapshot(set, rules);
+      const set = evaluate(parseExpression(expression), store);
+      const { head, added, drift } = await this.#snapshot(set, choices);
       const open = set.open.map((id) => `session-${id}`);
-      return { ...bodyOf(head), added, open };
+      return { ...bodyOf(head), added, drift: driftReport(drift), open };
     });
   }
 
@@ -91,9 +92,10 @@ export class ContentKeeper {
       const folder = ContentFolder.claim(this.path);
       const expression = formatExpression(parseExpression(text));
       checkExpression(expression);
+      const own = await blobsOf(folder, expression);
       await new Snapshots(folder).remove(expression);
       this.#note(expression, 'content-kept', { files: 0, detail: 'removed since' });
-      return { snapshots: [expression], ...(await pruneBlobs(folder)) };
+      return { snapshots: [expression], ...(await pruneBlobs(folder, own)) };
     });
   }
 
@@ -147,7 +149,7 @@ export class ContentKeeper {
     const { log, signal } = this.#options;
     const expression = `session-${id}`;
     try {
-      const { files, bytes } = await this.keep(expression, []);
+      const { files, bytes } = await this.keep({ expression, rules: [] });
       this.#counts.kept++;
       log.info(`content kept for ${expression}: ${files} files, ${bytes} bytes`);
     } catch (error) {
@@ -162,7 +164,7 @@ export class ContentKeeper {
     this.#done.add(id);
   }
 
-  async #snapshot(set: SessionSet, rules: readonly ImageRule[]): Promise<Kept> {
+  async #snapshot(set: SessionSet, choices: Omit<KeepRequestBody, 'expression'>): Promise<Kept> {
     const { store, maxBytes, version, signal } = this.#options;
     const { expression, root, objects } = set;
     checkExpression(expression);
@@ -172,9 +174,11 @@ export class ContentKeeper {
       // As an export does: what only a sweep touched may be the whole root.
       const { sweepOf } = sweptFiles(set, (id) => store.files(id), tree);
       const files = namedFiles(objects, sweepOf);
-      const request = { folder, maxBytes, expression, files, rules, tree, version, signal };
+      const request = { folder, maxBytes, expression, files, ...choices, tree, version, signal };
       const kept = await keepContent(request);
-      const detail = `${kept.head.files} files, ${kept.head.bytes} bytes`;
+      const { length } = kept.drift;
+      const drifted = length === 0 ? '' : `, ${length} objects not as recorded`;
+      const detail = `${kept.head.files} files, ${kept.head.bytes} bytes${drifted}`;
       this.#note(expression, 'content-kept', { files: kept.head.files, detail });
       return kept;
     } finally {

@@ -9,8 +9,13 @@ import { errorOf, unreachable } from './client-errors.ts';
 import type { GivenOpening } from '../recording/given-types.ts';
 import { GivenStream } from './given-stream-client.ts';
 import { request } from './http.ts';
-import type { ImageRule } from '../image/choices.ts';
-import type { CheckedBody, ContentBody, KeptBody, PrunedBody } from './content-api.ts';
+import type {
+  CheckedBody,
+  ContentBody,
+  KeepRequestBody,
+  KeptBody,
+  PrunedBody,
+} from './content-api.ts';
 import type { ImageReport } from './image-report.ts';
 import { type SizesBody, sizesOf } from './sizes-body.ts';
 import type {
@@ -82,8 +87,8 @@ export class ControlClient {
     return this.#json('GET', '/v1/content');
   }
 
-  keepContent(expression: string, rules: readonly ImageRule[]): Promise<KeptBody> {
-    return this.#json('POST', '/v1/content/keep', { expression, rules });
+  keepContent(request: KeepRequestBody): Promise<KeptBody> {
+    return this.#json('POST', '/v1/content/keep', request);
   }
 
   removeContent(expression: string): Promise<PrunedBody> {

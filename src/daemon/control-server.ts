@@ -11,11 +11,11 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import type { z } from 'zod';
 import { TraceError } from '../common/errors.ts';
 import { makeFolders } from '../common/make-folders.ts';
-import type { ImageRule } from '../image/choices.ts';
 import {
   type CheckedBody,
   type ContentBody,
   keepRequest,
+  type KeepRequestBody,
   type KeptBody,
   type PrunedBody,
   removeRequest,
@@ -43,7 +43,7 @@ import { checked, errorBody, knownError } from './wire.ts';
 /** What the routes about kept content call. */
 export interface ContentService {
   list(): Promise<ContentBody>;
-  keep(expression: string, rules: readonly ImageRule[]): Promise<KeptBody>;
+  keep(request: KeepRequestBody): Promise<KeptBody>;
   remove(expression: string): Promise<PrunedBody>;
   prune(): Promise<PrunedBody>;
   check(): Promise<CheckedBody>;
@@ -275,8 +275,7 @@ function routes(service: ControlService, ending: AbortSignal): express.Express {
     response.json(await service.content.list());
   });
   app.post('/v1/content/keep', async (request, response) => {
-    const { expression, rules } = read(keepRequest, request);
-    response.json(await service.content.keep(expression, rules));
+    response.json(await service.content.keep(read(keepRequest, request)));
   });
   app.post('/v1/content/remove', async (request, response) => {
     response.json(await service.content.remove(read(removeRequest, request).expression));

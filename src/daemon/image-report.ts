@@ -6,6 +6,7 @@ import { jsonPath, type JsonPath } from '../common/bytes.ts';
 import type { SessionTier } from '../common/words.ts';
 import { unreadProblems } from '../image/packages/unread-problems.ts';
 import type { ImagePart } from '../image/parts/part.ts';
+import type { Drift } from '../image/plan-types.ts';
 import type { Doubt } from '../image/sweeps/sweep.ts';
 import type { BuiltImage } from './build-image.ts';
 import type { Unsearched } from './swept-files.ts';
@@ -125,6 +126,10 @@ export function imageReport(built: BuiltImage): ImageReport {
   };
 }
 
+export function driftReport(drift: readonly Drift[]): PlanReport['drift'] {
+  return drift.map(({ path, what }) => ({ ...jsonPath(path), what }));
+}
+
 export function planReport({
   plan,
   choices,
@@ -140,7 +145,7 @@ export function planReport({
     entries: plan.entries.length,
     content_bytes: plan.contentBytes,
     reasons: plan.countsByReason,
-    drift: plan.drift.map(({ path, what }) => ({ ...jsonPath(path), what })),
+    drift: driftReport(plan.drift),
     attributes: plan.attributes && {
       ...plan.attributes,
       file: `/${plan.attributes.file.toString()}`,

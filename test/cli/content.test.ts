@@ -79,7 +79,7 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
       chownSync(folder, NOBODY, NOBODY);
       const old = await image(SESSIONS.whole);
       const kept = await sandbox.json<KeptBody>(['snapshot', SESSIONS.whole]);
-      assert.deepEqual(kept.open, []);
+      assert.deepEqual([kept.open, kept.drift], [[], []]);
       assert.equal(kept.snapshot, SESSIONS.whole);
       assert.ok(kept.bytes > BIG_BYTES && kept.added.bytes === kept.bytes);
       // A package upgrade, a file that is gone, one that was written to.
@@ -167,6 +167,38 @@ describe('kept content', { skip: lacks('root', 'fanotify', 'mount') }, () => {
         { code: 64, message: /--tree and --as-recorded/ },
       );
       assert.equal((await list()).snapshots.length, 2);
+    });
+
+    test('a further snapshot loses nothing, unless that is asked for', async () => {
+      const old = await image(SESSIONS.whole, '--as-recorded');
+      const before = files();
+      await sandbox.fails(['snapshot', SESSIONS.whole], {
+        code: 73,
+        message:
+          /kept for session-1 is not what the root has now: 2 names would change and 2 would go, the first is \/bin\/tool/,
+        hint: /trace snapshot session-1 --replace/,
+      });
+      assert.deepEqual(files(), before);
+      assert.ok((await image(SESSIONS.whole, '--as-recorded')).equals(old));
+      const { stderr } = await sandbox.ok(['snapshot', SESSIONS.lossy]);
+      for (const words of ['replaced .* bin/tool', 'vanished .* odd', 'changed .* init'])
+        assert.match(stderr, new RegExp(`^warning: 1 recorded objects ${words}$`, 'm'));
+      const tool = readFileSync(`${place.root}/bin/tool`);
+      writeFileSync(`${place.root}/bin/tool`, 'another version', { mode: 0o755 });
+      const again = ['snapshot', SESSIONS.lossy, '--replace'];
+      const { drift } = await sandbox.json<KeptBody>(again);
+      assert.deepEqual([drift.length, drift[0]?.path], [3, 'bin/tool']);
+      const choices = ['--as-recorded', '--accept-loss'];
+      assert.ok((await image(SESSIONS.lossy, ...choices)).includes('another version'));
+      // Of the two versions that only it had, one is not its own any more.
+      writeFileSync(`${place.root}/bin/third`, 'third', { mode: 0o755 });
+      renameSync(`${place.root}/bin/third`, `${place.root}/bin/tool`);
+      await sandbox.ok(again);
+      writeFileSync(`${place.root}/bin/tool`, tool);
+      const gone = await sandbox.json<PrunedBody>(['content', 'remove', SESSIONS.lossy]);
+      assert.deepEqual([gone.blobs, gone.bytes], [1, 'third'.length]);
+      const pruned = await sandbox.json<PrunedBody>(['content', 'prune']);
+      assert.deepEqual([pruned.blobs, pruned.bytes], [1, 'another version'.length]);
     });
 
     test('damage is told, and mended from the root while that has the file', async () => {

@@ -93,7 +93,7 @@ describe('what is kept', () => {
       const root = join(temporaryFolder(t), 'root');
       put(join(root, 'file'), 'old!');
       await delay(2100);
-      const again = () => keep({ root, folder, settledSeconds: 1 });
+      const again = () => keep({ root, folder, settledSeconds: 1, replace: true });
       await again();
       // A blob of another content under its name: only who reads the file notices.
       const blob = join(folder, blobOf(Buffer.from('old!')));

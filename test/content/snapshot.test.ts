@@ -51,7 +51,7 @@ describe('an image of what was kept', () => {
       );
   });
 
-  it('has the old files after an upgrade, and new ones once they are kept', async (t) => {
+  it('has the old files after an upgrade, and new ones once they are kept in place of them', async (t) => {
     const folder = join(temporaryFolder(t), 'content');
     const root = join(temporaryFolder(t), 'root');
     makeTree(root);
@@ -64,7 +64,7 @@ describe('an image of what was kept', () => {
     unlinkSync(join(root, 'etc/dangling'));
     symlinkSync('abc', join(root, 'etc/dangling'));
     assert.ok((await imageOf(t, files, { folder })).equals(old));
-    const { added } = await keep({ root, folder });
+    const { added } = await keep({ root, folder, replace: true });
     assert.equal(added.blobs, 2);
     const now = await imageOf(t, files, { root });
     assert.ok(!now.equals(old));

@@ -89,7 +89,7 @@ describe('trace start --keep-content', { skip: lacks(...GANESHA_NEEDS) }, () => 
     assert.match(why ?? '', /^session-2: kept content would be over its bound of 2 MiB$/);
     const { text, stderr } = await loop.sandbox.ok(['status']);
     assert.match(text, /content kept by itself: 1 sessions, 1 failed, 0 wait/);
-    assert.match(stderr, /no content is kept for session-2: /);
+    assert.match(stderr, /content not kept for session-2: /);
     assert.match((await loop.sandbox.ok(['sessions'])).text, /session-2 .* complete,not-kept\n/);
     assert.match(
       (await loop.sandbox.ok(['show', 'session-2'])).text,

@@ -5,6 +5,12 @@ import type { ImageRule } from '../../image/choices.ts';
 import type { Register } from '../commands.ts';
 import { imageRulesOf, ruleArgument } from '../image-rules.ts';
 import { size } from '../output.ts';
+import { warnOfDrift } from '../session-image-words.ts';
+
+interface SnapshotOptions {
+  readonly rules?: string;
+  readonly replace?: boolean;
+}
 
 export const registerSnapshot: Register = (program, context) => {
   const given: ImageRule[] = [];
@@ -15,10 +21,14 @@ export const registerSnapshot: Register = (program, context) => {
       given.push(ruleArgument(true, text));
     })
     .option('--rules <file>', "more such rules, one a line: '+ GLOB' or '- GLOB'")
-    .action(async (expression: string, { rules }: { rules?: string }, command: Command) => {
+    .option('--replace', 'give up what was kept before and the root has not any more')
+    .action(async (expression: string, options: SnapshotOptions, command: Command) => {
       const { client, output } = context(command);
-      const body = await client.keepContent(expression, imageRulesOf(given, rules));
+      const { replace } = options;
+      const rules = imageRulesOf(given, options.rules);
+      const body = await client.keepContent({ expression, rules, replace });
       output.value(body);
+      warnOfDrift(output, body.drift);
       if (body.open.length > 0)
         output.warn(
           `${body.open.join(', ')} still open: what comes later is not kept`,

@@ -44,7 +44,7 @@ export const registerStatus: Register = (program, context) => {
         output.line(`content kept by itself: ${kept} sessions, ${failed} failed, ${waiting} wait`);
       if (failure !== null)
         output.warn(
-          `no content is kept for ${output.name(Buffer.from(failure))}`,
+          `content not kept for ${output.name(Buffer.from(failure))}`,
           '`trace snapshot` tries again',
         );
       output.line(`open sessions: ${body.sessions_open}`);
