@@ -109,6 +109,26 @@ describe('trace import', { skip: lacks('root', 'loop', 'handles', 'busybox') }, 
     );
   });
 
+  test('a byte order mark and CR LF are parts of names, which a hint says', async () => {
+    const [none, some] = ['none of the paths is there', 'some of the paths are not there'];
+    const [mark, cr] = [/begins with a byte order mark \(EF BB BF\)/, /lines end with CR LF/];
+    const cases: [text: string, warning: string, hint: RegExp][] = [
+      ['etc/motd\r\nbin/tool\r\n', none, cr],
+      ['\ufeffetc/motd\n', none, mark],
+      ['\ufeffetc/motd\nbin/tool\n', some, mark],
+      ['\ufeffetc/motd\0bin/tool\0', some, mark],
+      ['\ufeffetc/motd\r\n', none, new RegExp(`${mark.source}.*; ${cr.source}`)],
+      ['etc/none\n', none, /^hint: is it a list of this root/m],
+    ];
+    for (const [text, warning, hint] of cases) {
+      const { stderr } = await sandbox.ok(['import', '--list', write('odd', text), '--root', root]);
+      assert.ok(stderr.includes(warning), stderr);
+      assert.match(stderr, hint);
+    }
+    const right = ['import', '--list', write('right', 'etc/motd\netc/none\n'), '--root', root];
+    assert.doesNotMatch((await sandbox.ok(right)).stderr, /warning/);
+  });
+
   test('what find writes, three ways, relative, absolute, through a pipe', async () => {
     const expected = shell(
       `cd '${root}' && find etc odd -print0 | sort -z >'${sandbox.at('out')}'`,

@@ -76,7 +76,7 @@ export const registerImport: Register = (program, context) => {
         refused: refused.map(({ firstLine, ...one }) => ({ ...one, first_line: firstLine })),
         daemon_started: started,
       });
-      warn(output, used, { ...counts, format });
+      warn(output, used, { ...counts, format, head });
       const { found, missing } = counts;
       output.line(
         `${session}: ${used.uses} uses of paths in ${used.line} lines; ` +
@@ -92,6 +92,8 @@ const FORMAT_WORDS: Readonly<Record<Format, string>> = {
   find: 'output of find -ls',
   audit: 'a log of the audit system',
 };
+
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 const REFUSAL_WORDS: Readonly<Record<Refusal, string>> = {
   'not-understood': 'not understood',
@@ -122,7 +124,13 @@ function refusalText({ why, count, firstLine }: Refused): string {
 function warn(
   output: Output,
   used: UsedPaths,
-  { found, skipped, format }: GivenCounts & { readonly format: Format },
+  {
+    found,
+    missing,
+    skipped,
+    format,
+    head,
+  }: GivenCounts & { readonly format: Format; readonly head: Buffer },
 ): void {
   for (const refused of used.refused())
     output.warn(
@@ -139,11 +147,24 @@ function warn(
         `${count} paths are not in the session: ${SKIP_WORDS[why]}`,
         'see docs/import.md',
       );
+  const odd = missing > 0 ? oddEnds(head, format) : null;
   if (found === 0)
     output.warn(
       'none of the paths is there',
-      'is it a list of this root, and of this format? See --paths and --format',
+      odd ?? 'is it a list of this root, and of this format? See --paths and --format',
     );
+  else if (odd !== null) output.warn('some of the paths are not there', odd);
+}
+
+/** What other systems put into lists. Names are bytes, so nothing is taken off. */
+function oddEnds(head: Buffer, format: Format): string | null {
+  const isByLine = format === 'plain' || format === 'find';
+  const odd = [];
+  if (head.subarray(0, 3).equals(BYTE_ORDER_MARK) && (isByLine || format === 'null'))
+    odd.push('the list begins with a byte order mark (EF BB BF), which is part of its first name');
+  if (isByLine && head.includes('\r\n'))
+    odd.push('lines end with CR LF, and the CR is part of the name');
+  return odd.length === 0 ? null : `${odd.join('; ')}: make it without`;
 }
 
 function nothingIn(list: string, used: UsedPaths): TraceError {

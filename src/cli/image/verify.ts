@@ -48,6 +48,7 @@ export const registerImageVerify: Register = (image, context) => {
 };
 
 function summary({ ok, records, counts, stop, findings }: VerifiedImage): string {
+  if (records === 0 && stop === null) return '0 records, there is nothing in it';
   const all = counts.dropped + counts.changed + counts.noted;
   const rest = all > findings.length ? `, of which the first ${findings.length} are told` : '';
   const odd = `${counts.dropped} dropped, ${counts.changed} change something else${rest}`;

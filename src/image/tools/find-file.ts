@@ -6,7 +6,7 @@ import { TraceError } from '../../common/errors.ts';
 import type { Input } from './input.ts';
 import { isErrno, type TreeNode } from './kernel-tree.ts';
 import { KernelUnpacker } from './kernel-unpacker.ts';
-import { DIRECTORY, FILE, type ImageRecord } from './record.ts';
+import { BLOCK, CHARACTER, FILE, type ImageRecord, TYPE_NAMES } from './record.ts';
 import { walkImage, type WalkedImage } from './walk-image.ts';
 
 export interface FoundFile {
@@ -14,6 +14,11 @@ export interface FoundFile {
   readonly record: ImageRecord | null;
   readonly walked: WalkedImage;
 }
+
+const TYPE_WORDS: ReadonlyMap<number, string> = new Map([
+  [CHARACTER, 'character device'],
+  [BLOCK, 'block device'],
+]);
 
 /** `path` is a byte string. Throws `no-such-file`, `not-a-file`. */
 export async function findFile(input: Input, path: string): Promise<FoundFile> {
@@ -37,7 +42,7 @@ export async function findFile(input: Input, path: string): Promise<FoundFile> {
         walked.stop === null
           ? `${input.name} has ${what}`
           : `${input.name} is broken, and what comes before that has ${what}`,
-      hint: '`trace image list` shows what it has',
+      hint: "`trace image list` shows what it has; a name with escapes there, bad\\xff, is $'bad\\xff' here",
       exit: 'notFound',
     });
   }
@@ -45,7 +50,7 @@ export async function findFile(input: Input, path: string): Promise<FoundFile> {
   if (type !== FILE)
     throw new TraceError({
       code: 'not-a-file',
-      message: `${shown} of ${input.name} is a ${type === DIRECTORY ? 'directory' : 'device'}`,
+      message: `${shown} of ${input.name} is a ${TYPE_WORDS.get(type) ?? TYPE_NAMES.get(type)}`,
       hint: 'name a file',
       exit: 'failed',
     });

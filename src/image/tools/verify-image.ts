@@ -14,7 +14,7 @@ const MOST_TOLD = 10_000;
 const ZEROS = Buffer.alloc(1 << 20);
 
 export interface VerifiedImage extends WalkedImage {
-  /** Nothing stops the kernel, and nothing is dropped or changed. */
+  /** There is something in it, nothing stops the kernel, and nothing is dropped or changed. */
   readonly ok: boolean;
   readonly records: number;
   readonly counts: Readonly<Record<Finding['kind'], number>>;
@@ -51,7 +51,9 @@ export async function verifyImage(input: Input): Promise<VerifiedImage> {
   });
   const cutOff = hashes.finish();
   unpacker.finish();
-  const ok = walked.stop === null && counts.dropped === 0 && counts.changed === 0;
+  // The kernel takes nothing without a word, but it is what a failed download leaves.
+  const isSomething = records > 0;
+  const ok = isSomething && walked.stop === null && counts.dropped === 0 && counts.changed === 0;
   return { ...walked, ok, records, counts, findings, tree: unpacker.tree, cutOff };
 }
 

@@ -119,6 +119,56 @@ test('services, modules, owners', async () => {
   ]);
 });
 
+test('lines of units that go on, drop-ins, sockets, what hides another', async () => {
+  const above = folders('usr/lib', 'usr/lib/systemd', 'usr/lib/systemd/system');
+  const etc = folders('etc/systemd', 'etc/systemd/system', 'etc/systemd/system/a.service.d');
+  const [path, inEtc] = ['usr/lib/systemd/system/a.service', 'etc/systemd/system/a.service'];
+  const unit = (text: string, name = path) => file(name, `[Service]\n${text}\n`);
+  const dropIn = (name: string, text: string) => unit(text, `${inEtc}.d/${name}`);
+  const program = (name: string) => [`note unit-program ${name}`];
+  const cases: [text: string, found: string[]][] = [
+    ['ExecStart=\\\n  /bin/sh -c x', []],
+    ['ExecStart=\\\n  /bin/no x', program(path)],
+    ['ExecStart=\\\r\n# of it /bin/sh \\\n ; x\n  /bin/no x', program(path)],
+    ['ExecStart=/bin/sh -c \\\n ExecStart=/bin/no', []],
+    ['ExecStart=/bin/sh \\\\\nExecStop=/bin/no', program(path)],
+    ['ExecStart=/bin/sh \\\n\nExecReload=/bin/no', program(path)],
+    ['# ExecStart=/bin/no \\\nExecCondition=/bin/no', program(path)],
+    ['ExecStopPost=/bin/no \\', program(path)],
+    ['ExecStart=/bin/no\nExecStart=\nExecStart=/bin/sh\nUser=no\nUser=sshd', []],
+  ];
+  for (const [text, told] of cases)
+    assert.deepEqual(await found([...above, unit(text)]), told, text);
+  const socket = 'usr/lib/systemd/system/a.socket';
+  assert.deepEqual(await found([...above, unit('ExecStopPre=/bin/no', socket)]), program(socket));
+
+  const both = [...above, ...etc, unit('ExecStart=/bin/no\nUser=no')];
+  assert.deepEqual(
+    await found([...both, dropIn('b.conf', 'ExecStart=\nExecStart=/bin/sh\nUser=sshd')]),
+    [],
+  );
+  assert.deepEqual(
+    await found([
+      ...both,
+      dropIn('b.conf', 'ExecStart=/bin/none\nUser='),
+      dropIn('a.conf', 'ExecStart='),
+      dropIn('c', 'ExecStart='),
+    ]),
+    program(`${inEtc}.d/b.conf`),
+  );
+  assert.deepEqual(await found([...both, unit('ExecStart=/bin/sh', inEtc)]), []);
+  assert.deepEqual(await found([...both, link(inEtc, '/dev/null')]), []);
+
+  const started = process.cpuUsage();
+  for (const hostile of [
+    '\\\n'.repeat(30_000),
+    '\\'.repeat(60_000),
+    'ExecStart=sh \\\n'.repeat(4000),
+  ])
+    assert.deepEqual(await found([...above, unit(`${hostile}x`)]), []);
+  assert.ok(process.cpuUsage(started).user < 1_000_000);
+});
+
 test('an end to looking, without a word of what was not looked for', async () => {
   const units = Array.from({ length: 20 }, (_, at) =>
     file(`usr/lib/systemd/system/${at}.service`, 'ExecStart=sh\n'.repeat(5000)),
@@ -131,8 +181,42 @@ test('an end to looking, without a word of what was not looked for', async () =>
   );
 });
 
+const base64 = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQA';
+
+test('private keys: all formats, behind certificates too, and not where they are only named', async () => {
+  const pem = `-----BEGIN PRIVATE KEY-----\n${base64}`;
+  const line = `${base64}\n`;
+  const keys: Readonly<Record<string, string>> = {
+    rsa: `-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n`,
+    pgp: `-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n${base64}`,
+    putty: 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n',
+    ssh2: `---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: "x"\n${base64}`,
+    wireguard: `[Interface]\nAddress = 10.0.0.1\nPrivateKey = ${base64}=\n`,
+    bind: 'Private-key-format: v1.3\nAlgorithm: 13 (ECDSAP256SHA256)\n',
+    age: `# created: 2024\nAGE-SECRET-KEY-1${'GFPYYSJZ'.repeat(6)}GFPQ4EGAEX\n`,
+    json: `{"private_key": "-----BEGIN PRIVATE KEY-----\\n${base64}"}`,
+    haproxy: `-----BEGIN CERTIFICATE-----\n${line.repeat(1400)}-----END CERTIFICATE-----\n${pem}`,
+  };
+  for (const [name, text] of Object.entries(keys))
+    assert.deepEqual(await found([file('etc/x', text)]), ['fault private-key etc/x'], name);
+  const none: Readonly<Record<string, string>> = {
+    program: 'START = b"-----BEGIN OPENSSH PRIVATE KEY-----"\nEND = b"-----END"\n',
+    documentation: 'a file with PuTTY-User-Key-File-2: or AGE-SECRET-KEY-1... or PrivateKey = x',
+    public: `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${base64}`,
+    'no text': `\0${line.repeat(200)}${pem}`,
+    'too far': `${line.repeat(1600)}${pem}`,
+  };
+  for (const [name, text] of Object.entries(none))
+    assert.deepEqual(await found([file('etc/x', text)]), [], name);
+  const two = { ino: 9, nlink: 2 };
+  assert.deepEqual(await found([file('etc/x', '', two), file('etc/y', pem, two)]), [
+    'fault private-key etc/x',
+    'fault private-key etc/y',
+  ]);
+});
+
 test('secrets, set-id, links to nothing', async () => {
-  const key = '-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl';
+  const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${base64}`;
   assert.deepEqual(
     await found([file('etc/host_key', key), file('etc/host_key.pub', 'ssh-rsa A')]),
     ['fault private-key etc/host_key'],

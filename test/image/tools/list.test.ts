@@ -282,8 +282,23 @@ describe('cat', () => {
       ['\\376', 'other'],
     ] as const)
       assert.equal(await piped(lost, `cat - "$(printf '${path}')"`), content);
-    await sandbox.fails(['image', 'cat', image, 'usr/b'], { code: 66, message: /has no usr\/b/ });
-    await sandbox.fails(['image', 'cat', image, 'usr'], { code: 1, message: /is a directory/ });
+    await sandbox.fails(['image', 'cat', image, 'usr/b'], {
+      code: 66,
+      message: /has no usr\/b/,
+      hint: /bad\\xff, is \$'bad\\xff' here$/,
+    });
+    const types = [
+      ['directory', 0o040755],
+      ['fifo', 0o010644],
+      ['socket', 0o140644],
+      ['character device', 0o020600],
+      ['block device', 0o060600],
+    ] as const;
+    for (const [type, mode] of types) {
+      const one = put('one', archive(record({ name: 'x', mode })));
+      const message = new RegExp(`x of .* is a ${type}$`);
+      await sandbox.fails(['image', 'cat', one, 'x'], { code: 1, message });
+    }
     const gone = put('gone', archive(link('init', 'nowhere')), Buffer.from('no record'));
     await sandbox.fails(['image', 'cat', gone, 'init'], {
       code: 66,

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { TraceSandbox } from '../../support/trace-sandbox.ts';
 import { Input } from '../../../src/image/tools/input.ts';
 import { verifyImage } from '../../../src/image/tools/verify-image.ts';
+import { compressed } from './compressed.ts';
 import { archive, type Crafted, directory, file, link, record, trailer } from './craft.ts';
 import { CRAFTED } from './crafted-images.ts';
 
@@ -177,6 +178,22 @@ test('for people: one line for each, and the status', async () => {
   writeFileSync(sandbox.at('good'), archive(file('a')));
   const good = await sandbox.ok(['image', 'verify', sandbox.at('good')]);
   assert.match(good.text, /good: 1 records, all unpacked as they say\n$/);
+});
+
+test('an image with nothing in it is none that is right', async () => {
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.alloc(1 << 20),
+    archive(),
+    compressed('gzip', archive()),
+  ]) {
+    const { exit, ok, records, stop, entries } = await verified(bytes);
+    assert.deepEqual([exit, ok, records, stop], [1, false, 0, null]);
+    assert.ok(entries.length > 0, "the kernel's own");
+    const { code, text } = await sandbox.run(['image', 'verify', sandbox.at('image')]);
+    assert.equal(code, 1);
+    assert.match(text, /image: 0 records, there is nothing in it\n$/);
+  }
 });
 
 test('from a pipe, and of a hostile size: told, in bounded memory', async () => {
