@@ -51,6 +51,14 @@ export const CRAFTED: readonly CraftedImage[] = [
     ),
   },
   {
+    what: 'a file that has the name of the end, and a hard link past it',
+    bytes: archive(
+      record({ name: 'a', ...two }),
+      file('./TRAILER!!!'),
+      record({ name: 'z', ...two, data: 'data' }),
+    ),
+  },
+  {
     what: 'links in a loop',
     bytes: archive(link('a', 'b'), link('b', 'a'), file('a/x'), file('c')),
     found: ['links-loop'],
