@@ -86,8 +86,8 @@ export class Barrier {
   #neededAllTheSame(rule: Rule, { drafts }: Closure): Draft | undefined {
     if (rule.include || rule.files > 0 || rule.kept.length > 0) return undefined;
     return [...drafts.values()]
-      .filter(({ path }) => this.rules.excluding(path) === rule)
       .filter(({ reasons }) => reasons.some(({ kind }) => NEEDED.has(kind)))
+      .filter(({ path }) => this.rules.excluding(path) === rule)
       .sort((a, b) => (a.path < b.path ? -1 : 1))
       .at(0);
   }
