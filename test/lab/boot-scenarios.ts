@@ -38,7 +38,9 @@ export async function busyWhile<T>(
 ): Promise<T> {
   const flag = `/run/busy-${client.address}`;
   await client.must(`touch ${flag}`);
-  const loop = client.must(`while [ -e ${flag} ]; do ${readAgain(folder)}; done`, {
+  // Before all else on the machine's one processor: a client that waits for its turn is silent.
+  const first = 'renice -n -20 -p $$ >/dev/null';
+  const loop = client.must(`${first} && while [ -e ${flag} ]; do ${readAgain(folder)}; done`, {
     timeoutMs: 240_000,
   });
   const [done] = await Promise.all([work().finally(() => client.must(`rm ${flag}`)), loop]);
