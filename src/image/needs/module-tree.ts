@@ -24,17 +24,19 @@ export class ModuleTree {
   constructor(directory: string, files: RootFiles) {
     this.#directory = directory;
     this.#files = files;
+    let isDamaged = false;
     for (const line of this.#lines('dep')) {
       if (line === '') continue;
       const [module = '', others, more] = line.split(':', 3);
       if (!MODULE.test(module) || others === undefined || more !== undefined) {
-        this.#damaged('dep');
+        isDamaged = true;
         continue;
       }
       const needed = others.split(' ').filter((one) => one !== '');
       this.#needs.set(module, this.#upTo([], needed));
       this.#byName.set(nameOf(module), module);
     }
+    if (isDamaged) this.#damaged('dep');
     for (const line of this.#lines('softdep')) {
       const [word, name = '', ...others] = line.trim().split(/[ \t]+/);
       if (word !== 'softdep') continue;
