@@ -313,16 +313,10 @@ export interface LossTotal {
 }
 
 /** One object that a session touched; metadata as this session first saw it. */
-export interface FileAccessRow {
+export interface FileAccessRow extends Omit<FileState, 'ctimeNs' | 'target'> {
   readonly fileId: number;
   /** S_IFMT part of `mode`. */
   readonly type: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtimeNs: bigint;
-  readonly nlink: number;
   /** null when it is not known. */
   readonly ctimeNs: bigint | null;
   /** Of a symbolic link; null when it is not known. */
