@@ -14,7 +14,7 @@ export function coveredUs(beganUs: number, filesUntilUs: number, traceUntilUs: n
 }
 
 /**
- * @param sinceUs when the drain before was: events of files have no time of their own
+ * @param sinceUs the earliest moment of the file events, which have no time of their own
  * @returns how many calls and events there were, and the earliest moment that one can be of
  */
 export function drained(

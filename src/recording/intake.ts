@@ -18,24 +18,28 @@ export class Intake {
   readonly #options: IntakeOptions;
   #events: FileEvent[] = [];
   #fileLosses: LossCount[] = [];
-  #filesUntilUs = 0;
+  /** Nothing is watched before. */
+  #filesUntilUs = nowUs();
+  #filesFromUs = this.#filesUntilUs;
   /** Of the last batches taken. */
   #traceSequence = 0;
   #fileSequence = 0;
-  #drainedUs = nowUs();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
   }
 
-  /** When the sensors were drained last, monotonic. */
-  get drainedUs(): number {
-    return this.#drainedUs;
-  }
-
   /** Until when the file events are all there, monotonic. */
   get filesUntilUs(): number {
     return this.#filesUntilUs;
+  }
+
+  /**
+   * The earliest moment that a file event which was taken can be of, monotonic: it has no time of its
+   * own, and the sensor's thread can be later than the drain that ought to have had it.
+   */
+  get filesFromUs(): number {
+    return this.#filesFromUs;
   }
 
   /** File events that were taken; their losses are told by {@link losses}. */
@@ -60,15 +64,12 @@ export class Intake {
       if (batch.sequence <= this.#fileSequence) return;
       this.#fileSequence = batch.sequence;
     }
+    if (this.#events.length === 0) this.#filesFromUs = this.#filesUntilUs;
     // Not push(...): as arguments a full table's 262,144 rows overflow the stack.
     this.#events = this.#events.concat(batch.events);
     this.#fileLosses.push(...batch.losses);
     this.#filesUntilUs = batch.untilUs;
     for (const root of this.#options.roots.values()) root.followNames(batch.events);
-  }
-
-  noteDrained(): void {
-    this.#drainedUs = nowUs();
   }
 
   /** The file events went on. */
@@ -78,7 +79,7 @@ export class Intake {
 
   /** Nothing becomes of a trace's batch and of the file events: how many there were, and since when. */
   abandon(trace: NfsBatch): { readonly count: number; readonly fromUs: number } {
-    const all = drained(trace, this.#events, this.#drainedUs);
+    const all = drained(trace, this.#events, this.#filesFromUs);
     this.#events = [];
     return all;
   }

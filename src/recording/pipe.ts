@@ -347,17 +347,16 @@ export class Pipe {
     },
   ): Promise<void> {
     this.#intake.takeFiles();
-    const lastUs = this.#intake.drainedUs;
-    this.#intake.noteDrained();
     await this.#nfsAttributor.attribute(trace, { builder, effects, toWall, whole: drained });
-    const { files, drainedUs } = this.#intake;
     const { traced } = this.#options.sensors;
     const before = effects.length;
     try {
+      const { files, filesFromUs } = this.#intake;
       const named = this.#fileAttributor.attribute(files, { traced, builder, effects, toWall });
       if (named > 0) this.#byFileEvents = true;
-      if (named > 0 && drainedUs - lastUs > this.#flushUs + STALL_US)
-        builder.losses.push(stallOf(named, toWall(lastUs), toWall(drainedUs)));
+      const knownUs = nowUs();
+      if (named > 0 && knownUs - filesFromUs > this.#flushUs + STALL_US)
+        builder.losses.push(stallOf(named, toWall(filesFromUs), toWall(knownUs)));
     } finally {
       this.#committer.noteSoleClient(effects.slice(before));
     }

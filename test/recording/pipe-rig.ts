@@ -58,6 +58,8 @@ export class PipeRig {
   accessTimes: readonly AccessTime[] = [];
   /** How often the root was asked for names, access times, and walked. */
   readonly asked = { names: 0, accesses: 0, walks: 0 };
+  /** Without the trace, clients are known by file events alone. */
+  traced = true;
   /** So far behind the sensors are, microseconds. */
   readonly behindUs = { files: 0, trace: 0 };
   sync: () => Promise<void> = () => Promise.resolve();
@@ -131,9 +133,12 @@ export class PipeRig {
       this.syncs += 1;
       return this.sync();
     };
+    const isTraced = (): boolean => this.traced;
     const sensors = {
       tier: 'exact',
-      traced: true,
+      get traced(): boolean {
+        return isTraced();
+      },
       sync,
       syncFiles: sync,
       drainTrace: () => {
