@@ -38,6 +38,8 @@ const started = performance.now();
  */
 const SLOW = /^test\/(lab\/|bare\/|fuzz\/native\.)/;
 const SLOW_WORKERS = 2;
+/** Those that take longest come first: at the end each would run alone. */
+const LONGEST = /^test\/(bare\/|lab\/(kernels|second-boot|roots|boots|soak|tiers|verify)\.)/;
 /** A file that takes longer hangs: its process is ended, and that is a failure. */
 const LIMITS = { quickFileMs: 300_000, slowFileMs: 25 * 60_000 };
 
@@ -58,8 +60,9 @@ await runFiles(
   chosen.filter((file) => !SLOW.test(file)),
   { workers: availableParallelism(), limitMs: LIMITS.quickFileMs },
 );
+const slow = chosen.filter((file) => SLOW.test(file));
 await runFiles(
-  chosen.filter((file) => SLOW.test(file)),
+  [...slow.filter((file) => LONGEST.test(file)), ...slow.filter((file) => !LONGEST.test(file))],
   { workers: SLOW_WORKERS, limitMs: LIMITS.slowFileMs },
 );
 settleCompatibility();

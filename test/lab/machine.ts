@@ -87,7 +87,10 @@ export class Machine {
         ...['-kernel', options.kernel],
         ...(options.initrd === undefined ? [] : ['-initrd', options.initrd]),
         // Emulated on a busy machine, the timer may fail the kernel's test of it, which would panic.
-        ...['-append', `console=ttyS0 panic=0 no_timer_check ${options.append}`],
+        ...[
+          '-append',
+          `console=ttyS0 panic=0 no_timer_check init_on_alloc=0 mitigations=off ${options.append}`,
+        ],
         ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
         ...['-object', 'rng-random,id=rng,filename=/dev/urandom'],
         ...['-device', 'virtio-rng-pci,rng=rng'],

@@ -68,11 +68,9 @@ describe('a daemon that is held', { skip: lacks(...GANESHA_NEEDS) }, () => {
     await allThere();
     const { losses, open } = await loop.sandbox.json<Shown>(['show', '1']);
     assert.equal(open, true);
-    assert.deepEqual(
-      losses.map(({ where }) => where),
-      ['daemon-stall'],
-    );
-    assert.ok((losses[0]?.count ?? 0) > 0);
+    // Of the first flush, and of the next if the sensor's thread goes on later than that one.
+    assert.deepEqual([...new Set(losses.map(({ where }) => where))], ['daemon-stall']);
+    assert.ok(losses.every(({ count }) => count > 0));
     await load(200);
     await loop.flush();
     await allThere();
