@@ -9,7 +9,7 @@ namespace quick {
 namespace {
 
 // A header and a name of usual length.
-constexpr size_t kLeast = 4 << 10;
+constexpr size_t kLeast = 256;
 
 }  // namespace
 
