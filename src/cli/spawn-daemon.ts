@@ -4,44 +4,45 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT, TraceError, type ExitName } from '../common/errors.ts';
 import { makeFolders } from '../common/make-folders.ts';
+import { Pace } from '../common/pace.ts';
 import type { ControlClient } from '../daemon/control-client.ts';
 import { SOCKET_VARIABLE, STATE_DIR_VARIABLE, type Places } from '../daemon/places.ts';
 import { checkStateFolder } from '../daemon/state-folder.ts';
 import { Patience } from './patience.ts';
 
 const PATIENCE = { quietMs: 60_000, longestMs: 900_000 };
-/** Between two looks: a look takes its share of the processor that the daemon starts on. */
-const POLL = { leastMs: 50, timesTheLook: 10, mostMs: 1000 };
 
 export interface SpawnOptions {
   readonly client: ControlClient;
   readonly places: Places;
 }
 
+type Found = 'listens' | 'ending' | 'nobody';
+
 /** The new daemon's pid; null if one was listening already, or was just being started. */
 export async function spawnDaemon({ client, places }: SpawnOptions): Promise<number | null> {
   const patience = new Patience(PATIENCE);
-  const looks = new Looks(client, patience);
-  for (let found = await looks.look(); found !== 'nobody'; found = await looks.look()) {
+  const pace = new Pace();
+  const looked = (): Promise<Found> => pace.look(() => look(client));
+  for (let found = await looked(); found !== 'nobody'; found = await looked()) {
     if (found === 'listens') return null;
-    await looks.pause();
+    await pause(patience, pace);
   }
   checkStateFolder(places.stateDir);
   const log = openLog(places.stateDir);
   try {
     const from = fstatSync(log).size;
     const child = launch(places, log);
-    while ((await looks.look()) !== 'listens') {
+    while ((await looked()) !== 'listens') {
       // Someone else's daemon was quicker: that one will do.
       const beaten = child.exitCode === EXIT.busy && !patience.isOver;
       if (hasEnded(child) && !beaten) throw failure(log, from, child.exitCode ?? EXIT.bug);
       if (child.pid !== undefined) patience.watch(child.pid, log);
       try {
-        await looks.pause();
+        await pause(patience, pace);
       } catch (error) {
         child.kill('SIGTERM');
         throw error;
@@ -74,43 +75,26 @@ function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
-/** Whether a daemon listens yet, asked as often as costs little. */
-class Looks {
-  readonly #client: ControlClient;
-  readonly #patience: Patience;
-  #tookMs = 0;
+async function pause(patience: Patience, pace: Pace): Promise<void> {
+  if (patience.isOver)
+    throw new TraceError({
+      code: 'daemon-failed',
+      message: 'the daemon does not answer',
+      hint: 'see daemon.log in the state folder',
+      exit: 'unavailable',
+    });
+  await pace.pause();
+}
 
-  constructor(client: ControlClient, patience: Patience) {
-    this.#client = client;
-    this.#patience = patience;
-  }
-
-  async look(): Promise<'listens' | 'ending' | 'nobody'> {
-    const began = performance.now();
-    try {
-      await this.#client.status();
-      return 'listens';
-    } catch (error) {
-      if (!(error instanceof TraceError)) throw error;
-      if (error.code === 'daemon-not-running') return 'nobody';
-      if (error.code === 'daemon-ending' || error.code === 'daemon-connection') return 'ending';
-      throw error;
-    } finally {
-      this.#tookMs = performance.now() - began;
-    }
-  }
-
-  /** Throws when the daemon is not waited for any longer. */
-  async pause(): Promise<void> {
-    if (this.#patience.isOver)
-      throw new TraceError({
-        code: 'daemon-failed',
-        message: 'the daemon does not answer',
-        hint: 'see daemon.log in the state folder',
-        exit: 'unavailable',
-      });
-    const { leastMs, timesTheLook, mostMs } = POLL;
-    await delay(Math.min(Math.max(leastMs, this.#tookMs * timesTheLook), mostMs));
+async function look(client: ControlClient): Promise<Found> {
+  try {
+    await client.status();
+    return 'listens';
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+    if (error.code === 'daemon-not-running') return 'nobody';
+    if (error.code === 'daemon-ending' || error.code === 'daemon-connection') return 'ending';
+    throw error;
   }
 }
 

@@ -2,8 +2,8 @@
  * Talks to a running daemon over its Unix socket. Owns the HTTP of the asking side.
  */
 import type { IncomingMessage } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../common/errors.ts';
+import { Pace } from '../common/pace.ts';
 import type { ImageSizes } from '../image/sizes/weigh.ts';
 import { errorOf, unreachable } from './client-errors.ts';
 import type { GivenOpening } from '../recording/given-types.ts';
@@ -30,7 +30,6 @@ import type {
 
 /** How long a daemon may take for its last commit. */
 const PATIENCE_MS = 60_000;
-const POLL_MS = 20;
 
 export interface BuiltElsewhere {
   readonly report: ImageReport;
@@ -118,13 +117,14 @@ export class ControlClient {
 
   /** Resolves when nobody listens any more: the daemon has committed and let go of everything. */
   async ended(): Promise<void> {
+    const pace = new Pace();
     for (const end = Date.now() + PATIENCE_MS; Date.now() < end;) {
       try {
-        await this.status();
+        await pace.look(() => this.status());
       } catch (error) {
         if (error instanceof TraceError && error.code === 'daemon-not-running') return;
       }
-      await delay(POLL_MS);
+      await pace.pause();
     }
     throw new TraceError({
       code: 'daemon-ending',
