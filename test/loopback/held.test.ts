@@ -10,7 +10,12 @@ import type { NfsClient } from '../support/nfs-client.ts';
 
 interface Shown {
   readonly open: boolean;
-  readonly losses: readonly { readonly where: string; readonly count: number }[];
+  readonly losses: readonly {
+    readonly where: string;
+    readonly count: number;
+    readonly from: string;
+    readonly to: string;
+  }[];
 }
 
 const FILES = 20_000;
@@ -70,7 +75,10 @@ describe('a daemon that is held', { skip: lacks(...GANESHA_NEEDS) }, () => {
     assert.equal(open, true);
     // Of the first flush, and of the next if the sensor's thread goes on later than that one.
     assert.deepEqual([...new Set(losses.map(({ where }) => where))], ['daemon-stall']);
-    assert.ok(losses.every(({ count }) => count > 0));
+    for (const { count, from, to } of losses) {
+      assert.ok(count > 0);
+      assert.ok(Date.parse(to) - Date.parse(from) > 10_000, `${from} to ${to}`);
+    }
     await load(200);
     await loop.flush();
     await allThere();
