@@ -137,7 +137,7 @@ export class LabServer {
       name: 'server',
       kernel: artifacts.kernel,
       initrd: artifacts.serverInitramfs,
-      append: 'quiet init_on_alloc=0 mitigations=off',
+      append: 'quiet',
       memoryMb: this.#options.memoryMb ?? 1536,
       cpus: this.#options.cpus ?? 2,
       devices: [...this.#devices(artifacts, repository), ...(this.#options.hardware ?? [])],
