@@ -20,8 +20,6 @@ const CACHE = join(
   process.env['NFSROOT_TRACE_CACHE'] ?? join(homedir(), '.cache/nfsroot-trace'),
   'bare',
 );
-/** The tests of these start programs of the machine; to the others all machines are the same. */
-const USES_THE_MACHINE = '^test/(cli|content|fanotify|image|index|local|loopback|nbic|scripts)/';
 /** What all commands on it said, to look into while they run and afterwards. */
 const LOG = join(CACHE, 'last.log');
 /** The clone's place on the bare machine. */
@@ -56,7 +54,8 @@ after(() => {
 });
 
 test('scripts/test --quick installs what it needs and passes', { skip }, async (t) => {
-  const output = await onBareMachine(`scripts/test --quick --only '${USES_THE_MACHINE}'`);
+  // All of them; with a pattern nothing is linted, which has been done by whoever runs this.
+  const output = await onBareMachine('scripts/test --quick --only .');
   t.diagnostic(output.trim().split('\n').at(-1) ?? '');
   assert.match(output, /^[1-9]\d* passed, 0 failed, \d+ skipped\n$/m);
 });
