@@ -49,10 +49,10 @@ describe('a run and its world', { skip: lacks(...NEEDED, 'busybox') }, () => {
       const connected = once(server, 'connection') as Promise<[Socket]>;
       const { stateDir, socket } = rig.sandbox;
       const word = `run-${process.pid}-unanswered`;
-      const command = ['sh', '-c', ':', word];
+      process.env['TERM'] = word;
       const recorded = recordRun(new Context({ stateDir, socket }), {
         root: Buffer.from(root.path),
-        command,
+        command: ['sh', '-c', ':'],
         label: null,
       });
       const [connection] = await connected;

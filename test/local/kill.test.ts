@@ -13,8 +13,12 @@ import { holdersOf, leftOf, mountersOf, processesOf, type Role } from './run-pro
 
 const VICTIMS = ['tool', 'command', 'daemon', 'world', 'init'] as const;
 const MOMENTS = 20;
+/** Busy with short-lived processes, mounts and a background process that outlives its parent. */
+const BUSY = 'sleep 1000 & mount -t tmpfs none /tmp; while :; do cat /etc/motd; ls /proc; done';
 const PATIENCE_MS = 15_000;
 const POLL_MS = 10;
+
+type Way = 'run' | 'shell';
 
 /** A run that was started. */
 interface Started {
@@ -53,12 +57,13 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
   });
   after(() => rig.remove());
 
-  for (let at = 0; at < MOMENTS; at++) {
+  for (let at = 0; at < 2 * MOMENTS; at++) {
     const victim = VICTIMS[at % VICTIMS.length] ?? 'tool';
+    const way = at < MOMENTS ? 'run' : 'shell';
     const wait = Math.round(random() * 400);
-    test(`${victim} after ${wait} ms (seed ${seed})`, async () => {
+    test(`${victim} of trace ${way} after ${wait} ms (seed ${seed})`, async () => {
       const word = `run-${process.pid}-${at}`;
-      const run = start(word);
+      const run = start(word, { way });
       // The tool may be killed before there is a world; the others must be there first.
       const role = victim === 'daemon' ? 'command' : victim;
       const pid = role === 'tool' ? run.pid : await present(word, role);
@@ -88,7 +93,7 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
 
   test('a command that ends well after the daemon was killed: 69', async () => {
     const word = `run-${process.pid}-last`;
-    const run = start(word, 'sleep 1; : "$0"');
+    const run = start(word, { work: 'sleep 1; :' });
     await present(word, 'command');
     await daemon.kill();
     const { code, told } = await run.ended();
@@ -114,7 +119,7 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
     const run = start(word);
     const of = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1');
     // What the others look for in vain is to be seen now.
-    for (const role of ['tool', 'world', 'init', 'command'] as const)
+    for (const role of ['tool', 'world', 'init', 'command', 'other'] as const)
       assert.equal(of(await present(word, role)), of(process.pid));
     assert.ok(mountersOf(root.path, rig.disk.path).length > 0);
     run.kill('SIGTERM');
@@ -122,16 +127,18 @@ describe(`killed at ${MOMENTS} random moments`, { skip: lacks(...NEEDED, 'busybo
     await nothingLeft(word);
   });
 
-  /** Busy with short-lived processes, mounts and a background process that outlives its parent. */
+  /** A shell does the work: it is its argument, or what it reads. */
   function start(
     word: string,
-    work = 'sleep 1000 & mount -t tmpfs none /tmp; while :; do cat /etc/motd; ls /proc; done',
+    { way = 'run', work = BUSY }: { way?: Way; work?: string } = {},
   ): Started {
-    const line = ['run', '--root', root.path, '--', 'sh', '-c', work, word];
+    const line =
+      way === 'run' ? ['run', '--root', root.path, '--', 'sh', '-c', work] : ['shell', root.path];
     // It must end with this process, however that ends.
     const [program, ...args] = rig.sandbox.command(line, ['setpriv', '--pdeathsig', 'KILL']);
-    const env = rig.sandbox.env();
-    const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const env = { ...rig.sandbox.env(), TERM: word };
+    const child = spawn(program, args, { env, stdio: ['pipe', 'ignore', 'pipe'] });
+    child.stdin.on('error', () => undefined).end(`${work}\n`);
     started.add(child);
     child.once('close', () => started.delete(child));
     const pid = child.pid ?? assert.fail();

@@ -1,10 +1,11 @@
 /**
- * The processes and mounts of one run of `trace run`, as the whole machine shows them.
- * Owns the looking; a run is known by a word of its command line.
+ * The processes and mounts of one run in a root, as the whole machine shows them.
+ * Owns the looking; a run is known by its TERM, which all of its processes have from it.
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
-export type Role = 'tool' | 'world' | 'init' | 'command';
+/** What a command starts is `other`. */
+export type Role = 'tool' | 'world' | 'init' | 'command' | 'other';
 
 /** The first process of each kind that runs now. */
 export function processesOf(word: string): Map<Role, number> {
@@ -16,7 +17,7 @@ export function processesOf(word: string): Map<Role, number> {
   return found;
 }
 
-/** Every process whose command line has the word. */
+/** Every process of the run. */
 export function leftOf(word: string): number[] {
   return pids().filter((pid) => roleOf(pid, word) !== null);
 }
@@ -50,17 +51,19 @@ function stateOf(pid: number): string {
 
 function roleOf(pid: number, word: string): Role | null {
   try {
-    const words = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
-    if (!words.includes(word)) return null;
+    const variables = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+    if (!variables.includes(`TERM=${word}`)) return null;
     const status = readFileSync(`/proc/${pid}/status`, 'latin1');
     // A zombie has ended; who reaps it is not our matter.
     if (/^State:\s*[ZX]/m.test(status)) return null;
     const numbers = (/^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? '').split('\t');
-    const isWorld = words[0] === 'trace-world';
+    const [program] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+    const isWorld = program === 'trace-world';
     if (isWorld && readlinkSync(`/proc/${pid}/ns/pid`) === readlinkSync('/proc/self/ns/pid'))
       return 'world';
     if (isWorld && numbers.at(-1) === '1') return 'init';
-    return numbers.length > 1 ? 'command' : 'tool';
+    if (numbers.length === 1) return 'tool';
+    return numbers.at(-1) === '2' ? 'command' : 'other';
   } catch {
     return null;
   }
