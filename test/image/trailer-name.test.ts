@@ -65,7 +65,7 @@ describe('TRAILER!!! at the top of the root', () => {
         more,
       );
       const tree = await unpacked(folder);
-      assert.equal(at(tree, NAME).sha256, sha256(content));
+      assert.equal(at(tree, NAME).content?.sha256, sha256(content));
       assert.equal(at(tree, 'A/h'), at(tree, 'Z/h'));
       assert.equal(at(tree, 'A/h').size, 3000);
     });

@@ -288,7 +288,7 @@ async function ours(image: string): Promise<Tree> {
         first: first.get(node) || '.',
         mtime: node.mtime,
         size: node.size,
-        content: node.target ?? node.sha256,
+        content: node.target ?? node.content?.sha256 ?? null,
       },
     ]),
   );

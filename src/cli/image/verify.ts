@@ -74,7 +74,7 @@ function entryShape(name: string, node: TreeNode) {
     links: linksOf(node),
     size: node.size,
     mtime: new Date(node.mtime * 1000).toISOString(),
-    sha256: node.sha256,
+    sha256: node.content?.sha256 ?? null,
     ...(node.target !== null && { target: jsonPath(bytesOfName(node.target)) }),
     ...((type === 'character' || type === 'block') && {
       major: node.rdevMajor,

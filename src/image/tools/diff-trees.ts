@@ -25,7 +25,7 @@ export interface Difference {
   readonly changed: readonly Aspect[];
 }
 
-/** In bytewise order of the paths. Files need their hashes. */
+/** In bytewise order of the paths. Files need their contents. */
 export function* diffTrees(
   first: KernelTree,
   second: KernelTree,
@@ -48,6 +48,10 @@ function own(tree: KernelTree): Map<string, TreeNode> {
   return new Map([...tree.entries()].filter(([, { builtIn }]) => !builtIn));
 }
 
+function haveSameContent({ content: one }: TreeNode, { content: other }: TreeNode): boolean {
+  return one === null || other === null ? one === other : one.equals(other);
+}
+
 function aspectsOf(one: TreeNode, other: TreeNode): Aspect[] {
   if (one.type !== other.type) return ['type'];
   const differs: Readonly<Record<Aspect, boolean>> = {
@@ -55,7 +59,7 @@ function aspectsOf(one: TreeNode, other: TreeNode): Aspect[] {
     mode: one.mode !== other.mode,
     uid: one.uid !== other.uid,
     gid: one.gid !== other.gid,
-    content: one.sha256 !== other.sha256,
+    content: !haveSameContent(one, other),
     target: one.target !== other.target,
     device: one.rdevMajor !== other.rdevMajor || one.rdevMinor !== other.rdevMinor,
     links: one.links !== other.links,

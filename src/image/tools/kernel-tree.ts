@@ -5,6 +5,7 @@
  * Paths are byte strings: one character for each byte.
  */
 import { TraceError } from '../../common/errors.ts';
+import type { Content } from './content.ts';
 import { CHARACTER, DIRECTORY, LINK } from './record.ts';
 
 export interface TreeNode {
@@ -26,7 +27,7 @@ export interface TreeNode {
   /** What the kernel's own archive has; no record of this image made it. */
   builtIn: boolean;
   /** Of a file: set by who reads the content. */
-  sha256: string | null;
+  content: Content | null;
   /** Of a directory. */
   readonly children: Map<string, TreeNode> | null;
   readonly parent: TreeNode | null;
@@ -178,7 +179,7 @@ function makeNode(
     rdevMinor,
     target,
     builtIn,
-    sha256: null,
+    content: null,
     children: values.type === DIRECTORY ? new Map() : null,
     parent: place?.directory ?? null,
     name: place?.name ?? '',

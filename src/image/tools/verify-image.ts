@@ -1,8 +1,8 @@
 /**
  * What the kernel will have unpacked of an image, and what it will do otherwise than the records say.
- * Owns the hashes of files and the count of findings. Must not know how they are told.
+ * Owns the contents of files and the count of findings. Must not know how they are told.
  */
-import { createHash } from 'node:crypto';
+import { Content } from './content.ts';
 import type { Input } from './input.ts';
 import type { KernelTree, TreeNode } from './kernel-tree.ts';
 import { type Finding, KernelUnpacker } from './kernel-unpacker.ts';
@@ -11,7 +11,6 @@ import { walkImage, type WalkedImage } from './walk-image.ts';
 
 /** An image can have as many faults as records; who sees these knows enough. */
 const MOST_TOLD = 10_000;
-const ZEROS = Buffer.alloc(1 << 20);
 
 export interface VerifiedImage extends WalkedImage {
   /** There is something in it, nothing stops the kernel, and nothing is dropped or changed. */
@@ -26,20 +25,20 @@ export interface VerifiedImage extends WalkedImage {
 }
 
 /**
- * Reads an image through, and hashes what is in it. What the kernel stops at is in the result.
+ * Reads an image through, with the contents of its files. What the kernel stops at is in the result.
  * @throws TraceError `image-not-readable`, `image-too-large`, and `program-missing` for what this
  * machine cannot unpack
  */
 export async function verifyImage(input: Input): Promise<VerifiedImage> {
   const findings: Finding[] = [];
   const counts = { dropped: 0, changed: 0, noted: 0 };
-  const hashes = new Hashes();
+  const contents = new Contents();
   const unpacker = new KernelUnpacker({
     found: (finding) => {
       counts[finding.kind]++;
       if (findings.length < MOST_TOLD) findings.push(finding);
     },
-    content: (_record, node) => hashes.of(node),
+    content: (_record, node) => contents.of(node),
   });
   let records = 0;
   const walked = await walkImage(input, {
@@ -49,7 +48,7 @@ export async function verifyImage(input: Input): Promise<VerifiedImage> {
     },
     trailer: (at) => unpacker.trailer(at),
   });
-  const cutOff = hashes.finish();
+  const cutOff = contents.finish();
   unpacker.finish();
   // The kernel takes nothing without a word, but it is what a failed download leaves.
   const isSomething = records > 0;
@@ -57,34 +56,25 @@ export async function verifyImage(input: Input): Promise<VerifiedImage> {
   return { ...walked, ok, records, counts, findings, tree: unpacker.tree, cutOff };
 }
 
-/** The contents, one after the other. */
-class Hashes {
-  #open: { readonly node: TreeNode; readonly end: () => void } | null = null;
+/** One after the other. */
+class Contents {
+  #open: { readonly node: TreeNode; readonly content: Content } | null = null;
 
   of(node: TreeNode): DataTaker {
-    const hash = createHash('sha256');
-    let left = node.size;
-    const taker = {
-      data: (bytes: Buffer) => {
-        hash.update(bytes);
-        left -= bytes.length;
-      },
+    const content = new Content(node.size);
+    node.content = content;
+    this.#open = { node, content };
+    return {
+      data: (bytes) => content.take(bytes),
       end: () => {
-        // A file has its whole size before its data comes: of one that is cut off, the rest is zeros.
-        for (; left > 0; left -= ZEROS.length)
-          hash.update(ZEROS.subarray(0, Math.min(left, ZEROS.length)));
-        node.sha256 = hash.digest('hex');
+        content.end();
         this.#open = null;
       },
     };
-    this.#open = { node, end: taker.end };
-    return taker;
   }
 
-  /** The one that has not ended. */
+  /** The file whose data has not ended. */
   finish(): TreeNode | null {
-    const open = this.#open;
-    open?.end();
-    return open?.node ?? null;
+    return this.#open?.node ?? null;
   }
 }

@@ -207,7 +207,7 @@ function compare(entries: Iterable<readonly [string, TreeNode]>, whole: boolean)
     else assert.equal(stat.mode & 0o7777, node.mode, path);
     if (node.type !== FILE || !whole) continue;
     const hash = createHash('sha256').update(readFileSync(name)).digest('hex');
-    assert.equal(hash, node.sha256 ?? createHash('sha256').digest('hex'), path);
+    assert.equal(hash, node.content?.sha256 ?? createHash('sha256').digest('hex'), path);
   }
 }
 
