@@ -20,7 +20,8 @@ export interface SpawnOptions {
   readonly places: Places;
 }
 
-type Found = 'listens' | 'ending' | 'nobody';
+/** The pid of the one that listens. */
+type Found = number | 'ending' | 'nobody';
 
 /** The new daemon's pid; null if one was listening already, or was just being started. */
 export async function spawnDaemon({ client, places }: SpawnOptions): Promise<number | null> {
@@ -28,7 +29,7 @@ export async function spawnDaemon({ client, places }: SpawnOptions): Promise<num
   const pace = new Pace();
   const looked = (): Promise<Found> => pace.look(() => look(client));
   for (let found = await looked(); found !== 'nobody'; found = await looked()) {
-    if (found === 'listens') return null;
+    if (typeof found === 'number') return null;
     await pause(patience, pace);
   }
   checkStateFolder(places.stateDir);
@@ -36,7 +37,11 @@ export async function spawnDaemon({ client, places }: SpawnOptions): Promise<num
   try {
     const from = fstatSync(log).size;
     const child = launch(places, log);
-    while ((await looked()) !== 'listens') {
+    for (let found = await looked(); ; found = await looked()) {
+      if (typeof found === 'number') {
+        child.unref();
+        return found === child.pid ? found : null;
+      }
       // Someone else's daemon was quicker: that one will do.
       const beaten = child.exitCode === EXIT.busy && !patience.isOver;
       if (hasEnded(child) && !beaten) throw failure(log, from, child.exitCode ?? EXIT.bug);
@@ -48,8 +53,6 @@ export async function spawnDaemon({ client, places }: SpawnOptions): Promise<num
         throw error;
       }
     }
-    child.unref();
-    return hasEnded(child) ? null : (child.pid ?? null);
   } finally {
     closeSync(log);
   }
@@ -88,8 +91,8 @@ async function pause(patience: Patience, pace: Pace): Promise<void> {
 
 async function look(client: ControlClient): Promise<Found> {
   try {
-    await client.status();
-    return 'listens';
+    const { pid } = await client.status();
+    return pid;
   } catch (error) {
     if (!(error instanceof TraceError)) throw error;
     if (error.code === 'daemon-not-running') return 'nobody';

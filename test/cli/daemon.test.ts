@@ -172,8 +172,15 @@ describe('the daemon', { skip: lacks('root', 'loop', 'fanotify', 'handles') }, (
     assert.notEqual(await sandbox.daemonPid(), null, 'the first goes on');
   });
 
-  test('two starts at once: one daemon, both roots', async () => {
-    await Promise.all(roots.map((root) => sandbox.ok(['start', '--root', root])));
+  test('two starts at once: one daemon, told by who started it, and both roots', async () => {
+    const both = await Promise.all(roots.map((root) => sandbox.ok(['start', '--root', root])));
+    const told = both.flatMap(({ stderr }) => [
+      ...stderr.matchAll(/^started a daemon \(pid (\d+)\)/gm),
+    ]);
+    assert.deepEqual(
+      told.map(([, pid]) => Number(pid)),
+      [await sandbox.daemonPid()],
+    );
     assert.deepEqual((await recorded()).sort(), [...roots].sort());
   });
 
